@@ -1,0 +1,61 @@
+# The verbs of this project. `make` alone lists them.
+SHELL := /bin/bash
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/watershed
+# Outside the clone, so that a fresh clone is warm.
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+export WATERSHED_KAFKA_HOME ?= $(CACHE)/kafka
+VENV := $(CACHE)/python
+KAFKA_POM := integration/kafka/pom.xml
+# The same packages and features for every verb: one build of the dependencies serves them all.
+BUILD := cargo build --workspace --locked
+
+.PHONY: help demo test lint fmt bench release kafka python clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+demo: ## build and tell three incidents, with nothing else running (first build: minutes)
+	$(BUILD) --bin watershed
+	$(CARGO_TARGET_DIR)/debug/watershed demo --exit
+
+test: kafka python ## the whole test suite, against a real Kafka broker and real HTTP receivers
+	$(BUILD) --bin watershed
+	WATERSHED_PYTHON="$(VENV)/bin/python" cargo test --workspace --locked --no-fail-fast
+
+lint: ## formatting, clippy, documentation; warnings are errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+fmt: ## format the code
+	cargo fmt --all
+
+bench: ## throughput of the whole program beside parsing alone (builds the release profile)
+	cargo run --release --locked -p watershed-benches --bin throughput
+	cargo bench --locked -p watershed-benches
+
+release: ## the optimised binary
+	cargo build --release --locked --workspace --bin watershed
+	@echo "$(CARGO_TARGET_DIR)/release/watershed"
+
+# A real broker from its published artifacts. Where Maven or a JDK is missing the tests say what to install.
+kafka:
+	@if [ -z "$$WATERSHED_TEST_KAFKA" ] && [ -z "$$WATERSHED_SKIP_KAFKA" ] && command -v mvn >/dev/null; then \
+	  if [ ! -e "$(WATERSHED_KAFKA_HOME)/.complete" ] || [ $(KAFKA_POM) -nt "$(WATERSHED_KAFKA_HOME)/.complete" ]; then \
+	    rm -rf "$(WATERSHED_KAFKA_HOME)" && mkdir -p "$(WATERSHED_KAFKA_HOME)" && \
+	    mvn -q -B -f $(KAFKA_POM) dependency:copy-dependencies -DoutputDirectory="$(WATERSHED_KAFKA_HOME)" && \
+	    touch "$(WATERSHED_KAFKA_HOME)/.complete"; \
+	  fi; \
+	fi
+
+# The official webhook library checks our signatures.
+python:
+	@if [ ! -e "$(VENV)/.complete" ] || [ integration/python/requirements.txt -nt "$(VENV)/.complete" ]; then \
+	  python3 -m venv "$(VENV)" && \
+	  "$(VENV)/bin/pip" install --quiet --disable-pip-version-check -r integration/python/requirements.txt && \
+	  touch "$(VENV)/.complete"; \
+	fi
+
+clean: ## remove what the build and the tests left
+	cargo clean
+	rm -rf "$(VENV)" "$(WATERSHED_KAFKA_HOME)"

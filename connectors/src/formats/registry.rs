@@ -1,0 +1,144 @@
+//! Which formats there are, and how a raw batch goes through them.
+
+use std::sync::Arc;
+
+use watershed_schemas::{EventBatch, EventBatchBuilder, Plane};
+
+use super::{Context, Format, Guardrail, Limits, Recognition, avro, watershed};
+use crate::raw::{RawBatch, RawRecord};
+
+/// The name that stands for recognising each record.
+pub const AUTO: &str = "auto";
+
+/// The formats that this process knows.
+#[derive(Clone)]
+pub struct Registry {
+    formats: Vec<Arc<dyn Format>>,
+    limits: Limits,
+}
+
+impl Registry {
+    /// The formats that need nothing from outside. `avro` reads container files; give it schemas with
+    /// [`Registry::with`] and [`avro::Avro::with_schemas`].
+    pub fn builtin(limits: Limits) -> Self {
+        let formats: Vec<Arc<dyn Format>> = vec![
+            Arc::new(avro::Avro::new()),
+            Arc::new(Guardrail),
+            Arc::new(watershed::Watershed),
+        ];
+        Registry { formats, limits }
+    }
+
+    /// Adds a format. It takes the place of one of the same name, else it is the first to be asked by `auto`.
+    #[must_use]
+    pub fn with(mut self, format: Arc<dyn Format>) -> Self {
+        match self.formats.iter_mut().find(|known| known.name() == format.name()) {
+            Some(known) => *known = format,
+            None => self.formats.insert(0, format),
+        }
+        self
+    }
+
+    /// The formats in the order in which they are asked to recognise a payload.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Format>> {
+        self.formats.iter()
+    }
+
+    /// The format of this name. [`AUTO`] is none: it stands for all of them.
+    pub fn get(&self, name: &str) -> Option<&Arc<dyn Format>> {
+        self.formats.iter().find(|format| format.name() == name)
+    }
+
+    /// The names that a configuration may use for a topic of the plane, sorted, [`AUTO`] included.
+    pub fn names(&self, plane: Plane) -> Vec<&'static str> {
+        let reads = self.formats.iter().filter(|format| format.planes().contains(&plane));
+        let mut names: Vec<&'static str> = reads.map(|format| format.name()).chain([AUTO]).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The bounds that every record is held to.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Decodes a raw batch into rows of its partition's plane, and rejects. Every record gives at least one of them.
+    pub fn decode(&self, batch: &RawBatch) -> EventBatch {
+        let plane = batch.partition.plane;
+        let mut out = EventBatchBuilder::new(plane);
+        let mut choice = self.choice(&batch.format, plane);
+        for (index, record) in batch.records.iter().enumerate() {
+            out.start_record(index);
+            let ingest_time = record.timestamp.unwrap_or(batch.received);
+            let context = Context { plane, tenant: &batch.tenant, ingest_time, limits: &self.limits };
+            let before = out.outcomes();
+            if let Err(reason) = choice.decode(record, &context, &mut out) {
+                out.reject(None, reason);
+            } else if out.outcomes() == before {
+                out.reject(None, "holds no event");
+            }
+        }
+        out.finish()
+    }
+
+    fn choice(&self, name: &str, plane: Plane) -> Choice<'_> {
+        if name == AUTO {
+            return Choice::Recognised { candidates: self.formats.as_slice(), last: None };
+        }
+        match self.get(name) {
+            Some(format) if format.planes().contains(&plane) => Choice::Named(format.as_ref()),
+            Some(_) => Choice::None(format!(
+                "the format `{name}` has no {} events; use one of: {}",
+                plane.table(),
+                self.names(plane).join(", ")
+            )),
+            None => Choice::None(format!("the format `{name}` is unknown; use one of: {}", self.names(plane).join(", "))),
+        }
+    }
+}
+
+/// How the records of one batch find their format.
+enum Choice<'a> {
+    Named(&'a dyn Format),
+    /// Neighbours are mostly of one format: the last one that was certain is asked first.
+    Recognised { candidates: &'a [Arc<dyn Format>], last: Option<&'a dyn Format> },
+    None(String),
+}
+
+impl Choice<'_> {
+    fn decode(&mut self, record: &RawRecord, context: &Context<'_>, out: &mut EventBatchBuilder) -> Result<(), String> {
+        let payload: &[u8] = &record.payload;
+        if payload.trim_ascii().is_empty() {
+            return Err("is empty (a tombstone or a blank line)".to_owned());
+        }
+        if let Some(fault) = context.limits.fault_of(payload) {
+            return Err(fault);
+        }
+        self.format_of(payload, context.plane)?.decode(record, context, out);
+        Ok(())
+    }
+
+    fn format_of(&mut self, payload: &[u8], plane: Plane) -> Result<&dyn Format, String> {
+        match self {
+            Choice::Named(format) => Ok(*format),
+            Choice::None(reason) => Err(reason.clone()),
+            Choice::Recognised { candidates, last } => {
+                if let Some(format) = last.filter(|format| format.recognise(payload) == Recognition::Certain) {
+                    return Ok(format);
+                }
+                let mut possible = None;
+                for format in candidates.iter().map(AsRef::as_ref).filter(|format| format.planes().contains(&plane)) {
+                    match format.recognise(payload) {
+                        Recognition::Certain => {
+                            *last = Some(format);
+                            return Ok(format);
+                        }
+                        Recognition::Possible => possible = possible.or(Some(format)),
+                        Recognition::No => {}
+                    }
+                }
+                possible.ok_or_else(|| "is of no format that could be recognised; name the topic's format".to_owned())
+            }
+        }
+    }
+}

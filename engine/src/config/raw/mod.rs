@@ -1,0 +1,57 @@
+//! The sections of the file as written. Doc comments here are the text of `docs/config.md`.
+
+mod input;
+mod routing;
+mod running;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub(super) use input::{DeadLetters, Input, PlaneTimes, Time};
+pub(super) use routing::{Delivery, Receiver, Route, Routing, Team};
+pub(super) use running::{Console, Incidents, Limits, Log, Mode, Reference, RuleOverride, Rules, Store};
+
+/// The whole file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Raw {
+    /// Where telemetry comes from.
+    pub(super) input: Input,
+    /// How event time is treated.
+    pub(super) time: Time,
+    /// Which rules run, and how this installation has tuned them.
+    pub(super) rules: Rules,
+    /// Reference tables.
+    pub(super) reference: Reference,
+    /// How signals become incidents.
+    pub(super) incidents: Incidents,
+    /// The embedded store.
+    pub(super) store: Store,
+    /// Everybody who can be told.
+    #[serde(skip_serializing)]
+    pub(super) receivers: Vec<Receiver>,
+    /// Who is told of what.
+    pub(super) routing: Routing,
+    /// What all deliveries share.
+    pub(super) delivery: Delivery,
+    /// Where records go that no row could be made of.
+    #[serde(skip_serializing)]
+    pub(super) dlq: DeadLetters,
+    /// Where rows go that came too late, or from too far in the future.
+    #[serde(skip_serializing)]
+    pub(super) late: DeadLetters,
+    /// Bounds. Reaching one is counted and visible; none is reached silently.
+    pub(super) limits: Limits,
+    /// The HTTP server with `/metrics`, `/healthz` and `/readyz`.
+    pub(super) console: Console,
+    /// Log output, on standard error.
+    pub(super) log: Log,
+}
+
+impl Raw {
+    /// A file beside the store, where the section that it belongs to names none.
+    pub(super) fn beside_store(&self, name: &str) -> PathBuf {
+        self.store.path.join(name)
+    }
+}

@@ -1,0 +1,185 @@
+//! How the engine runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use watershed_connectors::{byte_size, duration, formats};
+use watershed_schemas::Severity;
+
+use crate::correlator;
+use crate::store;
+
+/// Which rules run.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Rules {
+    /// Whether the catalog that is built into the program runs; `watershed rules export` writes it out.
+    pub(in crate::config) catalog: bool,
+    /// Directories and files of further rules. A rule with the id of one in the catalog takes its place.
+    pub(in crate::config) paths: Vec<PathBuf>,
+    /// Ids of rules that do not run.
+    pub(in crate::config) disable: BTreeSet<String>,
+    /// Tuning of single rules, by id.
+    #[serde(rename = "override")]
+    pub(in crate::config) overrides: BTreeMap<String, RuleOverride>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules { catalog: true, paths: Vec::new(), disable: BTreeSet::new(), overrides: BTreeMap::new() }
+    }
+}
+
+/// Tuning of one rule.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct RuleOverride {
+    /// Its severity here: `info`, `low`, `medium`, `high` or `critical`. Default: what the rule says.
+    pub(in crate::config) severity: Option<Severity>,
+    /// `active`, or `shadow`: signals are written, but make no incident and page nobody.
+    pub(in crate::config) mode: Mode,
+}
+
+/// Whether a rule's signals count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Mode {
+    /// They do.
+    #[default]
+    Active,
+    /// They are only written.
+    Shadow,
+}
+
+/// Reference tables.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Reference {
+    /// Directory of the tables that rules may join, such as `agents` and `tools`. Default: none.
+    pub(in crate::config) dir: Option<PathBuf>,
+}
+
+/// How signals become incidents.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Incidents {
+    /// Quiet event time after which an incident is resolved, and what follows is a new one.
+    #[serde(with = "duration")]
+    pub(in crate::config) gap: Duration,
+    /// Longest incident; what follows is a continuation that names it.
+    #[serde(with = "duration")]
+    pub(in crate::config) max_duration: Duration,
+    /// Score at which a plane is in the verdict. A rule counts its weight, 1 unless it says otherwise.
+    pub(in crate::config) threshold: f64,
+    /// When the first signals of both planes are nearer than this, `origin` is `undetermined`.
+    #[serde(with = "duration")]
+    pub(in crate::config) clock_skew: Duration,
+    /// A plane whose newest event is older than the incident by more than this is reported as silent.
+    #[serde(with = "duration")]
+    pub(in crate::config) silence_after: Duration,
+    /// How long after it was last seen the principal of a session is remembered.
+    #[serde(with = "duration")]
+    pub(in crate::config) links_keep: Duration,
+}
+
+impl Default for Incidents {
+    fn default() -> Self {
+        let core = correlator::Settings::default();
+        Incidents {
+            gap: core.gap,
+            max_duration: core.max_duration,
+            threshold: core.threshold,
+            clock_skew: core.clock_skew,
+            silence_after: core.silence_after,
+            links_keep: core.links_keep,
+        }
+    }
+}
+
+/// The embedded store: a checkpoint. If it is lost, it is rebuilt from the input.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Store {
+    /// Its directory; one process at a time.
+    pub(in crate::config) path: PathBuf,
+    /// Longest time between two commits while there is something to commit. A notification leaves after its commit.
+    #[serde(with = "duration")]
+    pub(in crate::config) commit_interval: Duration,
+    /// Memory for pages of the store.
+    #[serde(with = "byte_size")]
+    pub(in crate::config) cache: usize,
+    /// Size on disk above which a warning is logged: opening the store needs memory in proportion.
+    #[serde(with = "byte_size")]
+    pub(in crate::config) warn_size: usize,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        let options = store::Options::default();
+        Store {
+            path: PathBuf::from("watershed-state"),
+            commit_interval: Duration::from_millis(100),
+            cache: options.cache_bytes,
+            warn_size: options.warn_bytes,
+        }
+    }
+}
+
+/// Bounds.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Limits {
+    /// Rows that one scan of one rule keeps for one key. Beyond it the rule is degraded for that key.
+    pub(in crate::config) rows_per_key: usize,
+    /// Sessions whose principals are remembered.
+    pub(in crate::config) session_links: usize,
+    /// Notifications that may wait for their receivers; more pauses intake, none is dropped.
+    pub(in crate::config) outbox_rows: usize,
+    /// Bounds of one record, checked before it is parsed. A record beyond one is rejected.
+    pub(in crate::config) record: formats::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            rows_per_key: crate::core::Settings::default().rows_per_key,
+            session_links: correlator::Settings::default().links_limit,
+            outbox_rows: 100_000,
+            record: formats::Limits::default(),
+        }
+    }
+}
+
+/// The HTTP server.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Console {
+    /// Address and port. It has no access control: keep it on loopback or inside the cluster.
+    pub(in crate::config) listen: String,
+    /// Whether there is a console at all.
+    pub(in crate::config) enabled: bool,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Console { listen: "127.0.0.1:9464".to_owned(), enabled: true }
+    }
+}
+
+/// Log output.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Log {
+    /// Whether lines are JSON. Default: JSON unless standard error is a terminal.
+    pub(in crate::config) json: Option<bool>,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,watershed_engine=debug`.
+    pub(in crate::config) level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { json: None, level: "info".to_owned() }
+    }
+}

@@ -1,0 +1,156 @@
+//! The one source of telemetry.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use watershed_connectors::formats::{AUTO, Limits, Registry};
+use watershed_schemas::Plane;
+
+use super::Findings;
+use crate::config::{Input, raw};
+
+/// One stream of the input: a topic or a file.
+struct Stream<'a> {
+    plane: Plane,
+    setting: String,
+    format: &'a str,
+    tenant: &'a str,
+}
+
+pub(super) fn validate(raw: raw::Input, limits: &Limits, findings: &mut Findings<'_>) -> Option<Input> {
+    let given = [raw.kafka.is_some(), raw.file.is_some(), raw.recording.is_some()];
+    match given.into_iter().filter(|given| *given).count() {
+        0 => {
+            if !findings.document.incomplete("input") {
+                findings.error("input", "there is none; add [input.kafka], [input.file] or [input.recording]");
+            }
+            return None;
+        }
+        1 => {}
+        _ => findings.error("input", "there is more than one; keep one of [input.kafka], [input.file] and [input.recording]"),
+    }
+    if let Some(kafka) = raw.kafka {
+        problems("input.kafka", kafka.validate(), findings);
+        streams(
+            kafka.runtime.iter().map(|topic| (topic.format.as_str(), topic.tenant.as_str())),
+            kafka.identity.iter().map(|topic| (topic.format.as_str(), topic.tenant.as_str())),
+            "input.kafka",
+            limits,
+            findings,
+        );
+        return Some(Input::Kafka(Box::new(kafka)));
+    }
+    if let Some(file) = raw.file {
+        problems("input.file", file.validate(), findings);
+        streams(
+            file.runtime.iter().map(|file| (file.format.as_str(), file.tenant.as_str())),
+            file.identity.iter().map(|file| (file.format.as_str(), file.tenant.as_str())),
+            "input.file",
+            limits,
+            findings,
+        );
+        return Some(Input::File(file));
+    }
+    let path = raw.recording?.path;
+    recording(&path, findings);
+    Some(Input::Recording(path))
+}
+
+/// Which planes have a source at all.
+pub(super) fn present(input: &Input) -> [bool; 2] {
+    match input {
+        Input::Kafka(kafka) => [!kafka.runtime.is_empty(), !kafka.identity.is_empty()],
+        Input::File(file) => [!file.runtime.is_empty(), !file.identity.is_empty()],
+        Input::Recording(_) => [true, true],
+    }
+}
+
+/// Problems that a connector found in its own settings; each begins with or names the setting in backticks.
+fn problems(section: &str, found: Vec<String>, findings: &mut Findings<'_>) {
+    for message in found {
+        let named = message.split('`').nth(1).unwrap_or_default();
+        let inner = format!("{section}.{named}");
+        let setting = if findings.document.has(&inner) { inner } else { section.to_owned() };
+        findings.error(&setting, message);
+    }
+}
+
+fn streams<'a>(
+    runtime: impl Iterator<Item = (&'a str, &'a str)>,
+    identity: impl Iterator<Item = (&'a str, &'a str)>,
+    section: &str,
+    limits: &Limits,
+    findings: &mut Findings<'_>,
+) {
+    let stream = |plane: Plane| {
+        move |(index, (format, tenant)): (usize, (&'a str, &'a str))| Stream {
+            plane,
+            setting: format!("{section}.{}[{index}]", plane.table()),
+            format,
+            tenant,
+        }
+    };
+    let streams: Vec<Stream<'a>> = runtime
+        .enumerate()
+        .map(stream(Plane::Model))
+        .chain(identity.enumerate().map(stream(Plane::Access)))
+        .collect();
+    let registry = Registry::builtin(limits.clone());
+    for stream in &streams {
+        known_format(stream, &registry, findings);
+        if stream.tenant.is_empty() {
+            findings.error(&format!("{}.tenant", stream.setting), "is empty; leave it out for `default`");
+        }
+    }
+    both_planes(section, &streams, findings);
+}
+
+fn known_format(stream: &Stream<'_>, registry: &Registry, findings: &mut Findings<'_>) {
+    if stream.format == AUTO {
+        return;
+    }
+    let setting = format!("{}.format", stream.setting);
+    match registry.get(stream.format) {
+        Some(format) if format.planes().contains(&stream.plane) => {}
+        Some(_) => {
+            let message = format!("`{}` gives no rows of the table `{}`; see `watershed formats list`", stream.format, stream.plane.table());
+            findings.error(&setting, message);
+        }
+        None => {
+            let known = registry.names(stream.plane).join(", ");
+            let message = format!("`{}` is no format; there is {known}", stream.format.escape_debug());
+            findings.error(&setting, message);
+        }
+    }
+}
+
+/// Rules join the planes within a tenant: where they share none, no rule over both ever finds anything.
+fn both_planes(section: &str, streams: &[Stream<'_>], findings: &mut Findings<'_>) {
+    let tenants = |plane: Plane| -> BTreeSet<&str> {
+        streams.iter().filter(|stream| stream.plane == plane).map(|stream| stream.tenant).collect()
+    };
+    let [model, access] = Plane::ALL.map(tenants);
+    for (plane, tenants) in Plane::ALL.into_iter().zip([&model, &access]) {
+        if tenants.is_empty() && !streams.is_empty() {
+            let message = format!("reads nothing for the plane `{plane}`; list its topics or files under `{}`", plane.table());
+            findings.warn(section, message);
+        }
+    }
+    if !model.is_empty() && !access.is_empty() && model.is_disjoint(&access) {
+        let list = |tenants: &BTreeSet<&str>| tenants.iter().copied().collect::<Vec<_>>().join(", ");
+        let message = format!(
+            "the planes share no tenant ({} against {}), so that rules over both find nothing unless the records name \
+             their tenants; give both the same `tenant`",
+            list(&model),
+            list(&access)
+        );
+        findings.warn(section, message);
+    }
+}
+
+fn recording(path: &Path, findings: &mut Findings<'_>) {
+    if !path.join("manifest.json").is_file() {
+        let message = format!("`{}` is not a recording; name the directory that `watershed record` wrote", path.display());
+        findings.error("input.recording.path", message);
+    }
+}

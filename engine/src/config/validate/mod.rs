@@ -1,0 +1,98 @@
+//! From the sections as written to a valid configuration: what serde can't see.
+
+mod input;
+mod routing;
+mod running;
+
+use super::document::Document;
+use super::problem::{Level, Problem};
+use super::raw::Raw;
+use super::{Config, DeadLetterOutput};
+use crate::core;
+use crate::watermark::PlaneTime;
+
+/// Collects problems with their places.
+struct Findings<'a> {
+    document: &'a Document,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Findings<'_> {
+    fn error(&mut self, setting: &str, message: impl Into<String>) {
+        self.problems.push(self.document.problem(Level::Error, setting, message.into()));
+    }
+
+    fn warn(&mut self, setting: &str, message: impl Into<String>) {
+        self.problems.push(self.document.problem(Level::Warning, setting, message.into()));
+    }
+}
+
+/// Validates every section. Without a configuration there is no input.
+pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem>) -> Option<Config> {
+    let mut findings = Findings { document, problems };
+    let dlq = dead_letters(&raw, &raw.dlq, "dlq", &mut findings);
+    let late = dead_letters(&raw, &raw.late, "late", &mut findings);
+    let dead_letters = raw.delivery.dead_letters.clone().unwrap_or_else(|| raw.beside_store("undelivered.jsonl"));
+    let store = running::store(&raw.store, &mut findings);
+    let incidents = running::incidents(&raw.incidents, &raw.limits, &mut findings);
+    running::limits(&raw.limits, &mut findings);
+    let console = running::console(&raw.console, &mut findings);
+    let log = running::log(raw.log, &mut findings);
+    let rules = running::rules(raw.rules, &mut findings);
+    let reference = running::reference(raw.reference, &mut findings);
+    let routed = routing::validate(raw.receivers, raw.routing, &mut findings);
+    let time = |plane: &super::raw::PlaneTimes| PlaneTime {
+        out_of_orderness: plane.out_of_orderness,
+        allowed_lateness: plane.allowed_lateness,
+    };
+    let times = [time(&raw.time.runtime), time(&raw.time.identity)];
+    let input = input::validate(raw.input, &raw.limits.record, &mut findings)?;
+    let core = core::Settings {
+        times,
+        present: input::present(&input),
+        skew: raw.time.skew,
+        rows_per_key: raw.limits.rows_per_key,
+        incidents,
+    };
+    let delivery = crate::deliver::DeliverySettings {
+        fallback: routed.fallback,
+        dead_letters,
+        outbox_limit: raw.limits.outbox_rows,
+    };
+    Some(Config {
+        input,
+        core,
+        rules,
+        reference,
+        store,
+        receivers: routed.receivers,
+        routes: routed.routes,
+        delivery,
+        dlq,
+        late,
+        record_limits: raw.limits.record,
+        console,
+        log,
+    })
+}
+
+fn dead_letters(raw: &Raw, section: &super::raw::DeadLetters, name: &str, findings: &mut Findings<'_>) -> DeadLetterOutput {
+    let beside = || DeadLetterOutput::File(raw.beside_store(&format!("{name}.jsonl")));
+    match (&section.file, &section.topic) {
+        (Some(_), Some(_)) => {
+            findings.error(name, "has both `file` and `topic`; keep one of them");
+            beside()
+        }
+        (Some(file), None) => DeadLetterOutput::File(file.clone()),
+        (None, Some(topic)) => match &raw.input.kafka {
+            Some(kafka) => DeadLetterOutput::Kafka { connection: kafka.connection(), topic: topic.clone() },
+            None => {
+                if !findings.document.incomplete("input") {
+                    findings.error(&format!("{name}.topic"), "needs [input.kafka], whose cluster it is in; name a `file` instead");
+                }
+                beside()
+            }
+        },
+        (None, None) => beside(),
+    }
+}

@@ -1,0 +1,126 @@
+//! Rules, incidents, store, limits, console and logs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::Findings;
+use crate::config::raw::{self, Mode};
+use crate::config::{Log, Rules, Store};
+use crate::{correlator, store};
+
+/// The longest commit interval: a crash repeats at most that much work, and nobody waits longer for a message.
+const LONGEST_COMMIT: Duration = Duration::from_secs(60);
+
+pub(super) fn store(raw: &raw::Store, findings: &mut Findings<'_>) -> Store {
+    if raw.path.as_os_str().is_empty() {
+        findings.error("store.path", "is empty; name a directory");
+    } else if raw.path.is_file() {
+        findings.error("store.path", format!("`{}` is a file; name a directory", raw.path.display()));
+    }
+    if raw.commit_interval > LONGEST_COMMIT {
+        findings.error("store.commit_interval", "is longer than 1m; notifications wait that long, choose less");
+    }
+    Store {
+        path: raw.path.clone(),
+        commit_interval: raw.commit_interval,
+        options: store::Options { cache_bytes: raw.cache, warn_bytes: raw.warn_size },
+    }
+}
+
+pub(super) fn incidents(raw: &raw::Incidents, limits: &raw::Limits, findings: &mut Findings<'_>) -> correlator::Settings {
+    if raw.gap.is_zero() {
+        findings.error("incidents.gap", "is zero, so that every signal would be an incident of its own; try \"30m\"");
+    }
+    if raw.max_duration < raw.gap {
+        findings.error("incidents.max_duration", "is shorter than `incidents.gap`; make it at least as long");
+    }
+    if !raw.threshold.is_finite() || raw.threshold <= 0.0 {
+        findings.error("incidents.threshold", format!("{} is not above zero; 1.0 is one finding of an ordinary rule", raw.threshold));
+    }
+    correlator::Settings {
+        gap: raw.gap,
+        max_duration: raw.max_duration,
+        threshold: raw.threshold,
+        clock_skew: raw.clock_skew,
+        silence_after: raw.silence_after,
+        links_keep: raw.links_keep,
+        links_limit: limits.session_links,
+        ..correlator::Settings::default()
+    }
+}
+
+pub(super) fn limits(raw: &raw::Limits, findings: &mut Findings<'_>) {
+    let bounds = [
+        ("rows_per_key", raw.rows_per_key),
+        ("session_links", raw.session_links),
+        ("outbox_rows", raw.outbox_rows),
+        ("record.payload_bytes", raw.record.payload_bytes),
+        ("record.json_depth", raw.record.json_depth),
+        ("record.string_bytes", raw.record.string_bytes),
+        ("record.rows_per_record", raw.record.rows_per_record),
+    ];
+    for (name, value) in bounds {
+        if value == 0 {
+            findings.error(&format!("limits.{name}"), "is 0, so that nothing would pass; leave it out for the default");
+        }
+    }
+}
+
+pub(super) fn console(raw: &raw::Console, findings: &mut Findings<'_>) -> Option<SocketAddr> {
+    if !raw.enabled {
+        return None;
+    }
+    match raw.listen.parse::<SocketAddr>() {
+        Ok(address) => Some(address),
+        Err(_) => {
+            let message = format!("`{}` is not an address and port such as \"127.0.0.1:9464\"", raw.listen);
+            findings.error("console.listen", message);
+            None
+        }
+    }
+}
+
+pub(super) fn log(raw: raw::Log, findings: &mut Findings<'_>) -> Log {
+    if let Err(error) = EnvFilter::builder().parse(&raw.level) {
+        findings.error("log.level", format!("`{}`: {error}; try \"info\"", raw.level));
+    }
+    Log { json: raw.json, level: raw.level }
+}
+
+pub(super) fn rules(raw: raw::Rules, findings: &mut Findings<'_>) -> Rules {
+    for (index, path) in raw.paths.iter().enumerate() {
+        if !path.exists() {
+            findings.error(&format!("rules.paths[{index}]"), format!("`{}` does not exist; name a directory or a rule file", path.display()));
+        }
+    }
+    if !raw.catalog && raw.paths.is_empty() {
+        findings.error("rules.catalog", "is false and `rules.paths` is empty, so that no rule runs; name your own rules");
+    }
+    let mut severity = BTreeMap::new();
+    let mut shadow = BTreeSet::new();
+    for (id, tuned) in raw.overrides {
+        if raw.disable.contains(&id) {
+            findings.warn(&format!("rules.override.{id}"), "has no effect: `rules.disable` names the rule");
+        }
+        if tuned.mode == Mode::Shadow {
+            shadow.insert(id.clone());
+        }
+        if let Some(level) = tuned.severity {
+            severity.insert(id, level);
+        }
+    }
+    Rules { catalog: raw.catalog, paths: raw.paths, disable: raw.disable, severity, shadow }
+}
+
+pub(super) fn reference(raw: raw::Reference, findings: &mut Findings<'_>) -> Option<PathBuf> {
+    if let Some(dir) = &raw.dir
+        && !dir.is_dir()
+    {
+        findings.error("reference.dir", format!("`{}` is not a directory; name the one that holds agents and tools", dir.display()));
+    }
+    raw.dir
+}

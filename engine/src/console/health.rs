@@ -1,0 +1,128 @@
+//! Whether the process is alive and doing its work.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What `/healthz` and `/readyz` answer from. The pipeline reports, the console asks.
+#[derive(Debug)]
+pub struct Health {
+    started: Instant,
+    /// The longest time between two beats of a pipeline that isn't stuck.
+    patience: Duration,
+    source_assigned: AtomicBool,
+    store_open: AtomicBool,
+    stopping: AtomicBool,
+    /// Milliseconds between `started` and the last beat.
+    beat_ms: AtomicU64,
+}
+
+impl Health {
+    /// Health of a process that has just started: alive, not ready. A pipeline that does not [`beat`](Self::beat) for
+    /// `patience` counts as stuck.
+    pub fn new(patience: Duration) -> Self {
+        Health {
+            started: Instant::now(),
+            patience,
+            source_assigned: AtomicBool::new(false),
+            store_open: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            beat_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// The source has (or has lost) its partitions.
+    pub fn source_assigned(&self, assigned: bool) {
+        self.source_assigned.store(assigned, Ordering::Relaxed);
+    }
+
+    /// The store was opened.
+    pub fn store_open(&self, open: bool) {
+        self.store_open.store(open, Ordering::Relaxed);
+    }
+
+    /// The process was asked to stop: it is no longer ready, but alive.
+    pub fn stopping(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// The pipeline went once around its loop, with or without input.
+    pub fn beat(&self) {
+        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.beat_ms.store(elapsed, Ordering::Relaxed);
+    }
+
+    /// How long the pipeline hasn't gone around its loop.
+    pub fn since_beat(&self) -> Duration {
+        self.started.elapsed().saturating_sub(Duration::from_millis(self.beat_ms.load(Ordering::Relaxed)))
+    }
+
+    /// Whether the pipeline still goes around: when it doesn't, only a restart helps.
+    ///
+    /// # Errors
+    /// What is wrong, for a person.
+    pub fn alive(&self) -> Result<(), String> {
+        let since = self.since_beat();
+        if since > self.patience && !self.stopping.load(Ordering::Relaxed) {
+            return Err(format!("the pipeline has not moved for {} s", since.as_secs()));
+        }
+        Ok(())
+    }
+
+    /// Whether the process does its work: partitions assigned, store open, not stuck, not stopping.
+    ///
+    /// # Errors
+    /// Everything that is missing, for a person.
+    pub fn ready(&self) -> Result<(), String> {
+        let mut missing = Vec::new();
+        if !self.store_open.load(Ordering::Relaxed) {
+            missing.push("the store is not open".to_owned());
+        }
+        if !self.source_assigned.load(Ordering::Relaxed) {
+            missing.push("the source has no partitions assigned".to_owned());
+        }
+        if self.stopping.load(Ordering::Relaxed) {
+            missing.push("the process is stopping".to_owned());
+        }
+        missing.extend(self.alive().err());
+        if missing.is_empty() { Ok(()) } else { Err(missing.join("; ")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_needs_store_source_and_motion() {
+        let health = Health::new(Duration::from_secs(3_600));
+        assert_eq!(
+            health.ready(),
+            Err("the store is not open; the source has no partitions assigned".to_owned())
+        );
+        health.store_open(true);
+        health.source_assigned(true);
+        assert_eq!(health.ready(), Ok(()));
+        health.source_assigned(false);
+        assert_eq!(health.ready(), Err("the source has no partitions assigned".to_owned()));
+    }
+
+    #[test]
+    fn a_stopping_process_is_alive_but_not_ready() {
+        let health = Health::new(Duration::from_secs(3_600));
+        health.store_open(true);
+        health.source_assigned(true);
+        health.stopping();
+        assert_eq!(health.alive(), Ok(()));
+        assert_eq!(health.ready(), Err("the process is stopping".to_owned()));
+    }
+
+    #[test]
+    fn a_pipeline_that_never_beats_is_stuck() {
+        let health = Health::new(Duration::ZERO);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while health.alive().is_ok() {
+            assert!(Instant::now() < deadline, "a pipeline without patience is stuck at once");
+            std::thread::yield_now();
+        }
+    }
+}

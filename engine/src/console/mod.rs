@@ -1,0 +1,12 @@
+//! What an operator looks at: `/metrics`, `/healthz` and `/readyz`.
+//!
+//! [`Metrics`] and [`Health`] are shared with the pipeline and the delivery workers, which only ever call cheap
+//! synchronous methods on them; [`serve`] shows them over HTTP.
+
+mod health;
+mod metrics;
+mod server;
+
+pub use health::Health;
+pub use metrics::{Delivery, Metrics};
+pub use server::{serve, Error, Served};

@@ -1,0 +1,153 @@
+//! The HTTP server of the console.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::{Health, Metrics};
+
+/// Why the console can't be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address can't be listened on.
+    #[error("can't listen on console.listen = \"{address}\": {source}; choose a free address or stop what uses it")]
+    Listen {
+        /// The address from the configuration.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// A console that is being served. Dropping it stops the server.
+#[derive(Debug)]
+pub struct Served {
+    /// Where it listens: the configured address, with the port that the system chose where it was 0.
+    pub address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Served {
+    /// Stops the server after the requests under way.
+    pub async fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        if self.stop.is_some() {
+            self.task.abort();
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Shown {
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+}
+
+/// Listens and answers until stopped. Must be called within a Tokio runtime.
+///
+/// # Errors
+/// When the address can't be listened on.
+pub async fn serve(address: SocketAddr, metrics: Arc<Metrics>, health: Arc<Health>) -> Result<Served, Error> {
+    let refused = |source| Error::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let local = listener.local_addr().map_err(refused)?;
+    let router = Router::new()
+        .route("/metrics", get(show_metrics))
+        .route("/healthz", get(show_health))
+        .route("/readyz", get(show_readiness))
+        .with_state(Shown { metrics, health });
+    let (stop, stopped) = oneshot::channel::<()>();
+    let task = tokio::spawn(async move {
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+            let _ = stopped.await;
+        });
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "the console stopped");
+        }
+    });
+    Ok(Served { address: local, stop: Some(stop), task })
+}
+
+async fn show_metrics(State(shown): State<Shown>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], shown.metrics.encode())
+}
+
+async fn show_health(State(shown): State<Shown>) -> impl IntoResponse {
+    answer(shown.health.alive(), "alive")
+}
+
+async fn show_readiness(State(shown): State<Shown>) -> impl IntoResponse {
+    answer(shown.health.ready(), "ready")
+}
+
+fn answer(state: Result<(), String>, good: &str) -> (StatusCode, String) {
+    match state {
+        Ok(()) => (StatusCode::OK, format!("{good}\n")),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// One request over a plain socket: what a probe of an orchestrator does.
+    async fn request(address: SocketAddr, path: &str) -> String {
+        let mut socket = tokio::net::TcpStream::connect(address).await.expect("the console listens");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: console\r\nConnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.expect("the console reads");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.expect("the console answers");
+        answer
+    }
+
+    #[tokio::test]
+    async fn shows_metrics_health_and_readiness() {
+        let metrics = Arc::new(Metrics::new());
+        let health = Arc::new(Health::new(Duration::from_secs(3_600)));
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let served = serve(any, Arc::clone(&metrics), Arc::clone(&health)).await.expect("port 0 is free");
+        metrics.signals("a-rule", 2);
+
+        let scraped = request(served.address, "/metrics").await;
+        assert!(scraped.starts_with("HTTP/1.1 200"), "{scraped}");
+        assert!(scraped.contains("watershed_signals_total{rule=\"a-rule\"} 2"), "{scraped}");
+        assert!(request(served.address, "/healthz").await.starts_with("HTTP/1.1 200"));
+        let waiting = request(served.address, "/readyz").await;
+        assert!(waiting.starts_with("HTTP/1.1 503") && waiting.contains("the store is not open"), "{waiting}");
+        health.store_open(true);
+        health.source_assigned(true);
+        assert!(request(served.address, "/readyz").await.starts_with("HTTP/1.1 200"));
+        served.stop().await;
+    }
+
+    #[tokio::test]
+    async fn an_address_in_use_is_named_with_the_way_out() {
+        let taken = TcpListener::bind(("127.0.0.1", 0)).await.expect("port 0 is free");
+        let address = taken.local_addr().expect("it is bound");
+        let health = Arc::new(Health::new(Duration::from_secs(1)));
+        let error = serve(address, Arc::new(Metrics::new()), health).await.expect_err("the address is in use");
+        let text = error.to_string();
+        assert!(text.contains(&address.to_string()) && text.contains("choose a free address"), "{text}");
+    }
+}

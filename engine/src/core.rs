@@ -1,0 +1,263 @@
+//! `match → evaluate → correlate`: the deterministic core.
+//!
+//! One call of [`Core::step`] takes batches and control records in their order of arrival and returns everything that
+//! follows from them. It never looks at a clock, draws no random number and lets no hash map's order reach an output:
+//! the same inputs give the same bytes. Everything that must survive a crash is in the step's [`Commit`].
+
+mod dedup;
+mod segments;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use watershed_connectors::Partition;
+use watershed_schemas::{EventBatch, IncidentRevision, Plane, Signal, Timestamp};
+
+use crate::acceptance::{self, Refused};
+use crate::correlator::{self, Correlator, Telling};
+use crate::evaluator::{self, Evaluator, RuleSetup, Segment, Tally};
+use crate::matcher::Matcher;
+use crate::store::Commit;
+use crate::watermark::{PlaneTime, Watermarks};
+
+use dedup::Dedup;
+use segments::Segments;
+
+/// What the core is told once.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Time of each plane, by [`Plane::index`].
+    pub times: [PlaneTime; 2],
+    /// Which planes have a source at all.
+    pub present: [bool; 2],
+    /// How far ahead of its ingest time an event's own clock may be.
+    pub skew: Duration,
+    /// Most rows that one scan of one rule keeps for one key.
+    pub rows_per_key: usize,
+    /// How signals become incidents.
+    pub incidents: correlator::Settings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let time = PlaneTime { out_of_orderness: Duration::from_secs(60), allowed_lateness: Duration::from_secs(15 * 60) };
+        Settings {
+            times: [time; 2],
+            present: [true; 2],
+            skew: Duration::from_secs(5 * 60),
+            rows_per_key: 100_000,
+            incidents: correlator::Settings::default(),
+        }
+    }
+}
+
+/// What arrived, in its order of arrival.
+#[derive(Debug)]
+pub enum Input {
+    /// Rows of one partition.
+    Rows {
+        /// A number that refused rows give back: which raw batch this is.
+        origin: usize,
+        /// Where they come from.
+        partition: Partition,
+        /// The rows.
+        batch: EventBatch,
+    },
+    /// A partition is read from now on.
+    Assigned(Partition),
+    /// A partition is read by somebody else from now on.
+    Revoked(Partition),
+    /// A partition had nothing older left at this time.
+    CaughtUp(Partition, Timestamp),
+    /// All inputs have ended.
+    End,
+}
+
+/// What followed.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// What the rules found, corrected or took back.
+    pub signals: Vec<Signal>,
+    /// What it amounts to.
+    pub incidents: Vec<IncidentRevision>,
+    /// What teams must be told.
+    pub tellings: Vec<Telling>,
+    /// Rows that did not become history.
+    pub refused: Vec<Refused>,
+    /// Rows seen, per plane.
+    pub events: [u64; 2],
+    /// Rows that some rule could use, per plane.
+    pub matched: [u64; 2],
+    /// Rows that had been accepted before under the same id.
+    pub duplicates: u64,
+}
+
+/// The state between match and commit.
+pub struct Core {
+    settings: Settings,
+    watermarks: Watermarks,
+    /// The watermarks as they were before the current step: what they had closed stays closed.
+    sealed: Watermarks,
+    matcher: Matcher,
+    evaluator: Evaluator,
+    correlator: Correlator,
+    dedup: Dedup,
+    segments: Segments,
+}
+
+const CLOCK_KEY: &[u8] = b"m/watermarks";
+
+impl Core {
+    /// A core that has seen nothing.
+    pub fn new(settings: Settings, setups: Vec<RuleSetup>) -> Self {
+        let rules: Vec<_> = setups.iter().map(|setup| Arc::clone(&setup.rule)).collect();
+        let watermarks = Watermarks::new(settings.times, settings.present);
+        let mut incidents = settings.incidents;
+        incidents.signal_lag = signal_lag(&settings, &setups);
+        Core {
+            settings,
+            sealed: watermarks.clone(),
+            watermarks,
+            matcher: Matcher::new(&rules),
+            evaluator: Evaluator::new(setups, settings.rows_per_key),
+            correlator: Correlator::new(incidents),
+            dedup: Dedup::default(),
+            segments: Segments::default(),
+        }
+    }
+
+    /// Takes inputs in and says everything that follows from them. Their order matters, how they are cut into steps
+    /// does not change what is finally said.
+    pub fn step(&mut self, inputs: Vec<Input>, commit: &mut Commit) -> Output {
+        let mut output = Output::default();
+        let mut ended = false;
+        for input in inputs {
+            match input {
+                Input::Rows { origin, partition, batch } => self.take(origin, &partition, &batch, commit, &mut output),
+                Input::Assigned(partition) => self.watermarks.add(&partition),
+                Input::Revoked(partition) => self.watermarks.remove(&partition),
+                Input::CaughtUp(partition, at) => self.watermarks.caught_up(&partition, at),
+                Input::End => ended = true,
+            }
+        }
+        // Incidents age by what was heard, not by the end of the input: nobody has seen that it stays quiet.
+        let heard = self.watermarks.clone();
+        if ended {
+            self.watermarks.finish();
+        }
+        let found = self.evaluator.evaluate(&self.sealed, &self.watermarks, commit);
+        self.correlator.add(&found, self.evaluator.setups(), commit);
+        let correlated = self.correlator.correlate(&heard, commit);
+        output.signals = found.into_iter().map(|found| found.signal).collect();
+        output.incidents = correlated.revisions;
+        output.tellings = correlated.tellings;
+        if ended {
+            output.incidents.extend(self.correlator.finish(&heard, commit).revisions);
+        } else {
+            self.evaluator.expire(&self.watermarks, commit);
+            self.dedup.expire(&self.watermarks);
+            self.segments.expire(commit);
+        }
+        self.sealed = self.watermarks.clone();
+        if let Ok(clock) = serde_json::to_vec(&self.watermarks.snapshot()) {
+            commit.puts.push((CLOCK_KEY.to_vec(), clock));
+        }
+        output
+    }
+
+    fn take(&mut self, origin: usize, partition: &Partition, batch: &EventBatch, commit: &mut Commit, output: &mut Output) {
+        let accepted = acceptance::accept(batch, partition, &mut self.watermarks, self.settings.skew);
+        output.events[batch.plane.index()] += batch.rows.num_rows() as u64;
+        output.refused.extend(accepted.refused.into_iter().map(|refused| Refused { origin, ..refused }));
+        let accepted = accepted.rows;
+        self.correlator.learn(batch, accepted.as_deref(), commit);
+        let mut matches = self.matcher.find(batch, accepted.as_deref());
+        output.duplicates += self.dedup.drop_known(batch, &mut matches);
+        output.matched[batch.plane.index()] += matches.rows.len() as u64;
+        if matches.rows.is_empty() {
+            return;
+        }
+        let Some(segment) = self.segments.add(batch, &matches.rows, commit) else { return };
+        for (scan, rows) in matches.scans {
+            // Positions in the batch become positions in the segment.
+            let rows: Vec<u32> = rows
+                .iter()
+                .filter_map(|row| matches.rows.binary_search(row).ok())
+                .filter_map(|row| u32::try_from(row).ok())
+                .collect();
+            self.evaluator.add(scan, &segment, &rows);
+        }
+    }
+
+    /// Takes up what was durable before a restart. `stored` reads every pair under a prefix.
+    pub fn restore(&mut self, stored: impl Fn(&[u8]) -> Vec<(Vec<u8>, Vec<u8>)>) {
+        if let Some((_, clock)) = stored(CLOCK_KEY).first()
+            && let Ok(snapshot) = serde_json::from_slice(clock)
+        {
+            self.watermarks.restore(snapshot);
+        }
+        for segment in self.segments.restore(&stored(segments::PREFIX)) {
+            self.readmit(&segment);
+        }
+        self.evaluator.resume(&stored(evaluator::SAID_PREFIX), &self.watermarks);
+        self.correlator.restore(stored);
+        self.sealed = self.watermarks.clone();
+    }
+
+    fn readmit(&mut self, segment: &Arc<Segment>) {
+        let batch = EventBatch {
+            plane: segment.plane,
+            rows: segment.rows.clone(),
+            record_of_row: Vec::new(),
+            rejects: Vec::new(),
+        };
+        let mut matches = self.matcher.find(&batch, None);
+        self.dedup.drop_known(&batch, &mut matches);
+        for (scan, rows) in matches.scans {
+            self.evaluator.add(scan, segment, &rows);
+        }
+    }
+
+    /// The watermarks now.
+    pub fn watermarks(&self) -> &Watermarks {
+        &self.watermarks
+    }
+
+    /// The rules with their tuning.
+    pub fn setups(&self) -> &[RuleSetup] {
+        self.evaluator.setups()
+    }
+
+    /// What happened to rules and their state.
+    pub fn tally(&self) -> &Tally {
+        self.evaluator.tally()
+    }
+
+    /// Rows remembered by each rule.
+    pub fn rows(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.evaluator.rows()
+    }
+
+    /// Why each stopped rule stopped.
+    pub fn quarantined(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.evaluator.quarantined()
+    }
+
+    /// Incidents that are open now.
+    pub fn open_incidents(&self) -> usize {
+        self.correlator.open()
+    }
+}
+
+/// The longest that a signal's event time may lag behind the watermark when it is said.
+fn signal_lag(settings: &Settings, setups: &[RuleSetup]) -> Duration {
+    let lateness = settings.times.iter().map(|time| time.allowed_lateness).max().unwrap_or_default();
+    let lookahead = setups
+        .iter()
+        .flat_map(|setup| Plane::ALL.map(|plane| setup.rule.lookahead[plane.index()]))
+        .flatten()
+        .max()
+        .and_then(|micros| u64::try_from(micros).ok())
+        .unwrap_or(0);
+    lateness + Duration::from_micros(lookahead)
+}

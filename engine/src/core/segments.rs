@@ -1,0 +1,87 @@
+//! The rows that rules remember, as they stand in the store.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::ipc::reader::StreamReader;
+use datafusion::arrow::ipc::writer::StreamWriter;
+use watershed_schemas::{EventBatch, Plane};
+
+use crate::evaluator::Segment;
+use crate::store::Commit;
+
+/// First bytes of the keys that hold segments.
+pub(super) const PREFIX: &[u8] = b"s/";
+
+/// Every segment that some rule may still hold rows of.
+#[derive(Default)]
+pub(super) struct Segments {
+    live: Vec<Arc<Segment>>,
+    next: u64,
+    /// Segments that were there at the last look: looking is worth it when their number has doubled.
+    looked_at: usize,
+}
+
+impl Segments {
+    /// Copies these rows of a batch into a segment of their own.
+    pub(super) fn add(&mut self, batch: &EventBatch, rows: &[u32], commit: &mut Commit) -> Option<Arc<Segment>> {
+        let segment = Arc::new(Segment::gather(self.next, batch.plane, &batch.rows, rows).ok()?);
+        self.next += 1;
+        if let Ok(value) = encode(&segment) {
+            commit.puts.push((key(segment.id), value));
+        }
+        self.live.push(Arc::clone(&segment));
+        Some(segment)
+    }
+
+    /// Forgets the segments that no rule holds a row of any more.
+    pub(super) fn expire(&mut self, commit: &mut Commit) {
+        if self.live.len() < 2 * self.looked_at.max(32) {
+            return;
+        }
+        self.live.retain(|segment| {
+            let held = Arc::strong_count(segment) > 1;
+            if !held {
+                commit.deletes.push(key(segment.id));
+            }
+            held
+        });
+        self.looked_at = self.live.len();
+    }
+
+    /// Reads back what was durable, oldest first.
+    pub(super) fn restore(&mut self, stored: &[(Vec<u8>, Vec<u8>)]) -> Vec<Arc<Segment>> {
+        for (key, value) in stored {
+            let id = key.strip_prefix(PREFIX).and_then(|id| id.try_into().ok()).map(u64::from_be_bytes);
+            if let (Some(id), Ok((plane, rows))) = (id, decode(value)) {
+                self.live.push(Arc::new(Segment { id, plane, rows }));
+                self.next = self.next.max(id + 1);
+            }
+        }
+        self.live.clone()
+    }
+}
+
+fn key(id: u64) -> Vec<u8> {
+    [PREFIX, &id.to_be_bytes()].concat()
+}
+
+/// One byte for the plane, then an Arrow IPC stream.
+fn encode(segment: &Segment) -> Result<Vec<u8>, ArrowError> {
+    let mut bytes = vec![u8::try_from(segment.plane.index()).unwrap_or(0)];
+    let mut writer = StreamWriter::try_new(&mut bytes, &segment.rows.schema())?;
+    writer.write(&segment.rows)?;
+    writer.finish()?;
+    drop(writer);
+    Ok(bytes)
+}
+
+fn decode(value: &[u8]) -> Result<(Plane, RecordBatch), ArrowError> {
+    let damaged = || ArrowError::IpcError("a stored segment is empty".to_owned());
+    let (plane, stream) = value.split_first().ok_or_else(damaged)?;
+    let plane = *Plane::ALL.get(usize::from(*plane)).ok_or_else(damaged)?;
+    let rows = StreamReader::try_new(Cursor::new(stream), None)?.next().ok_or_else(damaged)??;
+    Ok((plane, rows))
+}

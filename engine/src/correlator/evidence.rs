@@ -1,0 +1,81 @@
+//! What an incident keeps of the events behind it: enough to act on, nothing that must not leave the engine.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use watershed_schemas::{Plane, Timestamp};
+
+use crate::evaluator::RowRef;
+
+/// Longest text kept of one column.
+const TEXT_CHARS: usize = 200;
+
+/// One event behind a signal. Texts of prompts, completions and arguments are kept only as fingerprints: two teams can
+/// see that they mean the same thing without either reading it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Its plane.
+    pub plane: Plane,
+    /// Its id.
+    pub event_id: String,
+    /// Its time.
+    pub event_time: Timestamp,
+    /// Its kind.
+    pub kind: String,
+    /// The columns that have a value and that somebody may see, by name.
+    pub columns: BTreeMap<String, String>,
+}
+
+/// Columns that are copied as they are. What is not named here never leaves the engine.
+fn copied(plane: Plane) -> &'static [&'static str] {
+    match plane {
+        Plane::Model => &[
+            "source", "session_id", "agent_id", "agent_name", "principal", "on_behalf_of", "client_id", "credential_id",
+            "provider", "model", "tool", "tool_call_id", "target", "outcome", "verdict", "category", "detector", "policy",
+            "ip",
+        ],
+        Plane::Access => &[
+            "source", "principal", "principal_type", "actor", "session_id", "client_id", "credential_id", "credential_type",
+            "grant_type", "resource", "outcome", "reason", "auth_method", "risk", "ip", "country", "device_id", "agent_id",
+            "on_behalf_of",
+        ],
+    }
+}
+
+const FINGERPRINTED: [&str; 2] = ["content", "arguments"];
+
+impl Evidence {
+    /// Copies what may be kept of a row.
+    pub(super) fn of(row: &RowRef) -> Evidence {
+        let segment = &row.segment;
+        let mut columns = BTreeMap::new();
+        for name in copied(segment.plane) {
+            let text = segment.plane.column(name).and_then(|column| segment.text(column, row.row));
+            if let Some(text) = text {
+                columns.insert((*name).to_owned(), text.chars().take(TEXT_CHARS).collect());
+            }
+        }
+        for name in FINGERPRINTED {
+            let text = segment.plane.column(name).and_then(|column| segment.text(column, row.row));
+            if let Some(text) = text {
+                columns.insert(format!("{name}_fingerprint"), fingerprint(text));
+            }
+        }
+        let kind = segment.plane.column("kind").and_then(|column| segment.text(column, row.row)).unwrap_or("other");
+        Evidence {
+            plane: segment.plane,
+            event_id: segment.event_id(row.row).to_owned(),
+            event_time: segment.event_time(row.row),
+            kind: kind.to_owned(),
+            columns,
+        }
+    }
+}
+
+/// The first 72 bits of SHA-256: short enough to compare by eye.
+fn fingerprint(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(&Sha256::digest(text.as_bytes())[..9])
+}

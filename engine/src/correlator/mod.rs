@@ -1,0 +1,368 @@
+//! `correlate`: what do the findings amount to?
+//!
+//! Signals of one entity (a principal, else a session) within one episode are one incident. What an incident says is a
+//! function of the set of its signals; arriving signals revise it, and never repeat it.
+
+mod entity;
+mod episode;
+mod evidence;
+mod incident;
+mod links;
+mod verdict;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use watershed_schemas::{
+    EventBatch, IncidentRevision, NotifyReason, Plane, PlaneScores, RulePlane, Severity, Timestamp,
+};
+
+use crate::evaluator::{Found, RuleSetup};
+use crate::store::Commit;
+use crate::watermark::Watermarks;
+
+use entity::{Entity, EntityState};
+pub use evidence::Evidence;
+use incident::Incident;
+use links::{Session, SessionLinks};
+
+/// First bytes of the keys that hold incidents and their signals.
+pub const PREFIXES: [&[u8]; 3] = [incident::PREFIX, SIGNAL_PREFIX, links::PREFIX];
+
+const SIGNAL_PREFIX: &[u8] = b"g/";
+
+/// How signals become incidents.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Quiet time that ends an episode.
+    pub gap: Duration,
+    /// Longest episode; what follows is a linked continuation.
+    pub max_duration: Duration,
+    /// Score at which a plane is in the verdict.
+    pub threshold: f64,
+    /// Clocks of two planes that differ by less say nothing about who moved first.
+    pub clock_skew: Duration,
+    /// A plane whose newest row is older than the incident by more than this counts as silent.
+    pub silence_after: Duration,
+    /// How long after it was last seen the principal of a session is remembered.
+    pub links_keep: Duration,
+    /// How many sessions' principals are remembered.
+    pub links_limit: usize,
+    /// Longest time that a signal may lag behind the watermark: lateness plus the rules' look-ahead.
+    pub signal_lag: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            gap: Duration::from_secs(30 * 60),
+            max_duration: Duration::from_secs(12 * 3_600),
+            threshold: 1.0,
+            clock_skew: Duration::from_secs(30),
+            silence_after: Duration::from_secs(15 * 60),
+            links_keep: Duration::from_secs(24 * 3_600),
+            links_limit: 1_000_000,
+            signal_lag: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// A signal as an incident remembers it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SignalRecord {
+    /// Its id.
+    pub signal_id: String,
+    /// Its rule.
+    pub rule: String,
+    /// Whose finding it is.
+    pub plane: RulePlane,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The organisation.
+    pub tenant: String,
+    /// The identity that the rule named.
+    pub principal: Option<String>,
+    /// The session that the rule named.
+    pub session_id: Option<String>,
+    /// When it happened.
+    pub event_time: Timestamp,
+    /// How much it counts.
+    pub weights: PlaneScores,
+    /// Whether it was taken back.
+    pub withdrawn: bool,
+    /// The events behind it, oldest first, bounded.
+    pub evidence: Vec<Evidence>,
+    /// The incident that it belongs to.
+    incident: Option<String>,
+}
+
+impl SignalRecord {
+    /// When its plane moved: the first event of that plane behind it, else the signal itself.
+    fn moved_at(&self, plane: Plane) -> Timestamp {
+        let first = self.evidence.iter().find(|evidence| evidence.plane == plane);
+        first.map_or(self.event_time, |evidence| evidence.event_time)
+    }
+}
+
+/// Something that a plane's team must be told about an incident.
+#[derive(Clone, Debug)]
+pub struct Telling {
+    /// The revision that it is about.
+    pub incident: IncidentRevision,
+    /// Whose team.
+    pub plane: Plane,
+    /// Why.
+    pub reason: NotifyReason,
+    /// The standing signals of the incident, oldest first, bounded.
+    pub signals: Vec<SignalRecord>,
+}
+
+/// What the findings of one step led to.
+#[derive(Debug, Default)]
+pub struct Correlated {
+    /// Revisions of incidents, in the order in which they were made.
+    pub revisions: Vec<IncidentRevision>,
+    /// What must be told.
+    pub tellings: Vec<Telling>,
+}
+
+/// Most signals whose events an entity remembers; later ones are counted without.
+const EVIDENCED_SIGNALS: usize = 256;
+/// Most events kept of one signal.
+const EVIDENCE_PER_SIGNAL: usize = 8;
+
+/// All open incidents and the signals that may still join them.
+pub struct Correlator {
+    settings: Settings,
+    links: SessionLinks,
+    entities: BTreeMap<Entity, EntityState>,
+    /// Where each remembered signal is: its entity and time.
+    places: HashMap<String, (Entity, Timestamp)>,
+    /// Sessions with signals that name no principal.
+    nameless: BTreeSet<Session>,
+    dirty: BTreeSet<Entity>,
+    opened: u64,
+    /// The least `next_change` of all entities.
+    next_change: Timestamp,
+}
+
+impl Correlator {
+    /// A correlator that knows nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        Correlator {
+            links: SessionLinks::new(settings.links_keep, settings.links_limit),
+            settings,
+            entities: BTreeMap::new(),
+            places: HashMap::new(),
+            nameless: BTreeSet::new(),
+            dirty: BTreeSet::new(),
+            opened: 0,
+            next_change: Timestamp::MIN,
+        }
+    }
+
+    /// Learns which principals sessions belong to.
+    pub fn learn(&mut self, batch: &EventBatch, accepted: Option<&[u32]>, commit: &mut Commit) {
+        for session in self.links.learn(batch, accepted, commit) {
+            if self.nameless.contains(&session) {
+                self.rehome(&session, commit);
+            }
+        }
+    }
+
+    /// Takes in what the rules found.
+    pub fn add(&mut self, found: &[Found], setups: &[RuleSetup], commit: &mut Commit) {
+        for found in found {
+            if setups[found.rule].shadow {
+                continue;
+            }
+            let record = self.record(found, &setups[found.rule]);
+            self.place(record, commit);
+        }
+    }
+
+    fn record(&self, found: &Found, setup: &RuleSetup) -> SignalRecord {
+        let signal = &found.signal;
+        let known = self.places.get(&signal.signal_id).and_then(|(entity, time)| {
+            self.entities.get(entity)?.signals.get(&(*time, signal.signal_id.clone()))
+        });
+        let evidence = match known {
+            Some(known) if signal.withdrawn => known.evidence.clone(),
+            _ => found.evidence.iter().take(EVIDENCE_PER_SIGNAL).map(Evidence::of).collect(),
+        };
+        SignalRecord {
+            signal_id: signal.signal_id.clone(),
+            rule: signal.rule.clone(),
+            plane: signal.plane,
+            severity: signal.severity,
+            tenant: signal.tenant.clone(),
+            principal: signal.principal.clone(),
+            session_id: signal.session_id.clone(),
+            event_time: signal.event_time,
+            weights: setup.weights(),
+            withdrawn: signal.withdrawn,
+            evidence,
+            incident: known.and_then(|known| known.incident.clone()),
+        }
+    }
+
+    /// Puts a signal where its entity is, away from where it was.
+    fn place(&mut self, mut record: SignalRecord, commit: &mut Commit) {
+        let entity = Entity::of(&record, &self.links);
+        if let Some((before, time)) = self.places.get(&record.signal_id).cloned()
+            && (before != entity || time != record.event_time)
+            && let Some(state) = self.entities.get_mut(&before)
+        {
+            state.signals.remove(&(time, record.signal_id.clone()));
+            self.dirty.insert(before);
+        }
+        if let (None, Some(session_id)) = (&record.principal, &record.session_id) {
+            self.nameless.insert(Session { tenant: record.tenant.clone(), session_id: session_id.clone() });
+        }
+        let state = self.entities.entry(entity.clone()).or_default();
+        let at = (record.event_time, record.signal_id.clone());
+        if state.signals.len() >= EVIDENCED_SIGNALS && !state.signals.contains_key(&at) {
+            record.evidence.clear();
+        }
+        self.places.insert(record.signal_id.clone(), (entity.clone(), record.event_time));
+        store_signal(&record, commit);
+        state.signals.insert(at, record);
+        self.dirty.insert(entity);
+    }
+
+    /// Moves the signals of a session, and the incidents that are left without any, to the principal now known.
+    fn rehome(&mut self, session: &Session, commit: &mut Commit) {
+        let moving: Vec<SignalRecord> = self
+            .entities
+            .values()
+            .flat_map(|state| state.signals.values())
+            .filter(|record| {
+                record.principal.is_none()
+                    && record.tenant == session.tenant
+                    && record.session_id.as_ref() == Some(&session.session_id)
+            })
+            .cloned()
+            .collect();
+        for record in moving {
+            let before = self.places.get(&record.signal_id).map(|(entity, _)| entity.clone());
+            let after = Entity::of(&record, &self.links);
+            self.place(record, commit);
+            let Some(before) = before.filter(|before| *before != after) else { continue };
+            let Some(state) = self.entities.get_mut(&before) else { continue };
+            for incident in state.take_orphans() {
+                self.entities.entry(after.clone()).or_default().incidents.push(incident);
+            }
+        }
+    }
+
+    /// Brings the incidents of every changed entity up to date, resolves the quiet ones and forgets the old ones.
+    pub fn correlate(&mut self, watermarks: &Watermarks, commit: &mut Commit) -> Correlated {
+        let mut correlated = Correlated::default();
+        for entity in std::mem::take(&mut self.dirty) {
+            if let Some(state) = self.entities.get_mut(&entity) {
+                let mut scene = incident::Scene {
+                    settings: &self.settings,
+                    watermarks,
+                    opened: &mut self.opened,
+                    commit,
+                    correlated: &mut correlated,
+                };
+                state.settle(&entity, &mut scene);
+                self.next_change = self.next_change.min(state.next_change);
+            }
+        }
+        self.age(watermarks, commit, &mut correlated);
+        self.links.sweep(watermarks.low(), commit);
+        correlated
+    }
+
+    fn age(&mut self, watermarks: &Watermarks, commit: &mut Commit, correlated: &mut Correlated) {
+        let low = watermarks.low();
+        if low == Timestamp::MIN || low == Timestamp::MAX {
+            return;
+        }
+        let quiet = low.minus(self.settings.gap);
+        if self.next_change >= quiet {
+            return;
+        }
+        let lag = self.settings.signal_lag;
+        let over = quiet.minus(lag);
+        let mut next_change = Timestamp::MAX;
+        let mut empty = Vec::new();
+        for (entity, state) in &mut self.entities {
+            if state.next_change >= quiet {
+                next_change = next_change.min(state.next_change);
+                continue;
+            }
+            let mut scene = incident::Scene {
+                settings: &self.settings,
+                watermarks,
+                opened: &mut self.opened,
+                commit,
+                correlated,
+            };
+            state.resolve(quiet, &mut scene);
+            for record in state.forget(over, lag, scene.commit) {
+                self.places.remove(&record.signal_id);
+                if let (None, Some(session_id)) = (record.principal, record.session_id) {
+                    self.nameless.remove(&Session { tenant: record.tenant, session_id });
+                }
+            }
+            if state.is_empty() {
+                empty.push(entity.clone());
+            } else {
+                next_change = next_change.min(state.next_change);
+            }
+        }
+        for entity in empty {
+            self.entities.remove(&entity);
+        }
+        self.next_change = next_change;
+    }
+
+    /// All inputs have ended: states the last word on every incident that is still remembered.
+    pub fn finish(&mut self, watermarks: &Watermarks, commit: &mut Commit) -> Correlated {
+        let mut correlated = Correlated::default();
+        for (entity, state) in &mut self.entities {
+            let mut scene = incident::Scene {
+                settings: &self.settings,
+                watermarks,
+                opened: &mut self.opened,
+                commit,
+                correlated: &mut correlated,
+            };
+            state.last_word(entity, &mut scene);
+        }
+        correlated
+    }
+
+    /// Incidents that are open now.
+    pub fn open(&self) -> usize {
+        self.entities.values().map(|state| state.incidents.iter().filter(|incident| incident.is_open()).count()).sum()
+    }
+
+    /// Takes up what was durable before a restart.
+    pub fn restore(&mut self, stored: impl Fn(&[u8]) -> Vec<(Vec<u8>, Vec<u8>)>) {
+        self.links.restore(&stored(links::PREFIX));
+        for (_, value) in stored(SIGNAL_PREFIX) {
+            let Ok(record) = serde_json::from_slice::<SignalRecord>(&value) else { continue };
+            self.place(record, &mut Commit::default());
+        }
+        for (_, value) in stored(incident::PREFIX) {
+            let Ok((entity, incident)) = serde_json::from_slice::<(Entity, Incident)>(&value) else { continue };
+            self.opened = self.opened.max(incident.opened + 1);
+            self.entities.entry(entity).or_default().incidents.push(incident);
+        }
+        for state in self.entities.values_mut() {
+            state.incidents.sort_by_key(|incident| incident.opened);
+        }
+        self.dirty.clear();
+    }
+}
+
+fn store_signal(record: &SignalRecord, commit: &mut Commit) {
+    if let Ok(value) = serde_json::to_vec(record) {
+        commit.puts.push(([SIGNAL_PREFIX, record.signal_id.as_bytes()].concat(), value));
+    }
+}

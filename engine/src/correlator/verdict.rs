@@ -1,0 +1,95 @@
+//! What the signals of one episode amount to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use watershed_schemas::{Coverage, Origin, Plane, PlaneCoverage, PlaneScores, Severity, Timestamp, Verdict};
+
+use super::SignalRecord;
+use crate::watermark::Watermarks;
+
+/// The judgement over a set of signals.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Judgement {
+    pub(super) verdict: Option<Verdict>,
+    pub(super) origin: Origin,
+    pub(super) scores: PlaneScores,
+    pub(super) severity: Severity,
+    pub(super) rules: BTreeSet<String>,
+    pub(super) sessions: BTreeSet<String>,
+    pub(super) first: Timestamp,
+    pub(super) last: Timestamp,
+    /// Signals that were not withdrawn.
+    pub(super) standing: usize,
+}
+
+/// Judges the signals of one episode. Withdrawn ones count for nothing but still hold the episode together.
+pub(super) fn judge<'a>(
+    signals: impl Iterator<Item = &'a SignalRecord> + Clone,
+    threshold: f64,
+    clock_skew: Duration,
+) -> Judgement {
+    let standing = signals.clone().filter(|signal| !signal.withdrawn);
+    let mut by_rule: BTreeMap<&str, (u32, PlaneScores)> = BTreeMap::new();
+    let mut moved: [Timestamp; 2] = [Timestamp::MAX; 2];
+    let mut judgement = Judgement {
+        verdict: None,
+        origin: Origin::Undetermined,
+        scores: PlaneScores::default(),
+        severity: Severity::Info,
+        rules: BTreeSet::new(),
+        sessions: BTreeSet::new(),
+        first: signals.clone().map(|signal| signal.event_time).min().unwrap_or(Timestamp::MIN),
+        last: signals.clone().map(|signal| signal.event_time).max().unwrap_or(Timestamp::MIN),
+        standing: 0,
+    };
+    for signal in standing {
+        judgement.standing += 1;
+        judgement.severity = judgement.severity.max(signal.severity);
+        if !judgement.rules.contains(&signal.rule) {
+            judgement.rules.insert(signal.rule.clone());
+        }
+        if let Some(session) = &signal.session_id
+            && !judgement.sessions.contains(session)
+        {
+            judgement.sessions.insert(session.clone());
+        }
+        by_rule.entry(&signal.rule).or_insert((0, signal.weights)).0 += 1;
+        for plane in signal.plane.planes() {
+            moved[plane.index()] = moved[plane.index()].min(signal.moved_at(*plane));
+        }
+    }
+    for (count, weights) in by_rule.values() {
+        // A rule counts fully once, then half, a quarter, …: never more than twice its weight.
+        let repeats = 2.0 - 0.5_f64.powi(i32::try_from(count.saturating_sub(1).min(40)).unwrap_or(40));
+        judgement.scores.model += weights.model * repeats;
+        judgement.scores.access += weights.access * repeats;
+    }
+    judgement.verdict = Verdict::of(judgement.scores.model >= threshold, judgement.scores.access >= threshold);
+    judgement.origin = match judgement.verdict {
+        Some(Verdict::ModelAbuse) => Origin::Model,
+        Some(Verdict::AccessCompromise) => Origin::Access,
+        _ => direction(moved, clock_skew),
+    };
+    judgement
+}
+
+fn direction([model, access]: [Timestamp; 2], clock_skew: Duration) -> Origin {
+    if model.plus(clock_skew) < access {
+        Origin::Model
+    } else if access.plus(clock_skew) < model {
+        Origin::Access
+    } else {
+        Origin::Undetermined
+    }
+}
+
+/// Whether each plane was heard up to the time of the incident.
+pub(super) fn coverage(watermarks: &Watermarks, last: Timestamp, silence_after: Duration) -> Coverage {
+    let of = |plane: Plane| match watermarks.heard(plane) {
+        Timestamp::MIN => PlaneCoverage::NeverSeen,
+        heard if heard.plus(silence_after) < last => PlaneCoverage::Silent { since: heard },
+        _ => PlaneCoverage::Observed,
+    };
+    Coverage { model: of(Plane::Model), access: of(Plane::Access) }
+}

@@ -1,0 +1,36 @@
+//! A rule's partition key: rows of different keys never influence each other.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::row::{RowConverter, SortField};
+use watershed_rules::Scan;
+
+/// The encoded values of a key. Equal for equal values, whichever scan they come from.
+pub(super) type Key = Arc<[u8]>;
+
+/// Encodes the key columns of one scan. NULL is a value of its own.
+pub(super) struct KeyEncoder {
+    columns: Vec<usize>,
+    converter: RowConverter,
+}
+
+impl KeyEncoder {
+    pub(super) fn new(scan: &Scan) -> Result<Self, ArrowError> {
+        let schema = scan.plane.schema();
+        let fields = scan.key.iter().map(|column| SortField::new(schema.field(*column).data_type().clone())).collect();
+        Ok(KeyEncoder { columns: scan.key.clone(), converter: RowConverter::new(fields)? })
+    }
+
+    /// The key of every row of a batch in the plane's full schema.
+    pub(super) fn keys(&self, rows: &RecordBatch) -> Result<Vec<Key>, ArrowError> {
+        if self.columns.is_empty() {
+            let global: Key = Arc::from([]);
+            return Ok(vec![global; rows.num_rows()]);
+        }
+        let columns: Vec<ArrayRef> = self.columns.iter().map(|column| Arc::clone(rows.column(*column))).collect();
+        let encoded = self.converter.convert_columns(&columns)?;
+        Ok(encoded.iter().map(|row| Key::from(row.as_ref())).collect())
+    }
+}

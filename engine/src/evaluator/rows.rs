@@ -1,0 +1,90 @@
+//! Rows that rules remember: kept once, however many scans use them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use datafusion::arrow::compute::{interleave, take_record_batch};
+use datafusion::arrow::error::ArrowError;
+use watershed_schemas::tables::runtime;
+use watershed_schemas::{Plane, Timestamp};
+
+use crate::acceptance::event_times;
+
+/// Rows of one plane that came together and that some rule can use.
+#[derive(Debug)]
+pub struct Segment {
+    /// Its number in the store.
+    pub id: u64,
+    /// Whose rows they are.
+    pub plane: Plane,
+    /// The rows, in the plane's full schema.
+    pub rows: RecordBatch,
+}
+
+impl Segment {
+    /// Copies these rows of a batch into a segment of their own, so that the batch can go.
+    pub fn gather(id: u64, plane: Plane, batch: &RecordBatch, rows: &[u32]) -> Result<Segment, ArrowError> {
+        let rows = take_record_batch(batch, &UInt32Array::from(rows.to_vec()))?;
+        Ok(Segment { id, plane, rows })
+    }
+
+    /// The time of one row.
+    pub fn event_time(&self, row: u32) -> Timestamp {
+        Timestamp::from_micros(event_times(&self.rows).value(row as usize))
+    }
+
+    /// The id of one row.
+    pub fn event_id(&self, row: u32) -> &str {
+        self.rows.column(runtime::EVENT_ID).as_string::<i32>().value(row as usize)
+    }
+
+    /// The text of a column of one row, where it has one.
+    pub fn text(&self, column: usize, row: u32) -> Option<&str> {
+        let texts = self.rows.column(column).as_string_opt::<i32>()?;
+        (!texts.is_null(row as usize)).then(|| texts.value(row as usize))
+    }
+}
+
+/// One remembered row.
+#[derive(Clone, Debug)]
+pub struct RowRef {
+    /// Where it is.
+    pub segment: Arc<Segment>,
+    /// Which of the segment's rows.
+    pub row: u32,
+}
+
+impl RowRef {
+    /// What rows of one key are ordered by, so that a result never depends on the order of arrival.
+    pub fn order(&self) -> (Timestamp, &str) {
+        (self.segment.event_time(self.row), self.segment.event_id(self.row))
+    }
+}
+
+/// The chosen columns of these rows as one batch.
+pub fn gather(plane: Plane, columns: &[usize], rows: &[RowRef]) -> Result<RecordBatch, ArrowError> {
+    let schema = Arc::new(plane.schema().project(columns)?);
+    if rows.is_empty() {
+        return Ok(RecordBatch::new_empty(schema));
+    }
+    let mut segments: Vec<&Arc<Segment>> = Vec::new();
+    let mut place_of: HashMap<u64, usize> = HashMap::new();
+    let mut places: Vec<(usize, usize)> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let place = *place_of.entry(row.segment.id).or_insert_with(|| {
+            segments.push(&row.segment);
+            segments.len() - 1
+        });
+        places.push((place, row.row as usize));
+    }
+    let columns: Vec<ArrayRef> = columns
+        .iter()
+        .map(|column| {
+            let arrays: Vec<&dyn Array> = segments.iter().map(|segment| segment.rows.column(*column).as_ref()).collect();
+            interleave(&arrays, &places)
+        })
+        .collect::<Result<_, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    RecordBatch::try_new_with_options(schema, columns, &options)
+}

@@ -1,0 +1,31 @@
+//! The engine of Watershed: two streams in, one divide, every alert to the team that owns it.
+//!
+//! The way of an event is seven verbs, and [`pipeline`] reads them in order:
+//! `poll → decode → match → evaluate → correlate → commit → deliver`.
+//!
+//! * [`intake`] polls sources and decodes their records into batches.
+//! * [`core`] is `match → evaluate → correlate`: sans-IO and deterministic, no clock, no randomness.
+//!   Its rooms are [`acceptance`] and [`watermark`] (what counts as history, and how far it reaches), [`matcher`],
+//!   [`evaluator`] and [`correlator`].
+//! * [`router`] turns incident revisions into notifications: who is told what, and what they may see.
+//! * [`store`] and [`outbox`] make a commit durable; [`deliver`] drains the outbox to receivers.
+//! * [`config`], [`check`], [`cli`] and [`console`] are the shell around it.
+
+pub mod acceptance;
+pub mod check;
+pub mod cli;
+pub mod config;
+pub mod console;
+pub mod core;
+pub mod correlator;
+pub mod crash;
+pub mod deliver;
+pub mod demo;
+pub mod evaluator;
+pub mod intake;
+pub mod matcher;
+pub mod outbox;
+pub mod pipeline;
+pub mod router;
+pub mod store;
+pub mod watermark;

@@ -1,0 +1,312 @@
+//! The way of an event: `poll → decode → match → evaluate → correlate → commit → deliver`.
+//!
+//! [`Pipeline::turn`] takes it once. Intake, store, dead letters and delivery are handed in; `replay` leaves out what it
+//! does not need, and is otherwise the same program as `run`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use watershed_connectors::Partition;
+use watershed_connectors::dlq::{DeadLetter, DeadLetters};
+use watershed_connectors::sources::{Positions, SourceError};
+use watershed_schemas::{IncidentRevision, Notification, Signal};
+
+use crate::acceptance::Refusal;
+use crate::core::{Core, Output};
+use crate::crash;
+use crate::deliver::Delivery;
+use crate::intake::{Intake, Polled};
+use crate::outbox::{self, OutboxRow};
+use crate::router::Router;
+use crate::store::{self, Commit, StateStore};
+
+const POSITIONS_KEY: &[u8] = b"m/positions";
+
+/// What went wrong in the pipeline: a person is needed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The source can't be read any more.
+    #[error("the source stopped: {0}")]
+    Source(#[from] SourceError),
+    /// The store can't be written any more.
+    #[error("the store stopped: {0}")]
+    Store(#[from] store::Error),
+    /// Delivery can't go on.
+    #[error("delivery stopped: {0}")]
+    Delivery(String),
+    /// A record could not be put where rejected records go, and nothing may be lost.
+    #[error("{output} can't be written: {reason}")]
+    DeadLetters {
+        /// `dlq` or `late`.
+        output: &'static str,
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// The parts of a pipeline beside its intake and core.
+#[derive(Default)]
+pub struct Parts {
+    /// Where checkpoints go; without one nothing survives the process.
+    pub store: Option<Arc<dyn StateStore>>,
+    /// Who is told what; without one nobody is told anything.
+    pub router: Option<Router>,
+    /// Who carries it there; without one notifications are only returned.
+    pub delivery: Option<Delivery>,
+    /// Where records go that can't be decoded.
+    pub dlq: Option<Box<dyn DeadLetters>>,
+    /// Where rows go that come too late or from the future.
+    pub late: Option<Box<dyn DeadLetters>>,
+    /// Longest time between two commits while nothing must be told.
+    pub commit_interval: Duration,
+}
+
+/// What one turn did.
+#[derive(Debug, Default)]
+pub struct Turn {
+    /// Signals, in the order of event time.
+    pub signals: Vec<Signal>,
+    /// Revisions of incidents.
+    pub incidents: Vec<IncidentRevision>,
+    /// Messages that are now durable and on their way.
+    pub notifications: Vec<Notification>,
+    /// Rows, matched rows, refused rows and the like.
+    pub counts: Counts,
+    /// Whether all inputs have ended.
+    pub ended: bool,
+    /// Whether intake is paused because receivers don't keep up.
+    pub paused: bool,
+}
+
+/// Counters of one turn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows decoded, per plane.
+    pub events: [u64; 2],
+    /// Rows that some rule could use, per plane.
+    pub matched: [u64; 2],
+    /// Records or parts of records that could not be decoded, per plane.
+    pub rejected: [u64; 2],
+    /// Rows refused as too late, per plane.
+    pub late: [u64; 2],
+    /// Rows quarantined as coming from the future, per plane.
+    pub quarantined: [u64; 2],
+    /// Rows accepted before under the same id.
+    pub duplicates: u64,
+    /// Tellings that only the fallback receiver took, or nobody.
+    pub unrouted: u64,
+    /// How long match, evaluate and correlate took.
+    pub step: Duration,
+    /// How long the commit took; absent where there was none.
+    pub commit: Option<Duration>,
+}
+
+/// A source, the core, and everything that follows.
+pub struct Pipeline {
+    intake: Intake,
+    core: Core,
+    parts: Parts,
+    /// What changed since the last commit.
+    pending: Commit,
+    /// Messages that become durable with the next commit.
+    queued: Vec<OutboxRow>,
+    next_seq: u64,
+    committed: Instant,
+    paused: bool,
+}
+
+impl Pipeline {
+    /// Sets up a pipeline where the store left off.
+    pub fn resume(mut intake: Intake, mut core: Core, parts: Parts) -> Result<Self, Error> {
+        let mut next_seq = 0;
+        if let Some(store) = &parts.store {
+            let stored = load(store.as_ref())?;
+            let under = |prefix: &[u8]| -> Vec<(Vec<u8>, Vec<u8>)> {
+                let from = stored.range(prefix.to_vec()..);
+                from.take_while(|(key, _)| key.starts_with(prefix)).map(|(key, value)| (key.clone(), value.clone())).collect()
+            };
+            core.restore(under);
+            let positions: Positions = under(POSITIONS_KEY)
+                .first()
+                .and_then(|(_, value)| serde_json::from_slice::<Vec<(Partition, i64)>>(value).ok())
+                .unwrap_or_default()
+                .into_iter()
+                .collect();
+            intake.resume_from(&positions)?;
+            next_seq = under(SEQ_KEY)
+                .first()
+                .and_then(|(_, value)| serde_json::from_slice(value).ok())
+                .unwrap_or(0);
+        }
+        Ok(Pipeline {
+            intake,
+            core,
+            parts,
+            pending: Commit::default(),
+            queued: Vec::new(),
+            next_seq,
+            committed: Instant::now(),
+            paused: false,
+        })
+    }
+
+    /// Takes in what has arrived, waiting at most `wait` for it, and everything that follows from it.
+    pub fn turn(&mut self, wait: Duration) -> Result<Turn, Error> {
+        let mut turn = Turn { paused: self.hold_back()?, ..Turn::default() };
+
+        let polled = self.intake.poll(wait)?;
+        self.write_rejects(&polled, &mut turn.counts)?;
+        turn.ended = polled.ended;
+        let must_commit = polled.revoked || polled.ended;
+
+        let started = Instant::now();
+        let output = self.core.step(polled.inputs, &mut self.pending);
+        turn.counts.step = started.elapsed();
+        self.write_refused(&output, &mut turn.counts)?;
+
+        let fresh = self.queue(&output, &mut turn.counts);
+        crash::point("before_commit");
+        if must_commit || !fresh.is_empty() || self.committed.elapsed() >= self.parts.commit_interval {
+            let started = Instant::now();
+            self.commit()?;
+            turn.counts.commit = Some(started.elapsed());
+        }
+        turn.notifications = fresh;
+        turn.signals = output.signals;
+        turn.incidents = output.incidents;
+        turn.counts.events = output.events;
+        turn.counts.matched = output.matched;
+        turn.counts.duplicates = output.duplicates;
+        Ok(turn)
+    }
+
+    /// A full outbox pauses intake; it never drops.
+    fn hold_back(&mut self) -> Result<bool, Error> {
+        if let Some(reason) = self.parts.delivery.as_ref().and_then(Delivery::failure) {
+            return Err(Error::Delivery(reason));
+        }
+        let full = self.parts.delivery.as_ref().is_some_and(Delivery::is_full);
+        if full != self.paused {
+            self.intake.pause(full)?;
+            self.paused = full;
+        }
+        Ok(full)
+    }
+
+    fn write_rejects(&mut self, polled: &Polled, counts: &mut Counts) -> Result<(), Error> {
+        for letter in &polled.rejects {
+            counts.rejected[letter.plane.index()] += 1;
+            write(&mut self.parts.dlq, "dlq", letter)?;
+        }
+        Ok(())
+    }
+
+    fn write_refused(&mut self, output: &Output, counts: &mut Counts) -> Result<(), Error> {
+        for refused in &output.refused {
+            let plane = refused.partition.plane.index();
+            match refused.refusal {
+                Refusal::TooLate => counts.late[plane] += 1,
+                Refusal::FromTheFuture => counts.quarantined[plane] += 1,
+            }
+            let letter = self.intake.letter(refused);
+            write(&mut self.parts.late, "late", &letter)?;
+        }
+        Ok(())
+    }
+
+    /// Puts messages in the outbox of the next commit.
+    fn queue(&mut self, output: &Output, counts: &mut Counts) -> Vec<Notification> {
+        let Some(router) = &self.parts.router else { return Vec::new() };
+        let routed = router.route(&output.tellings);
+        counts.unrouted += routed.unrouted;
+        for notification in &routed.notifications {
+            let row = OutboxRow { seq: self.next_seq, notification: notification.clone() };
+            self.next_seq += 1;
+            if let Ok(value) = serde_json::to_vec(&row) {
+                self.pending.puts.push((OutboxRow::key(row.seq), value));
+            }
+            self.queued.push(row);
+        }
+        routed.notifications
+    }
+
+    /// Makes everything so far durable, then tells the source, then the receivers: in this order nothing is lost.
+    pub fn commit(&mut self) -> Result<(), Error> {
+        for (output, letters) in [("dlq", &mut self.parts.dlq), ("late", &mut self.parts.late)] {
+            if let Some(letters) = letters {
+                letters.flush().map_err(|error| Error::DeadLetters { output, reason: error.to_string() })?;
+            }
+        }
+        let mut commit = std::mem::take(&mut self.pending);
+        let positions = self.intake.positions();
+        if let Some(store) = &self.parts.store {
+            let listed: Vec<_> = positions.iter().collect();
+            commit.puts.push((POSITIONS_KEY.to_vec(), serde_json::to_vec(&listed).unwrap_or_default()));
+            commit.puts.push((SEQ_KEY.to_vec(), serde_json::to_vec(&self.next_seq).unwrap_or_default()));
+            store.commit(newest(commit))?;
+        }
+        crash::point("after_commit");
+        self.intake.commit(&positions)?;
+        self.committed = Instant::now();
+        let queued = std::mem::take(&mut self.queued);
+        if let Some(delivery) = &self.parts.delivery {
+            delivery.enqueue(queued);
+        }
+        Ok(())
+    }
+
+    /// Commits and leaves the source; gives back the delivery, which still has to be stopped.
+    pub fn close(mut self, deadline: Duration) -> Result<Option<Delivery>, Error> {
+        self.commit()?;
+        self.intake.close(deadline);
+        Ok(self.parts.delivery.take())
+    }
+
+    /// The core, for its counters.
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// The intake, for its progress.
+    pub fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
+    /// The delivery, for its counters.
+    pub fn delivery(&self) -> Option<&Delivery> {
+        self.parts.delivery.as_ref()
+    }
+}
+
+const SEQ_KEY: &[u8] = b"m/outbox-seq";
+
+fn load(store: &dyn StateStore) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, store::Error> {
+    let mut stored = BTreeMap::new();
+    // The outbox is read by the delivery itself.
+    for space in [b"m/".as_slice(), b"s/", b"e/", b"g/", b"i/", b"l/"] {
+        debug_assert_ne!(space, outbox::PREFIX);
+        stored.extend(store.scan(space)?);
+    }
+    Ok(stored)
+}
+
+/// Of several changes to one key the last counts.
+fn newest(commit: Commit) -> Commit {
+    let mut puts: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+    for (key, value) in commit.puts {
+        puts.insert(key, value);
+    }
+    // State is deleted only after its last put, never put again under the same key.
+    for key in &commit.deletes {
+        puts.remove(key);
+    }
+    Commit { puts: puts.into_iter().collect(), deletes: commit.deletes }
+}
+
+fn write(letters: &mut Option<Box<dyn DeadLetters>>, output: &'static str, letter: &DeadLetter) -> Result<(), Error> {
+    match letters {
+        Some(letters) => letters.write(letter).map_err(|error| Error::DeadLetters { output, reason: error.to_string() }),
+        None => Ok(()),
+    }
+}

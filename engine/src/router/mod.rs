@@ -1,0 +1,226 @@
+//! Who is told what: incident revisions become notifications.
+//!
+//! Each team gets its own view of an incident: the findings of its plane, their evidence, its first move. Evidence of the
+//! other plane appears only where a finding of the own plane rests on it, and then without its payload.
+
+mod routes;
+mod view;
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+use watershed_schemas::{Notification, NotifyReason, Plane, Related, RuleMention, Severity, Verdict};
+
+use crate::correlator::{SignalRecord, Telling};
+use crate::evaluator::RuleSetup;
+
+pub use routes::{Matchers, Receiver, Route, Routes};
+
+/// Most pieces of evidence in one notification.
+const EVIDENCE: usize = 20;
+
+/// What a notification says of a rule.
+#[derive(Clone, Debug)]
+struct RuleBrief {
+    title: String,
+    runbook: Option<String>,
+    first_move: [Option<String>; 2],
+    tags: Vec<String>,
+}
+
+/// Turns what must be told into messages to receivers.
+pub struct Router {
+    routes: Routes,
+    rules: BTreeMap<String, RuleBrief>,
+}
+
+/// What routing one step's tellings gave.
+#[derive(Debug, Default)]
+pub struct Routed {
+    /// The messages, in the order in which they are to be sent.
+    pub notifications: Vec<Notification>,
+    /// Tellings that no route took and that went to the fallback receiver, or, without one, to nobody.
+    pub unrouted: u64,
+}
+
+impl Router {
+    /// A router over these receivers and routes.
+    pub fn new(routes: Routes, setups: &[RuleSetup]) -> Self {
+        let brief = |setup: &RuleSetup| {
+            let meta = &setup.rule.meta;
+            let brief = RuleBrief {
+                title: meta.title.clone(),
+                runbook: meta.runbook.clone(),
+                first_move: [meta.first_move.model.clone(), meta.first_move.access.clone()],
+                tags: meta.tags.clone(),
+            };
+            (meta.id.clone(), brief)
+        };
+        Router { routes, rules: setups.iter().map(brief).collect() }
+    }
+
+    /// The messages that these tellings amount to.
+    pub fn route(&self, tellings: &[Telling]) -> Routed {
+        let mut routed = Routed::default();
+        let mut rest = tellings;
+        while let Some(first) = rest.first() {
+            let same = |telling: &&Telling| {
+                telling.incident.incident_id == first.incident.incident_id && telling.incident.revision == first.incident.revision
+            };
+            let group = &rest[..rest.iter().take_while(same).count()];
+            self.route_revision(group, &mut routed);
+            rest = &rest[group.len()..];
+        }
+        routed
+    }
+
+    fn route_revision(&self, group: &[Telling], routed: &mut Routed) {
+        let mut addressed: BTreeMap<usize, Vec<&Telling>> = BTreeMap::new();
+        for telling in group {
+            let tags: Vec<&str> = telling
+                .incident
+                .rules
+                .iter()
+                .filter_map(|rule| self.rules.get(rule))
+                .flat_map(|brief| brief.tags.iter().map(String::as_str))
+                .collect();
+            let mut receivers = self.routes.receivers_of(telling, &tags);
+            if receivers.is_empty() {
+                routed.unrouted += 1;
+                receivers.extend(self.routes.fallback());
+            }
+            for receiver in receivers {
+                addressed.entry(receiver).or_default().push(telling);
+            }
+        }
+        for (receiver, tellings) in addressed {
+            let receiver = &self.routes.receivers[receiver];
+            routed.notifications.push(self.notification(receiver, &tellings));
+        }
+    }
+
+    fn notification(&self, receiver: &Receiver, tellings: &[&Telling]) -> Notification {
+        let telling = tellings[0];
+        let incident = &telling.incident;
+        let planes: Vec<Plane> = tellings.iter().map(|telling| telling.plane).collect();
+        let reason = tellings.iter().map(|telling| telling.reason).min_by_key(|reason| urgency(*reason)).unwrap_or(telling.reason);
+        let signals: Vec<&SignalRecord> = telling
+            .signals
+            .iter()
+            .filter(|signal| signal.plane.planes().iter().any(|plane| planes.contains(plane)))
+            .collect();
+        let mut evidence = view::evidence(&signals, &planes);
+        let evidence_omitted = evidence.len().saturating_sub(EVIDENCE);
+        evidence.truncate(EVIDENCE);
+        let rules = self.mentions(&signals);
+        let severity = signals.iter().map(|signal| signal.severity).max().unwrap_or(incident.severity);
+        Notification {
+            notification_id: notification_id(&[&incident.incident_id, &incident.revision.to_string(), &receiver.name]),
+            receiver: receiver.name.clone(),
+            team: receiver.team.clone(),
+            reason,
+            incident_id: incident.incident_id.clone(),
+            revision: incident.revision,
+            status: incident.status,
+            verdict: incident.verdict,
+            origin: incident.origin,
+            coverage: incident.coverage,
+            severity,
+            tenant: incident.tenant.clone(),
+            principal: incident.principal.clone(),
+            sessions: incident.sessions.clone(),
+            title: title(incident.verdict, severity, &rules, incident.principal.as_deref(), &incident.sessions),
+            first_move: self.first_move(&signals, &planes, telling),
+            rules,
+            first_event_time: incident.first_event_time,
+            last_event_time: incident.last_event_time,
+            evidence,
+            evidence_omitted,
+            related: self.related(incident.verdict, &planes, &incident.incident_id),
+            planes,
+        }
+    }
+
+    fn mentions(&self, signals: &[&SignalRecord]) -> Vec<RuleMention> {
+        let ids: std::collections::BTreeSet<&str> = signals.iter().map(|signal| signal.rule.as_str()).collect();
+        ids.into_iter()
+            .map(|id| {
+                let brief = self.rules.get(id);
+                RuleMention {
+                    id: id.to_owned(),
+                    title: brief.map_or_else(|| id.to_owned(), |brief| brief.title.clone()),
+                    runbook: brief.and_then(|brief| brief.runbook.clone()),
+                }
+            })
+            .collect()
+    }
+
+    /// The first step of each plane that the receiver answers for, in the order that the incident's origin demands.
+    fn first_move(&self, signals: &[&SignalRecord], planes: &[Plane], telling: &Telling) -> String {
+        let mut planes = planes.to_vec();
+        if telling.incident.origin == watershed_schemas::Origin::Access {
+            planes.reverse();
+        }
+        let steps = planes.iter().map(|plane| {
+            let worst = signals
+                .iter()
+                .filter(|signal| signal.plane.planes().contains(plane))
+                .max_by_key(|signal| (signal.severity, std::cmp::Reverse(signal.event_time)));
+            worst
+                .and_then(|signal| self.rules.get(&signal.rule)?.first_move[plane.index()].clone())
+                .unwrap_or_else(|| view::default_move(*plane, signals, telling.incident.principal.as_deref()))
+        });
+        steps.collect::<Vec<_>>().join("; then ")
+    }
+
+    fn related(&self, verdict: Verdict, planes: &[Plane], incident_id: &str) -> Vec<Related> {
+        let others = verdict.planes().iter().filter(|plane| !planes.contains(plane));
+        others
+            .flat_map(|plane| self.routes.teams_of(*plane))
+            .map(|team| Related { team, incident_id: incident_id.to_owned() })
+            .collect()
+    }
+}
+
+fn urgency(reason: NotifyReason) -> u8 {
+    match reason {
+        NotifyReason::Opened => 0,
+        NotifyReason::VerdictGrew => 1,
+        NotifyReason::SeverityRose => 2,
+        NotifyReason::Withdrawn => 3,
+        NotifyReason::Resolved => 4,
+    }
+}
+
+fn title(
+    verdict: Verdict,
+    severity: Severity,
+    rules: &[RuleMention],
+    principal: Option<&str>,
+    sessions: &[String],
+) -> String {
+    let what = match verdict {
+        Verdict::ModelAbuse => "Model abuse",
+        Verdict::AccessCompromise => "Access compromise",
+        Verdict::Both => "Model abuse and access compromise",
+    };
+    let whom = match (principal, sessions.first()) {
+        (Some(principal), _) => principal.to_owned(),
+        (None, Some(session)) => format!("session {session}"),
+        (None, None) => "an unknown session".to_owned(),
+    };
+    let rule = rules.first().map_or("withdrawn evidence", |rule| rule.title.as_str());
+    let more = if rules.len() > 1 { format!(" (+{} more)", rules.len() - 1) } else { String::new() };
+    format!("[{}] {what} by {whom}: {rule}{more}", severity.name())
+}
+
+/// Constant for one message: a repeat after a crash has the id of the first.
+fn notification_id(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    let hex: String = hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    format!("ntf_{hex}")
+}

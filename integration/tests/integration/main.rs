@@ -1,0 +1,4 @@
+//! End-to-end tests of the whole program.
+
+mod harness;
+mod workspace;

@@ -1,0 +1,152 @@
+//! Difference constraints between moments, and what follows from them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A moment that a rule speaks about: the event time of a row, the start of a bucket, the least time of a group.
+pub(super) type Var = usize;
+
+/// `later - earlier <= at_most`, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Edge {
+    pub(super) later: Var,
+    pub(super) earlier: Var,
+    pub(super) at_most: i64,
+}
+
+/// What holds for every tuple of rows that can take part in one output.
+#[derive(Clone, Debug, Default)]
+pub(super) struct System {
+    pub(super) edges: Vec<Edge>,
+    /// Scans whose row is part of the tuple, with the variable of its event time.
+    pub(super) scans: Vec<(usize, Var)>,
+    /// Rows that may be absent from an output: the right side of an anti or left join, the branches of a union, the
+    /// neighbours in a window. What is known about them may lean on this system, never the other way round.
+    pub(super) attached: Vec<System>,
+}
+
+/// No moments can meet all the constraints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Contradiction;
+
+/// How far a row's event time can lie from a moment, in microseconds; `None` where nothing bounds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// The most that the row can lie after the moment; may be negative.
+    pub(crate) ahead: Option<i64>,
+    /// The most that the row can lie before it; may be negative.
+    pub(crate) behind: Option<i64>,
+}
+
+impl System {
+    /// Takes in the tuple of another system: the two tuples are one.
+    pub(super) fn join(&mut self, other: System) {
+        self.edges.extend(other.edges);
+        self.scans.extend(other.scans);
+        self.attached.extend(other.attached);
+    }
+
+    /// How far the rows of each scan can lie from `base`.
+    pub(super) fn reaches(&self, base: Var) -> Result<BTreeMap<usize, Reach>, Contradiction> {
+        let mut reaches = BTreeMap::new();
+        self.collect(&[], base, &mut reaches)?;
+        Ok(reaches)
+    }
+
+    fn collect(&self, known: &[Edge], base: Var, reaches: &mut BTreeMap<usize, Reach>) -> Result<(), Contradiction> {
+        let edges: Vec<Edge> = known.iter().chain(&self.edges).copied().collect();
+        let after = uppers(&edges, base)?;
+        let before = lowers(&edges, base)?;
+        for (scan, var) in &self.scans {
+            let here = Reach { ahead: after.get(var).copied(), behind: before.get(var).copied() };
+            reaches
+                .entry(*scan)
+                .and_modify(|reach| {
+                    reach.ahead = reach.ahead.zip(here.ahead).map(|(a, b)| a.max(b));
+                    reach.behind = reach.behind.zip(here.behind).map(|(a, b)| a.max(b));
+                })
+                .or_insert(here);
+        }
+        self.attached.iter().try_for_each(|system| system.collect(&edges, base, reaches))
+    }
+
+    /// A copy in which every variable but the shared ones is a new one: another tuple of which the same is known.
+    pub(super) fn renamed(&self, shared: &BTreeSet<Var>, fresh: &mut impl FnMut(Var) -> Var) -> System {
+        let mut name = |var: Var| if shared.contains(&var) { var } else { fresh(var) };
+        let edges = self
+            .edges
+            .iter()
+            .map(|edge| Edge { later: name(edge.later), earlier: name(edge.earlier), at_most: edge.at_most })
+            .collect();
+        let scans = self.scans.iter().map(|(scan, var)| (*scan, name(*var))).collect();
+        let attached = self.attached.iter().map(|system| system.renamed(shared, fresh)).collect();
+        System { edges, scans, attached }
+    }
+}
+
+/// For each variable the most that it can lie after `base`.
+pub(super) fn uppers(edges: &[Edge], base: Var) -> Result<BTreeMap<Var, i64>, Contradiction> {
+    shortest(edges.iter().map(|edge| (edge.earlier, edge.later, edge.at_most)), base)
+}
+
+/// For each variable the most that it can lie before `base`.
+pub(super) fn lowers(edges: &[Edge], base: Var) -> Result<BTreeMap<Var, i64>, Contradiction> {
+    shortest(edges.iter().map(|edge| (edge.later, edge.earlier, edge.at_most)), base)
+}
+
+/// Bellman-Ford: shortest distances from `base`; a cycle of negative length is a contradiction.
+fn shortest(
+    steps: impl Iterator<Item = (Var, Var, i64)> + Clone,
+    base: Var,
+) -> Result<BTreeMap<Var, i64>, Contradiction> {
+    let vars: BTreeSet<Var> = steps.clone().flat_map(|(from, to, _)| [from, to]).chain([base]).collect();
+    let mut distances = BTreeMap::from([(base, 0_i64)]);
+    for _ in 0..=vars.len() {
+        let mut changed = false;
+        for (from, to, length) in steps.clone() {
+            let Some(so_far) = distances.get(&from) else { continue };
+            let through = so_far.saturating_add(length);
+            if distances.get(&to).is_none_or(|known| through < *known) {
+                distances.insert(to, through);
+                changed = true;
+            }
+        }
+        if !changed {
+            return Ok(distances);
+        }
+    }
+    Err(Contradiction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edge(later: Var, earlier: Var, at_most: i64) -> Edge {
+        Edge { later, earlier, at_most }
+    }
+
+    #[test]
+    fn bounds_add_up_along_a_chain() {
+        let edges = [edge(1, 0, 10), edge(0, 1, 0), edge(2, 1, 5), edge(1, 2, -1)];
+        let after = uppers(&edges, 0).expect("consistent");
+        let before = lowers(&edges, 0).expect("consistent");
+        assert_eq!((after[&2], before[&2]), (15, -1));
+    }
+
+    #[test]
+    fn a_negative_cycle_is_a_contradiction() {
+        assert_eq!(uppers(&[edge(1, 0, -1), edge(0, 1, 0)], 0), Err(Contradiction));
+    }
+
+    #[test]
+    fn an_absent_row_leans_on_the_tuple_but_bounds_nothing_in_it() {
+        // b lies within 10 of a and of c; that says nothing about a and c.
+        let (a, b, c) = (0, 1, 2);
+        let around = |x, y| [edge(x, y, 10), edge(y, x, 10)];
+        let absent = System { edges: [around(a, b), around(b, c)].concat(), scans: vec![(1, b)], attached: vec![] };
+        let system = System { edges: vec![], scans: vec![(0, a), (2, c)], attached: vec![absent] };
+        let reaches = system.reaches(a).expect("consistent");
+        assert_eq!(reaches[&1], Reach { ahead: Some(10), behind: Some(10) });
+        assert_eq!(reaches[&2], Reach { ahead: None, behind: None });
+    }
+}

@@ -1,0 +1,175 @@
+//! Which rows each scan of a canonical table can use, and the slot that it will read.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::Schema;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, Result};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, TableScan};
+use watershed_schemas::tables::runtime;
+use watershed_schemas::Plane;
+
+use crate::compiled::Conjunct;
+use crate::session::{plane_of, source_of};
+use crate::slot::{Slot, SlotTable};
+
+/// A scan of a canonical table as the plan has it.
+pub(super) struct FoundScan {
+    pub(super) plane: Plane,
+    pub(super) alias: String,
+    pub(super) filters: Vec<Conjunct>,
+    pub(super) projection: Vec<usize>,
+    pub(super) slot: Slot,
+}
+
+/// Gives every scan of a canonical table a slot of its own, in the order of the plan.
+pub(super) fn assign_slots(plan: LogicalPlan, state: &SessionState) -> Result<(LogicalPlan, Vec<FoundScan>)> {
+    let mut scans = Vec::new();
+    let plan = visit(plan, None, &mut |scan, alias| slotted(scan, alias, state, &mut scans))?;
+    Ok((plan, scans))
+}
+
+/// Rewrites each scan, also inside subqueries that are left in expressions, together with the alias that names it.
+fn visit(
+    plan: LogicalPlan,
+    alias: Option<String>,
+    change: &mut impl FnMut(TableScan, Option<String>) -> Result<TableScan>,
+) -> Result<LogicalPlan> {
+    if let LogicalPlan::TableScan(scan) = plan {
+        return Ok(LogicalPlan::TableScan(change(scan, alias)?));
+    }
+    let alias = match &plan {
+        LogicalPlan::SubqueryAlias(named) => {
+            let name = named.alias.table().to_owned();
+            // The optimiser's own names say nothing to the author.
+            if name.starts_with("__") { alias } else { Some(name) }
+        }
+        LogicalPlan::Filter(_) | LogicalPlan::Projection(_) => alias,
+        _ => None,
+    };
+    plan.map_children(|child| Ok(Transformed::yes(visit(child, alias.clone(), change)?))).map(|plan| plan.data)
+}
+
+fn slotted(scan: TableScan, alias: Option<String>, state: &SessionState, scans: &mut Vec<FoundScan>) -> Result<TableScan> {
+    let Some(plane) = plane_of(&scan.source) else { return Ok(scan) };
+    let read = scan.projection.clone().unwrap_or_else(|| (0..plane.columns().len()).collect());
+    let mut projection = read.clone();
+    // Whoever keeps the rows needs their time.
+    projection.push(runtime::EVENT_TIME);
+    projection.sort_unstable();
+    projection.dedup();
+    let schema = Schema::new(projection.iter().map(|&at| plane.schema().field(at).clone()).collect::<Vec<_>>());
+    let slot = Slot::new(Arc::new(schema));
+    let table = SlotTable::new(scans.len(), plane, projection.clone(), slot.clone());
+    let filters = conjuncts(plane, &scan.filters, state)?;
+    scans.push(FoundScan { plane, alias: alias.unwrap_or_else(|| plane.table().to_owned()), filters, projection, slot });
+    Ok(TableScan { source: source_of(Arc::new(table)), projection: Some(read), ..scan })
+}
+
+/// The conditions one by one, without alias, cheap ones first.
+fn conjuncts(plane: Plane, filters: &[Expr], state: &SessionState) -> Result<Vec<Conjunct>> {
+    let schema = DFSchema::try_from(plane.schema())?;
+    let mut found: Vec<(Cost, Conjunct)> = Vec::new();
+    for filter in filters.iter().flat_map(split_conjunction) {
+        let bare = canonical(unqualified(filter.clone())?);
+        let text: Arc<str> = bare.to_string().into();
+        if found.iter().any(|(_, known)| known.text == text) {
+            continue;
+        }
+        let cost = cost(&bare)?;
+        let expr = state.create_physical_expr(bare, &schema)?;
+        found.push((cost, Conjunct { text, expr }));
+    }
+    found.sort_by(|(a, left), (b, right)| (a, &left.text).cmp(&(b, &right.text)));
+    Ok(found.into_iter().map(|(_, conjunct)| conjunct).collect())
+}
+
+fn unqualified(expr: Expr) -> Result<Expr> {
+    let bare = expr.transform(|expr| {
+        Ok(match expr {
+            Expr::Column(column) => Transformed::yes(Expr::Column(Column::new_unqualified(column.name))),
+            other => Transformed::no(other),
+        })
+    })?;
+    Ok(bare.data)
+}
+
+/// Equal conditions in different words become the same text: the alternatives of an OR and of an IN in one order.
+fn canonical(expr: Expr) -> Expr {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { op: Operator::Or, .. }) => {
+            let mut branches = Vec::new();
+            alternatives(expr, &mut branches);
+            let mut branches: Vec<Expr> = branches.into_iter().map(canonical).collect();
+            branches.sort_by_key(ToString::to_string);
+            branches.dedup();
+            branches.into_iter().reduce(Expr::or).unwrap_or_else(|| datafusion::prelude::lit(false))
+        }
+        Expr::InList(mut list) => {
+            list.list.sort_by_key(ToString::to_string);
+            list.list.dedup();
+            Expr::InList(list)
+        }
+        other => other,
+    }
+}
+
+fn alternatives(expr: Expr, branches: &mut Vec<Expr>) {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            alternatives(*left, branches);
+            alternatives(*right, branches);
+        }
+        other => branches.push(other),
+    }
+}
+
+/// What a condition costs to evaluate, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Cost {
+    EqualKind,
+    Equal,
+    In,
+    Compare,
+    Null,
+    Function,
+    Pattern,
+}
+
+fn cost(expr: &Expr) -> Result<Cost> {
+    let mut worst = match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, .. }) => match left.as_ref() {
+            Expr::Column(column) if column.name == "kind" => Cost::EqualKind,
+            Expr::Column(_) => Cost::Equal,
+            _ => Cost::Compare,
+        },
+        Expr::Column(_) => Cost::Equal,
+        Expr::BinaryExpr(BinaryExpr { op: Operator::Or, .. }) | Expr::InList(_) => Cost::In,
+        Expr::IsNull(_) | Expr::IsNotNull(_) => Cost::Null,
+        _ => Cost::Compare,
+    };
+    expr.apply(|part| {
+        let here = match part {
+            Expr::Like(_) | Expr::SimilarTo(_) => Cost::Pattern,
+            Expr::BinaryExpr(BinaryExpr { op, .. }) if is_pattern(*op) => Cost::Pattern,
+            Expr::ScalarFunction(function) if function.name().starts_with("regexp") => Cost::Pattern,
+            Expr::ScalarFunction(_) => Cost::Function,
+            _ => worst,
+        };
+        worst = worst.max(here);
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(worst)
+}
+
+fn is_pattern(op: Operator) -> bool {
+    use Operator::{
+        ILikeMatch, LikeMatch, NotILikeMatch, NotLikeMatch, RegexIMatch, RegexMatch, RegexNotIMatch, RegexNotMatch,
+    };
+    matches!(
+        op,
+        LikeMatch | ILikeMatch | NotLikeMatch | NotILikeMatch | RegexMatch | RegexIMatch | RegexNotMatch | RegexNotIMatch
+    )
+}

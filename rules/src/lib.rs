@@ -1,0 +1,37 @@
+//! Rules: SQL with a front matter, compiled into what the engine needs to run them over streams.
+//!
+//! A rule means its result over the whole history ([`batch`]). [`compile`] proves from the plan what a stream must
+//! remember, by which key, and when it may speak; what it can't prove it refuses, with the place in the SQL and the way out.
+//!
+//! * [`RuleSource`]: a rule file as read. [`LintFinding`]: what is wrong with it, and [`render`] to show it.
+//! * [`CompiledRule`]: the narrow seam to the engine.
+//! * [`ReferenceTables`]: what rules may join besides the two streams.
+//! * [`catalog`]: the rules that come with Watershed. [`test_runner`]: what `.test.yaml` files mean.
+//!
+//! It is not: I/O over streams, state, incidents. It reads rule files and nothing else.
+
+mod analyse;
+mod batch;
+pub mod catalog;
+mod compile;
+mod compiled;
+mod evaluate;
+mod finding;
+mod front_matter;
+mod functions;
+mod lint;
+pub mod reference;
+mod sandbox;
+mod session;
+mod slot;
+pub mod test_runner;
+mod text;
+mod version;
+
+pub use batch::batch;
+pub use compile::{compile, plannings};
+pub use compiled::{CompiledRule, Conjunct, EvaluateError, Scan, Speaks};
+pub use finding::Finding;
+pub use front_matter::{Emit, FirstMove, RuleMeta, RuleSource};
+pub use lint::{Code, Level, LintFinding, render};
+pub use reference::ReferenceTables;

@@ -1,0 +1,8 @@
+//! What a rule may say: one SELECT, from lists of allowed constructs and functions. Nothing is trusted that isn't listed.
+
+mod functions;
+mod plan;
+mod statement;
+
+pub(crate) use plan::plan;
+pub(crate) use statement::{planning_error, statement};

@@ -1,0 +1,28 @@
+//! The canonical tables and messages of Watershed, defined once.
+//!
+//! * [`tables`]: the columns of `runtime` and `identity`. Everything that mentions a column is generated from
+//!   them: the Arrow schema, the Avro schema ([`avro`]) and the reference page ([`reference`]).
+//! * [`Row`] and [`EventBatchBuilder`]: how a decoder turns one event into one row.
+//! * [`Signal`], [`IncidentRevision`], [`Notification`]: what the engine writes.
+//!
+//! It is not a place for behaviour: no I/O, no rules, no formats.
+
+mod batch;
+mod column;
+mod incident;
+mod notification;
+mod plane;
+mod row;
+mod signal;
+pub mod tables;
+mod timestamp;
+pub mod vocabulary;
+
+pub use batch::{EventBatch, EventBatchBuilder, Reject};
+pub use column::{Column, ColumnType};
+pub use incident::{Coverage, IncidentRevision, IncidentStatus, Origin, PlaneCoverage, PlaneScores, Verdict};
+pub use notification::{EvidenceItem, Notification, NotifyReason, Related, RuleMention};
+pub use plane::{Plane, RulePlane};
+pub use row::{Cell, Row};
+pub use signal::{Severity, Signal};
+pub use timestamp::{Timestamp, TimestampError};

@@ -1,0 +1,70 @@
+//! What a rule found.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::plane::RulePlane;
+use crate::timestamp::Timestamp;
+
+/// How bad a finding is, in the field's usual five steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth recording.
+    Info,
+    /// Worth a look in the week.
+    Low,
+    /// Worth a look in the day.
+    Medium,
+    /// Act now.
+    High,
+    /// Wake somebody up.
+    Critical,
+}
+
+impl Severity {
+    /// The name in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
+/// One revision of one finding: a row of the rule's query, reduced to one row per key.
+/// A line of `--signals` is this object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Signal {
+    /// Hash of rule, rule version, tenant and key: the same finding has the same id in every run.
+    pub signal_id: String,
+    /// Id of the rule.
+    pub rule: String,
+    /// Hash of the rule's SQL and key columns.
+    pub rule_version: String,
+    /// Whose finding it is.
+    pub plane: RulePlane,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The organisation.
+    pub tenant: String,
+    /// The identity, where the rule names one.
+    pub principal: Option<String>,
+    /// The session, where the rule names one.
+    pub session_id: Option<String>,
+    /// When it happened.
+    pub event_time: Timestamp,
+    /// The key columns and their values.
+    pub key: Map<String, Value>,
+    /// The other output columns and their values.
+    pub details: Map<String, Value>,
+    /// Ids of the events that show it, sorted.
+    pub evidence: Vec<String>,
+    /// 1 for the first statement, one more for each that corrects it.
+    pub revision: u32,
+    /// Whether this revision takes the finding back: later evidence showed it to be false.
+    pub withdrawn: bool,
+}

@@ -1,0 +1,110 @@
+//! The two tables, column by column. Changing a column is one edit, here.
+
+use crate::column::{Column, ColumnType};
+
+macro_rules! table {
+    ($(#[$doc:meta])* $module:ident { $( $konst:ident $name:literal $ty:ident $need:ident $text:literal, $ocsf:literal, $otel:literal; )* }) => {
+        $(#[$doc])*
+        pub mod $module {
+            use super::{Column, ColumnType};
+
+            #[expect(non_camel_case_types, clippy::upper_case_acronyms, reason = "only its discriminants are used, as column positions")]
+            enum Position { $( $konst, )* }
+
+            $(
+                #[doc = concat!("Position of the column `", $name, "`.")]
+                pub const $konst: usize = Position::$konst as usize;
+            )*
+
+            /// The columns in table order.
+            pub const COLUMNS: [Column; [$( $name ),*].len()] = [
+                $( Column { name: $name, ty: ColumnType::$ty, required: table!(@ $need), doc: $text, ocsf: $ocsf, otel: $otel }, )*
+            ];
+        }
+    };
+    (@ required) => { true };
+    (@ optional) => { false };
+}
+
+table! {
+    /// What AI agents did: prompts, completions, tool calls, retrievals, guardrail and policy verdicts.
+    runtime {
+        EVENT_ID "event_id" Text required "The source's own id of the event, or a hash of the record. Unique per tenant and source", "metadata.uid", "";
+        EVENT_TIME "event_time" Timestamp required "When it happened, by the source's clock", "time", "Timestamp";
+        INGEST_TIME "ingest_time" Timestamp optional "When the broker or the recording received it. For operators; rules can't read it", "metadata.logged_time", "ObservedTimestamp";
+        TENANT "tenant" Text required "The organisation it belongs to; `default` where the topic names none", "metadata.tenant_uid", "";
+        SOURCE "source" Text required "The format or product that reported it", "metadata.product.name", "telemetry.sdk.name";
+        KIND "kind" Text required "One of: prompt, completion, tool_call, tool_result, retrieval, guardrail, policy_decision, memory, handoff, session_start, session_end, config_change, other", "activity_name", "gen_ai.operation.name";
+        SESSION_ID "session_id" Text optional "The conversation or identity session that the agent runs in", "actor.session.uid", "session.id, gen_ai.conversation.id";
+        TRACE_ID "trace_id" Text optional "W3C trace id, 32 lower-case hex digits", "metadata.correlation_uid", "TraceId";
+        SPAN_ID "span_id" Text optional "Span id, 16 lower-case hex digits", "", "SpanId";
+        PARENT_SPAN_ID "parent_span_id" Text optional "Span id of the parent", "", "ParentSpanId";
+        AGENT_ID "agent_id" Text optional "Id of the agent", "ai_agent.uid", "gen_ai.agent.id";
+        AGENT_NAME "agent_name" Text optional "Name of the agent", "ai_agent.name", "gen_ai.agent.name";
+        PRINCIPAL "principal" Text optional "Who acts: a person, service account, workload or agent", "actor.user.uid", "user.id, enduser.id";
+        ON_BEHALF_OF "on_behalf_of" Text optional "For whom the principal acts, where that is somebody else", "actor.user.account.uid", "";
+        CLIENT_ID "client_id" Text optional "OAuth client that the credential was issued to", "actor.app_uid", "";
+        CREDENTIAL_ID "credential_id" Text optional "Id (never the value) of the token or key that authorised the action: jti, key id or hash", "actor.session.credential_uid", "";
+        PROVIDER "provider" Text optional "Who serves the model: anthropic, openai, aws.bedrock, …", "ai_model.ai_provider", "gen_ai.provider.name";
+        MODEL "model" Text optional "The model that was asked for", "ai_model.name", "gen_ai.request.model";
+        TOOL "tool" Text optional "Name of the tool", "", "gen_ai.tool.name";
+        TOOL_CALL_ID "tool_call_id" Text optional "Id that ties a call, its result and verdicts about it", "", "gen_ai.tool.call.id";
+        TARGET "target" Text optional "What the tool acts on: host, URL, table, recipient, document", "resources.uid", "server.address";
+        CONTENT "content" Text optional "Text of the prompt, completion, result or offending excerpt. Hostile, and redacted in alerts", "prompt_text", "gen_ai.input.messages";
+        ARGUMENTS "arguments" Text optional "Arguments of the tool call as JSON text. Hostile", "", "gen_ai.tool.call.arguments";
+        OUTCOME "outcome" Text optional "One of: success, failure, unknown", "status", "StatusCode";
+        VERDICT "verdict" Text optional "Of a guardrail or policy. One of: allow, deny, modify, warn, escalate, unknown", "disposition", "";
+        CATEGORY "category" Text optional "What the verdict is about: prompt_injection, jailbreak, data_leak, model_extraction, data_poisoning, adversarial_input, unsafe_output, tool_misuse, policy_override, …", "finding_info.types", "";
+        SCORE "score" Float optional "The detector's confidence from 0 to 1, higher is riskier", "confidence_score", "gen_ai.evaluation.score.value";
+        DETECTOR "detector" Text optional "Which guardrail or scanner judged", "metadata.product.feature.name", "";
+        POLICY "policy" Text optional "Which policy or rule of it judged", "policy.name", "";
+        ENFORCED "enforced" Bool optional "Whether the verdict was enforced rather than only reported", "", "";
+        REQUEST_ID "request_id" Text optional "The provider's request id; joins cloud audit logs exactly", "api.request.uid", "aws.request_id";
+        INPUT_TOKENS "input_tokens" Int optional "Tokens read by the model", "message_context.prompt_tokens", "gen_ai.usage.input_tokens";
+        OUTPUT_TOKENS "output_tokens" Int optional "Tokens written by the model", "message_context.completion_tokens", "gen_ai.usage.output_tokens";
+        IP "ip" Text optional "Client address, without port", "src_endpoint.ip", "client.address";
+        ATTRIBUTES "attributes" Text optional "Everything native that has no column, as a JSON object", "unmapped", "";
+    }
+}
+
+table! {
+    /// What identity systems did: sign-ins, sessions, tokens, accounts, grants, consents, access decisions.
+    identity {
+        EVENT_ID "event_id" Text required "The source's own id of the event, or a hash of the record. Unique per tenant and source", "metadata.uid", "";
+        EVENT_TIME "event_time" Timestamp required "When it happened, by the source's clock", "time", "Timestamp";
+        INGEST_TIME "ingest_time" Timestamp optional "When the broker or the recording received it. For operators; rules can't read it", "metadata.logged_time", "ObservedTimestamp";
+        TENANT "tenant" Text required "The organisation it belongs to; `default` where the topic names none", "metadata.tenant_uid", "";
+        SOURCE "source" Text required "The format or product that reported it", "metadata.product.name", "";
+        KIND "kind" Text required "One of: authentication, mfa_challenge, session_started, session_ended, session_revoked, token_issued, token_refreshed, token_exchanged, token_revoked, token_used, credential_created, credential_rotated, credential_deleted, account_created, account_updated, account_deactivated, account_reactivated, account_deleted, group_added, group_removed, role_granted, role_revoked, consent_granted, consent_revoked, access_allowed, access_denied, policy_changed, risk_changed, other", "activity_name", "";
+        PRINCIPAL "principal" Text optional "Whom or what the event is about: a person, service account, workload or agent", "user.uid", "user.id";
+        PRINCIPAL_TYPE "principal_type" Text optional "One of: human, service, agent, workload, device", "user.type", "";
+        ACTOR "actor" Text optional "Who did it, where that is somebody else", "actor.user.uid", "";
+        SESSION_ID "session_id" Text optional "The identity provider's session", "session.uid", "session.id";
+        CLIENT_ID "client_id" Text optional "OAuth client or application", "actor.app_uid", "";
+        CREDENTIAL_ID "credential_id" Text optional "Id (never the value) of the token or key: jti, key id or hash", "authentication_token.uid", "";
+        CREDENTIAL_TYPE "credential_type" Text optional "access_token, refresh_token, id_token, api_key, access_key, certificate, password, …", "authentication_token.type", "";
+        GRANT_TYPE "grant_type" Text optional "OAuth grant type, such as client_credentials", "", "";
+        ISSUER "issuer" Text optional "Who issued the token or assertion", "session.issuer", "";
+        AUDIENCE "audience" Text optional "For whom the token is", "", "";
+        SCOPES "scopes" TextList optional "Scopes that were asked for or granted", "authentication_token.scopes", "";
+        ROLES "roles" TextList optional "Roles or groups that were granted, revoked or assumed", "user.groups", "user.roles";
+        RESOURCE "resource" Text optional "What was accessed or changed", "resources.uid", "";
+        OUTCOME "outcome" Text optional "One of: success, failure, unknown", "status", "";
+        REASON "reason" Text optional "Why it failed or was decided so", "status_detail", "";
+        AUTH_METHOD "auth_method" Text optional "password, sso, passkey, api_key, …", "auth_protocol", "";
+        MFA "mfa" Bool optional "Whether a second factor was used", "is_mfa", "";
+        RISK "risk" Text optional "The source's own risk level. One of: info, low, medium, high, critical", "risk_level", "";
+        IP "ip" Text optional "Client address, without port", "src_endpoint.ip", "client.address";
+        ASN "asn" Int optional "Autonomous system number of the address", "src_endpoint.autonomous_system.number", "";
+        COUNTRY "country" Text optional "ISO 3166-1 alpha-2 code of the address, upper case", "src_endpoint.location.country", "geo.country.iso_code";
+        LATITUDE "latitude" Float optional "Degrees north", "src_endpoint.location.lat", "geo.location.lat";
+        LONGITUDE "longitude" Float optional "Degrees east", "src_endpoint.location.long", "geo.location.lon";
+        USER_AGENT "user_agent" Text optional "User agent as sent. Hostile", "http_request.user_agent", "user_agent.original";
+        DEVICE_ID "device_id" Text optional "Id of the device", "device.uid", "device.id";
+        AGENT_ID "agent_id" Text optional "Id of the AI agent that the identity belongs to", "ai_agent.uid", "gen_ai.agent.id";
+        ON_BEHALF_OF "on_behalf_of" Text optional "For whom the principal acts, where that is somebody else", "", "";
+        REQUEST_ID "request_id" Text optional "The source's request or correlation id", "api.request.uid", "aws.request_id";
+        EXPIRES_AT "expires_at" Timestamp optional "When the token, grant or session ends", "authentication_token.expiration_time", "";
+        ATTRIBUTES "attributes" Text optional "Everything native that has no column, as a JSON object", "unmapped", "";
+    }
+}
