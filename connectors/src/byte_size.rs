@@ -8,7 +8,7 @@ pub fn serialize<S: Serializer>(bytes: &usize, serializer: S) -> Result<S::Ok, S
     // Whole units only: a rounded "1.2 MiB" would not read back as the same number.
     let (unit, name) = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
         .into_iter()
-        .find(|(unit, _)| *bytes >= *unit && bytes % unit == 0)
+        .find(|(unit, _)| *bytes >= *unit && bytes.is_multiple_of(*unit))
         .unwrap_or((1, "B"));
     serializer.collect_str(&format_args!("{}{name}", bytes / unit))
 }

@@ -113,7 +113,18 @@ mod tests {
         prop::collection::vec(
             prop_oneof![
                 any::<char>(),
-                prop::sample::select(vec!['\n', '\r', '\u{1b}', '\u{7f}', '\u{9b}', '\u{202e}', '\u{200b}', '\\', '"', '\u{e0041}']),
+                prop::sample::select(vec![
+                    '\n',
+                    '\r',
+                    '\u{1b}',
+                    '\u{7f}',
+                    '\u{9b}',
+                    '\u{202e}',
+                    '\u{200b}',
+                    '\\',
+                    '"',
+                    '\u{e0041}'
+                ]),
             ],
             0..400,
         )

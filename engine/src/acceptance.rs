@@ -42,6 +42,8 @@ pub struct Refused {
     pub partition: Partition,
     /// Which raw batch it came in: the number that the core was given with it.
     pub origin: usize,
+    /// The row of the batch.
+    pub row: u32,
     /// The raw record of the batch that it came from.
     pub record: u32,
     /// Its id.
@@ -106,6 +108,7 @@ fn accept_row_by_row(batch: &EventBatch, partition: &Partition, watermarks: &mut
                 refusal,
                 origin: 0,
                 partition: partition.clone(),
+                row: u32::try_from(row).unwrap_or(u32::MAX),
                 record: batch.record_of_row[row],
                 event_id: ids.value(row).to_owned(),
                 event_time: time,

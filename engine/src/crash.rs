@@ -15,7 +15,9 @@ static PLAN: LazyLock<Option<Plan>> = LazyLock::new(|| {
     let text = std::env::var(VARIABLE).ok()?;
     let plan = Plan::parse(&text);
     match &plan {
-        Some(plan) => tracing::warn!(point = %plan.point, times = plan.times, "{VARIABLE} is set: this process will abort itself"),
+        Some(plan) => {
+            tracing::warn!(point = %plan.point, times = plan.times, "{VARIABLE} is set: this process will abort itself")
+        }
         None => tracing::warn!(value = %text.escape_debug(), "{VARIABLE} is ignored: write it like `after_send:3`"),
     }
     plan

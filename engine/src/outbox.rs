@@ -6,8 +6,6 @@
 use serde::{Deserialize, Serialize};
 use watershed_schemas::Notification;
 
-use crate::store::{self, StateStore};
-
 /// First bytes of every outbox key.
 pub const PREFIX: &[u8] = b"o/";
 
@@ -37,9 +35,26 @@ impl OutboxRow {
     }
 }
 
-/// The first position that no stored row has.
-pub fn next_seq(store: &dyn StateStore) -> Result<u64, store::Error> {
-    let last = store.scan(PREFIX)?.pop();
-    let seq = last.and_then(|(key, _)| key.get(PREFIX.len()..)?.try_into().ok()).map(u64::from_be_bytes);
-    Ok(seq.map_or(0, |seq| seq + 1))
+#[cfg(test)]
+mod tests {
+    use watershed_schemas::NotifyReason::Opened;
+
+    use super::*;
+    use crate::deliver::tests::notification;
+
+    #[test]
+    fn rows_read_back_and_their_keys_sort_like_their_positions() {
+        // Beyond one byte, so that the order of keys is put to the test.
+        let keys: Vec<Vec<u8>> = [7, 255, 256, u64::MAX]
+            .into_iter()
+            .map(|seq| {
+                let row = OutboxRow { seq, notification: notification("r", "a", 1, Opened) };
+                let (key, value) = row.encode().expect("encodes");
+                assert_eq!(OutboxRow::decode(&value).expect("own output parses"), row);
+                assert!(key.starts_with(PREFIX));
+                key
+            })
+            .collect();
+        assert!(keys.is_sorted());
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! * [`broker`]: a real Apache Kafka broker, one per test run, gone with the test process whatever ends it.
 //! * [`receivers`]: real HTTP receivers that remember every request and can refuse, stall or fail.
-//! * [`program`]: the `watershed` binary as a process, with its configuration.
+//! * [`program`] and [`deployment`]: the `watershed` binary as a process, and what it is configured with.
 //! * [`agentdojo`]: recorded agent conversations as OpenTelemetry spans, and a seeded guardrail over them.
 //! * [`identity`]: generated identity telemetry to pair with them: ordinary, decoy and stolen.
 //! * [`scenario`] and [`score`]: who was attacked on which plane, and how well the pages tell it.
@@ -11,10 +11,12 @@
 
 pub mod agentdojo;
 pub mod broker;
+pub mod deployment;
 pub mod guard;
 pub mod identity;
 pub mod program;
 pub mod receivers;
+pub mod recordings;
 pub mod scenario;
 pub mod score;
 pub mod wait;

@@ -12,6 +12,7 @@ const EVERY: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// When the deadline passes (the message names `what`), or with the error of the condition itself.
+#[expect(clippy::disallowed_methods, reason = "the one place that waits, and it waits for a condition")]
 pub fn until<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let start = Instant::now();
     loop {

@@ -75,7 +75,7 @@ fn plan(source: &RuleSource, reference: &ReferenceTables, text: &SqlText) -> Res
     sandbox::plan(text, &written)?;
     let optimised = state.optimize(&written).map_err(refused)?;
     let version = rule_version(text, &source.meta.key);
-    let analysed = analyse::analyse(source, text, &state, &written, optimised, &version)?;
+    let analysed = analyse::analyse(source, text, &state, optimised, &version)?;
     let physical = block_on(state.query_planner().create_physical_plan(&analysed.plan, &state)).map_err(refused)?;
     let context = state.task_ctx();
     let plan = CachedPlan::new(physical, analysed.slots, context).map_err(|error| refused(error.into()))?;

@@ -33,5 +33,5 @@ pub use compile::{compile, plannings};
 pub use compiled::{CompiledRule, Conjunct, EvaluateError, Scan, Speaks};
 pub use finding::Finding;
 pub use front_matter::{Emit, FirstMove, RuleMeta, RuleSource};
-pub use lint::{Code, Level, LintFinding, render};
+pub use lint::{Code, Level, LintFinding, RuleReport, render, report};
 pub use reference::ReferenceTables;

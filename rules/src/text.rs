@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer, Whitespace};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
 use crate::front_matter::RuleSource;
 use crate::lint::{Code, LintFinding};
@@ -54,9 +54,7 @@ impl SqlText {
         match Tokenizer::new(&GenericDialect {}, &text.sql).tokenize_with_location() {
             Ok(tokens) => {
                 for token in tokens {
-                    if matches!(token.token, Token::Whitespace(Whitespace::Space | Whitespace::Newline | Whitespace::Tab))
-                        || matches!(token.token, Token::Whitespace(_))
-                    {
+                    if matches!(token.token, Token::Whitespace(_)) {
                         continue;
                     }
                     let start = offset_of(&text.file, &lines, token.span.start);
@@ -109,12 +107,40 @@ impl SqlText {
         })
     }
 
+    /// The first place where this text stands as a literal.
+    pub(crate) fn literal(&self, value: &str) -> Option<Range<usize>> {
+        let same = |lexeme: &&Lexeme| matches!(&lexeme.token, Token::SingleQuotedString(text) if text == value);
+        self.lexemes.iter().find(same).map(|lexeme| lexeme.span.clone())
+    }
+
     /// The place of the alias of a scan: where the table is named together with it, else its first mention.
     pub(crate) fn alias(&self, table: &str, alias: &str) -> Range<usize> {
         self.words(&[table, alias])
             .or_else(|| self.words(&[table, "as", alias]))
             .or_else(|| self.word(table))
             .unwrap_or_else(|| self.start())
+    }
+
+    /// The place of an output column: the last mention of its name before the outermost FROM, else the first anywhere.
+    pub(crate) fn output(&self, name: &str) -> Range<usize> {
+        let name = name.to_lowercase();
+        let mut depth = 0_usize;
+        let mut found = None;
+        for lexeme in &self.lexemes {
+            match &lexeme.token {
+                Token::LParen => depth += 1,
+                Token::RParen => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            let word = lexeme.word();
+            if depth == 0 && word.as_deref() == Some("from") {
+                break;
+            }
+            if word.as_deref() == Some(name.as_str()) {
+                found = Some(lexeme.span.clone());
+            }
+        }
+        found.or_else(|| self.word(&name)).unwrap_or_else(|| self.start())
     }
 
     /// The first token of the SQL.

@@ -1,5 +1,6 @@
 //! What the signals of one entity in one episode amount to.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plane::Plane;
@@ -7,7 +8,7 @@ use crate::signal::Severity;
 use crate::timestamp::Timestamp;
 
 /// Which planes an incident is evidenced in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The model plane alone.
@@ -49,7 +50,7 @@ impl Verdict {
 }
 
 /// Which plane moved first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// The model plane.
@@ -61,7 +62,7 @@ pub enum Origin {
 }
 
 /// Where an incident stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum IncidentStatus {
     /// New evidence may still arrive.
@@ -80,7 +81,7 @@ pub enum IncidentStatus {
 
 /// Whether a plane was heard when the verdict was given. A verdict about one plane while the other is dead is a
 /// different statement from one while the other is heard and quiet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum PlaneCoverage {
     /// Its telemetry reaches the time of the incident.
@@ -95,7 +96,7 @@ pub enum PlaneCoverage {
 }
 
 /// The coverage of both planes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Coverage {
     /// Of the model plane.
     pub model: PlaneCoverage,
@@ -104,7 +105,7 @@ pub struct Coverage {
 }
 
 /// How much evidence each plane has gathered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlaneScores {
     /// Of the model plane.
     pub model: f64,
@@ -113,7 +114,7 @@ pub struct PlaneScores {
 }
 
 /// One revision of one incident. A line of `--incidents` is this object; the last revision of each id is the result.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IncidentRevision {
     /// Stable over revisions, restarts and rebuilds.
     pub incident_id: String,

@@ -3,15 +3,18 @@
 //! * [`tables`]: the columns of `runtime` and `identity`. Everything that mentions a column is generated from
 //!   them: the Arrow schema, the Avro schema ([`avro`]) and the reference page ([`reference`]).
 //! * [`Row`] and [`EventBatchBuilder`]: how a decoder turns one event into one row.
-//! * [`Signal`], [`IncidentRevision`], [`Notification`]: what the engine writes.
+//! * [`Signal`], [`IncidentRevision`], [`Notification`]: what the engine writes; [`json_schema`] publishes them.
 //!
 //! It is not a place for behaviour: no I/O, no rules, no formats.
 
+pub mod avro;
 mod batch;
 mod column;
 mod incident;
+pub mod json_schema;
 mod notification;
 mod plane;
+pub mod reference;
 mod row;
 mod signal;
 pub mod tables;

@@ -1,5 +1,6 @@
 //! What a receiver is told about one revision of one incident.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::incident::{Coverage, IncidentStatus, Origin, Verdict};
@@ -8,7 +9,7 @@ use crate::signal::Severity;
 use crate::timestamp::Timestamp;
 
 /// Why somebody is told. Nothing else notifies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NotifyReason {
     /// A new incident.
@@ -24,7 +25,7 @@ pub enum NotifyReason {
 }
 
 /// One piece of evidence, already redacted for the receiver's plane.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EvidenceItem {
     /// When it happened.
     pub event_time: Timestamp,
@@ -39,7 +40,7 @@ pub struct EvidenceItem {
 }
 
 /// The half of a `both` incident that another team holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Related {
     /// The team that was told the other half.
     pub team: String,
@@ -48,7 +49,7 @@ pub struct Related {
 }
 
 /// One message to one receiver about one revision of one incident. It holds only what the receiver's team may see.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Notification {
     /// Constant over delivery attempts, of `[A-Za-z0-9_-]`: receivers drop repeats by it.
     pub notification_id: String,
@@ -99,7 +100,7 @@ pub struct Notification {
 }
 
 /// A rule as a message mentions it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RuleMention {
     /// Its id.
     pub id: String,

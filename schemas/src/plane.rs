@@ -1,12 +1,13 @@
 //! The two planes, and which of them a rule's findings belong to.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::column::Column;
 use crate::tables;
 
 /// One of the two kinds of telemetry. They stay apart all the way: topics, tables, watermarks and owners.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Plane {
     /// Runtime telemetry of AI agents, owned by AI security; table `runtime`.
@@ -77,7 +78,7 @@ impl std::fmt::Display for Plane {
 }
 
 /// Whose finding a rule's signals are. `both` needs wrongdoing evidenced in each plane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RulePlane {
     /// A finding of AI security alone.

@@ -1,5 +1,6 @@
 //! What a rule found.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -7,7 +8,7 @@ use crate::plane::RulePlane;
 use crate::timestamp::Timestamp;
 
 /// How bad a finding is, in the field's usual five steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth recording.
@@ -37,7 +38,7 @@ impl Severity {
 
 /// One revision of one finding: a row of the rule's query, reduced to one row per key.
 /// A line of `--signals` is this object.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Signal {
     /// Hash of rule, rule version, tenant and key: the same finding has the same id in every run.
     pub signal_id: String,

@@ -112,7 +112,7 @@ impl DeadLetters for KafkaDeadLetters {
             true => serde_json::to_vec(entry).map_err(|error| DeadLetterError::Stop(error.to_string()))?,
         };
         loop {
-            let record: BaseRecord<'_, (), [u8]> =
+            let record: BaseRecord<'_, (), Vec<u8>> =
                 BaseRecord::to(&self.topic).payload(&value).headers(Self::headers(entry));
             match self.producer.send(record) {
                 Ok(()) => {

@@ -66,13 +66,13 @@ impl<'a> Json<'a> {
     }
 
     /// The value at a path of members.
-    pub(super) fn at(&self, path: &[String]) -> Option<&Json<'a>> {
-        path.iter().try_fold(self, |value, name| value.member(name))
+    pub(super) fn at<S: AsRef<str>>(&self, path: &[S]) -> Option<&Json<'a>> {
+        path.iter().try_fold(self, |value, name| value.member(name.as_ref()))
     }
 
     /// The value at a path of members, to be changed.
-    pub(super) fn at_mut(&mut self, path: &[String]) -> Option<&mut Json<'a>> {
-        path.iter().try_fold(self, |value, name| value.member_mut(name))
+    pub(super) fn at_mut<S: AsRef<str>>(&mut self, path: &[S]) -> Option<&mut Json<'a>> {
+        path.iter().try_fold(self, |value, name| value.member_mut(name.as_ref()))
     }
 
     /// Takes a member out of an object.
@@ -92,15 +92,6 @@ impl<'a> Json<'a> {
         match self {
             Json::Text(text) => Some(text),
             _ => None,
-        }
-    }
-
-    /// The elements of an array; a single value counts as an array of one, `null` as an empty one.
-    pub(super) fn elements(&self) -> &[Json<'a>] {
-        match self {
-            Json::List(elements) => elements,
-            Json::Null => &[],
-            single => std::slice::from_ref(single),
         }
     }
 
@@ -184,7 +175,9 @@ impl<'a> Json<'a> {
         }
         let leaves = self.leaves();
         if leaves > limit {
-            return Err(format!("has {leaves} attributes without a column, more than the limit `attributes` of {limit}"));
+            return Err(format!(
+                "has {leaves} attributes without a column, more than the limit `attributes` of {limit}"
+            ));
         }
         Ok(Some(self.to_json()))
     }
@@ -315,7 +308,7 @@ mod tests {
     #[test]
     fn what_was_taken_is_gone_from_the_attributes() {
         let mut json = Json::parse(br#"{"a":{"B":"x","c":[1,{}]},"d":null,"e":"\u0041"}"#).expect("valid");
-        assert_eq!(json.at_mut(&["A".into(), "b".into()]).map(std::mem::take).and_then(Json::into_text).as_deref(), Some("x"));
+        assert_eq!(json.at_mut(&["A", "b"]).map(std::mem::take).and_then(Json::into_text).as_deref(), Some("x"));
         assert_eq!(json.take("e").as_text(), Some("A"));
         assert_eq!(json.attributes(8).expect("few").as_deref(), Some(r#"{"a":{"c":[1]}}"#));
         assert!(json.attributes(0).is_err());
@@ -358,11 +351,13 @@ mod tests {
             _ => false,
         };
         match value {
-            Value::Array(elements) => {
-                elements.into_iter().map(without_nothing).filter(|value| !empty(value)).collect()
-            }
+            Value::Array(elements) => elements.into_iter().map(without_nothing).filter(|value| !empty(value)).collect(),
             Value::Object(members) => Value::Object(
-                members.into_iter().map(|(key, value)| (key, without_nothing(value))).filter(|(_, value)| !empty(value)).collect(),
+                members
+                    .into_iter()
+                    .map(|(key, value)| (key, without_nothing(value)))
+                    .filter(|(_, value)| !empty(value))
+                    .collect(),
             ),
             other => other,
         }

@@ -21,7 +21,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { payload_bytes: 4 << 20, json_depth: 64, string_bytes: 1 << 20, attributes: 1_024, rows_per_record: 20_000 }
+        Limits {
+            payload_bytes: 4 << 20,
+            json_depth: 64,
+            string_bytes: 1 << 20,
+            attributes: 1_024,
+            rows_per_record: 20_000,
+        }
     }
 }
 
@@ -107,7 +113,8 @@ fn string_length(rest: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    const SMALL: Limits = Limits { payload_bytes: 200, json_depth: 3, string_bytes: 20, attributes: 4, rows_per_record: 2 };
+    const SMALL: Limits =
+        Limits { payload_bytes: 200, json_depth: 3, string_bytes: 20, attributes: 4, rows_per_record: 2 };
 
     fn check(payload: &str, limit: Option<&str>) {
         let fault = SMALL.fault_of(payload.as_bytes());

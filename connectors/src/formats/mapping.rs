@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use aho_corasick::AhoCorasick;
 use chrono::NaiveDateTime;
 use serde::Deserialize;
 use watershed_schemas::{Cell, ColumnType, Plane, Row, Timestamp};
@@ -128,6 +129,32 @@ pub(super) fn texts<'a>(value: &Json<'a>) -> Vec<Cow<'a, str>> {
 fn words<'a>(text: &str) -> Vec<Cow<'a, str>> {
     let words = text.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty());
     words.map(|word| Cow::Owned(word.to_owned())).collect()
+}
+
+/// Names whose presence near the beginning of a payload tells its format.
+pub(super) struct Names<const N: usize>(AhoCorasick);
+
+/// Members that tell may come after long ones.
+const RECOGNISED_PREFIX: usize = 8 << 10;
+
+impl<const N: usize> Names<N> {
+    /// A search for all of the names at once, without regard to ASCII case.
+    pub(super) fn new(names: [&str; N]) -> Self {
+        let search = AhoCorasick::builder().ascii_case_insensitive(true).build(names);
+        Names(search.expect("a few short names make a small automaton"))
+    }
+
+    /// Which of the names there are.
+    pub(super) fn found(&self, payload: &[u8]) -> [bool; N] {
+        let mut found = [false; N];
+        for name in self.0.find_iter(&payload[..payload.len().min(RECOGNISED_PREFIX)]) {
+            found[name.pattern().as_usize()] = true;
+            if found == [true; N] {
+                break;
+            }
+        }
+        found
+    }
 }
 
 /// Entries by name, or by the beginning of a name where it ends in `*`. The longest match wins.

@@ -11,8 +11,13 @@ use crate::raw::RawRecord;
 
 pub mod avro;
 mod canonical;
+mod cloudtrail;
 mod guardrail;
+mod json;
 mod limits;
+mod mapping;
+mod okta;
+mod otlp;
 mod registry;
 pub mod time;
 pub mod watershed;
@@ -35,12 +40,20 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
+    /// `ingest_time` as a cell: NULL where nobody knows when the record was received (plain files).
+    pub fn ingest_cell<'r>(&self) -> watershed_schemas::Cell<'r> {
+        match self.ingest_time {
+            Timestamp::MIN => watershed_schemas::Cell::Null,
+            known => watershed_schemas::Cell::Time(known),
+        }
+    }
+
     /// Sets what a row has from its record's surroundings: `ingest_time`, and `tenant` where the record names none.
     pub fn complete<'r>(&self, row: &mut Row<'r>)
     where
         'a: 'r,
     {
-        row.set(runtime::INGEST_TIME, watershed_schemas::Cell::Time(self.ingest_time));
+        row.set(runtime::INGEST_TIME, self.ingest_cell());
         if row.is_null(runtime::TENANT) {
             row.text(runtime::TENANT, self.tenant);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use watershed_schemas::{EventBatch, EventBatchBuilder, Plane};
 
-use super::{Context, Format, Guardrail, Limits, Recognition, avro, watershed};
+use super::{Context, Format, Guardrail, Limits, Recognition, avro, cloudtrail, okta, otlp, watershed};
 use crate::raw::{RawBatch, RawRecord};
 
 /// The name that stands for recognising each record.
@@ -22,6 +22,9 @@ impl Registry {
     /// [`Registry::with`] and [`avro::Avro::with_schemas`].
     pub fn builtin(limits: Limits) -> Self {
         let formats: Vec<Arc<dyn Format>> = vec![
+            Arc::new(otlp::Otlp),
+            Arc::new(okta::Okta),
+            Arc::new(cloudtrail::CloudTrail),
             Arc::new(avro::Avro::new()),
             Arc::new(Guardrail),
             Arc::new(watershed::Watershed),
@@ -92,7 +95,9 @@ impl Registry {
                 plane.table(),
                 self.names(plane).join(", ")
             )),
-            None => Choice::None(format!("the format `{name}` is unknown; use one of: {}", self.names(plane).join(", "))),
+            None => {
+                Choice::None(format!("the format `{name}` is unknown; use one of: {}", self.names(plane).join(", ")))
+            }
         }
     }
 }
@@ -101,7 +106,10 @@ impl Registry {
 enum Choice<'a> {
     Named(&'a dyn Format),
     /// Neighbours are mostly of one format: the last one that was certain is asked first.
-    Recognised { candidates: &'a [Arc<dyn Format>], last: Option<&'a dyn Format> },
+    Recognised {
+        candidates: &'a [Arc<dyn Format>],
+        last: Option<&'a dyn Format>,
+    },
     None(String),
 }
 
@@ -140,5 +148,80 @@ impl Choice<'_> {
                 possible.ok_or_else(|| "is of no format that could be recognised; name the topic's format".to_owned())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use datafusion::arrow::array::{Array, AsArray};
+    use datafusion::arrow::datatypes::TimestampMicrosecondType;
+    use watershed_schemas::Timestamp;
+    use watershed_schemas::tables::runtime::{INGEST_TIME, TENANT};
+
+    use super::*;
+    use crate::raw::Partition;
+
+    const CLAIM: &str =
+        r#"{"event_id":"1","event_time":"2026-01-01T00:00:00Z","kind":"prompt","ingest_time":"2026-01-01T00:00:05Z"}"#;
+
+    fn decode(
+        plane: Plane,
+        format: &str,
+        timestamp: Option<Timestamp>,
+        received: Timestamp,
+        payload: &str,
+    ) -> EventBatch {
+        let payload = Bytes::copy_from_slice(payload.as_bytes());
+        let record = RawRecord { offset: 0, timestamp, key: None, headers: Vec::new(), payload };
+        Registry::builtin(Limits::default()).decode(&RawBatch {
+            partition: Partition { plane, topic: "t".into(), index: 0 },
+            format: format.into(),
+            tenant: "acme".into(),
+            received,
+            records: vec![record],
+        })
+    }
+
+    #[test]
+    fn the_broker_knows_when_a_record_came() {
+        let (broker, received) = (Timestamp::from_secs(100), Timestamp::from_secs(200));
+        let claimed = Timestamp::from_secs(1_767_225_605);
+        for (timestamp, received, expected) in
+            [(Some(broker), received, broker), (None, received, received), (None, Timestamp::MIN, claimed)]
+        {
+            let batch = decode(Plane::Model, "watershed", timestamp, received, CLAIM);
+            let column = batch.rows.column(INGEST_TIME).as_primitive::<TimestampMicrosecondType>();
+            assert_eq!(column.value(0), expected.micros());
+            assert_eq!(batch.rows.column(TENANT).as_string::<i32>().value(0), "acme");
+        }
+        let silent = r#"{"event_time":"2026-01-01T00:00:00Z"}"#;
+        let batch = decode(Plane::Model, "watershed", None, Timestamp::MIN, silent);
+        assert!(batch.rows.column(INGEST_TIME).is_null(0), "nobody knows");
+    }
+
+    #[test]
+    fn a_format_that_can_not_be_used_names_those_that_can() {
+        let now = Timestamp::from_secs(0);
+        let reason = |plane, format| decode(plane, format, None, now, CLAIM).rejects[0].reason.clone();
+        let unknown = reason(Plane::Model, "syslog");
+        assert!(
+            unknown.starts_with("the format `syslog` is unknown; use one of: auto, avro, guardrail, "),
+            "{unknown}"
+        );
+        let elsewhere = reason(Plane::Access, "guardrail");
+        assert!(
+            elsewhere.starts_with("the format `guardrail` has no identity events; use one of: auto, avro, "),
+            "{elsewhere}"
+        );
+        let strange = decode(Plane::Model, AUTO, None, now, "<134>1 syslog").rejects[0].reason.clone();
+        assert!(strange.contains("could be recognised"), "{strange}");
+    }
+
+    #[test]
+    fn a_format_of_the_same_name_takes_the_place() {
+        let registry = Registry::builtin(Limits::default());
+        let count = registry.iter().count();
+        assert_eq!(registry.with(Arc::new(avro::Avro::new())).iter().count(), count);
     }
 }

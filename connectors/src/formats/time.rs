@@ -47,7 +47,12 @@ pub fn from_float(number: f64) -> Option<Timestamp> {
 /// `YYYY-MM-DDTHH:MM:SS[.f…](Z|±hh:mm|)`, without allocation or the general parser: nearly all telemetry writes this.
 fn canonical(text: &[u8]) -> Option<Timestamp> {
     let (head, rest) = text.split_first_chunk::<19>()?;
-    if head[4] != b'-' || head[7] != b'-' || !matches!(head[10], b'T' | b't' | b' ') || head[13] != b':' || head[16] != b':' {
+    if head[4] != b'-'
+        || head[7] != b'-'
+        || !matches!(head[10], b'T' | b't' | b' ')
+        || head[13] != b':'
+        || head[16] != b':'
+    {
         return None;
     }
     let year = two(head, 0)? * 100 + two(head, 2)?;
@@ -72,11 +77,8 @@ fn fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
         return Some((0, rest));
     };
     let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let mut micros = 0;
-    for place in 0..6 {
-        let digit = if place < length { i64::from(digits[place] - b'0') } else { 0 };
-        micros = micros * 10 + digit;
-    }
+    let places = digits[..length].iter().chain(std::iter::repeat(&b'0')).take(6);
+    let micros = places.fold(0, |micros, digit| micros * 10 + i64::from(digit - b'0'));
     (length > 0).then(|| (micros, &digits[length..]))
 }
 
@@ -124,7 +126,9 @@ fn unusual(text: &str) -> Option<Timestamp> {
     DateTime::parse_from_rfc3339(text)
         .or_else(|_| DateTime::parse_from_str(text, "%m/%d/%Y %I:%M:%S %p %:z"))
         .map(|time| time.timestamp_micros())
-        .or_else(|_| NaiveDateTime::parse_from_str(text, "%m/%d/%Y %I:%M:%S %p").map(|time| time.and_utc().timestamp_micros()))
+        .or_else(|_| {
+            NaiveDateTime::parse_from_str(text, "%m/%d/%Y %I:%M:%S %p").map(|time| time.and_utc().timestamp_micros())
+        })
         .ok()
         .map(Timestamp::from_micros)
 }
@@ -165,9 +169,23 @@ mod tests {
     #[test]
     fn what_is_no_moment_is_none() {
         for text in [
-            "", "Z", "yesterday", "2024", "20240131", "2024-01-31", "2024-02-30T00:00:00Z", "2023-02-29T00:00:00Z",
-            "2024-13-01T00:00:00Z", "2024-01-31T24:00:00Z", "2024-01-31T11:34:56.Z", "2024-01-31T11:34:56+25:00",
-            "2024-01-31T11:34:56Zjunk", "11:34:56", "é024-01-31T11:34:56Z", "99999999999999999999999", "1.2.3.4.5.6.7",
+            "",
+            "Z",
+            "yesterday",
+            "2024",
+            "20240131",
+            "2024-01-31",
+            "2024-02-30T00:00:00Z",
+            "2023-02-29T00:00:00Z",
+            "2024-13-01T00:00:00Z",
+            "2024-01-31T24:00:00Z",
+            "2024-01-31T11:34:56.Z",
+            "2024-01-31T11:34:56+25:00",
+            "2024-01-31T11:34:56Zjunk",
+            "11:34:56",
+            "é024-01-31T11:34:56Z",
+            "99999999999999999999999",
+            "1.2.3.4.5.6.7",
         ] {
             assert_eq!(parse_time(text), None, "{text}");
         }

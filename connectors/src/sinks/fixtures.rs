@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use watershed_schemas::{
-    Coverage, EvidenceItem, IncidentStatus, Notification, NotifyReason, Origin, Plane, PlaneCoverage, Related, RuleMention,
-    Severity, Timestamp, Verdict,
+    Coverage, EvidenceItem, IncidentStatus, Notification, NotifyReason, Origin, Plane, PlaneCoverage, Related,
+    RuleMention, Severity, Timestamp, Verdict,
 };
 
 use super::text::tests::hostile_text;
@@ -69,11 +69,20 @@ fn fill(text: &str, count: usize) -> Notification {
         title: text.to_owned(),
         first_move: text.to_owned(),
         rules: vec![
-            RuleMention { id: text.to_owned(), title: text.to_owned(), runbook: Some(format!("https://r.example/{text}")) };
+            RuleMention {
+                id: text.to_owned(),
+                title: text.to_owned(),
+                runbook: Some(format!("https://r.example/{text}"))
+            };
             count
         ],
         evidence: vec![
-            EvidenceItem { kind: text.to_owned(), event_id: text.to_owned(), summary: text.to_owned(), ..base.evidence[0].clone() };
+            EvidenceItem {
+                kind: text.to_owned(),
+                event_id: text.to_owned(),
+                summary: text.to_owned(),
+                ..base.evidence[0].clone()
+            };
             count
         ],
         related: vec![Related { team: text.to_owned(), incident_id: text.to_owned() }; count],

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::Sink;
 use super::http::HttpClient;
 use super::jsonl::{FileSettings, StdoutSettings};
 use super::pagerduty::PagerdutySettings;
 use super::slack::SlackSettings;
 use super::webhook::WebhookSettings;
-use super::Sink;
 use crate::secret::SecretRef;
 
 /// One receiver, by `type`.

@@ -85,7 +85,10 @@ pub(super) mod tests {
     #[test]
     fn links_and_mentions_become_text() {
         assert_eq!(tame("see https://evil.example @here", 100), "see https[:]//evil.example @\u{200b}here");
-        assert_eq!(tame("@Everyone @alice a@channel.example", 100), "@\u{200b}Everyone @alice a@\u{200b}channel.example");
+        assert_eq!(
+            tame("@Everyone @alice a@channel.example", 100),
+            "@\u{200b}Everyone @alice a@\u{200b}channel.example"
+        );
         assert_eq!(tame("@héré ok", 100), "@héré ok");
     }
 

@@ -1,1 +1,108 @@
-//! Being written.
+//! `check`: everything that can be known about a configuration without a network.
+//!
+//! * [`RuleSet`] reads and plans the rules that a configuration names; `run` and `replay` use the same.
+//! * [`check`] adds what only all parts together show, and collects every problem.
+
+mod rule_files;
+mod rule_set;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use watershed_rules::ReferenceTables;
+
+use crate::config::{Config, Level, Loaded, Problem, Problems};
+
+pub use rule_files::{RuleFile, RuleFiles};
+pub use rule_set::{RefusedRule, RuleSet};
+
+/// What a check found.
+#[derive(Debug)]
+pub struct Checked {
+    /// Every problem, errors and warnings, in the order of files and lines.
+    pub problems: Problems,
+    /// One line about what runs, for a configuration without errors.
+    pub summary: String,
+}
+
+/// Checks a configuration and everything that it names.
+pub fn check(path: &Path) -> Checked {
+    let (loaded, mut problems) = match Config::load(path) {
+        Ok(loaded) => {
+            let warnings = loaded.warnings.clone();
+            (loaded, warnings)
+        }
+        Err(problems) => return Checked { problems, summary: String::new() },
+    };
+    let rules = rules(&loaded, &mut problems);
+    problems.sort();
+    let config = &loaded.config;
+    let teams: std::collections::BTreeSet<&str> = config.receivers.iter().map(|receiver| receiver.team.as_str()).collect();
+    let summary = format!(
+        "{} rules, {} receivers of {}",
+        rules.setups.len(),
+        config.receivers.len(),
+        teams.into_iter().collect::<Vec<_>>().join(" and ")
+    );
+    Checked { problems, summary }
+}
+
+/// Plans every rule, and looks for settings about rules that are not there.
+fn rules(loaded: &Loaded, problems: &mut Problems) -> RuleSet {
+    let config = &loaded.config;
+    let reference = match config.reference.as_deref().map(ReferenceTables::load_dir) {
+        Some(Ok(tables)) => tables,
+        Some(Err(error)) => {
+            problems.push(loaded.lines.problem(Level::Error, "reference.dir", error.to_string()));
+            ReferenceTables::default()
+        }
+        None => ReferenceTables::default(),
+    };
+    let rules = RuleSet::load(&config.rules, &reference);
+    problems.extend(rules.problems());
+    let mentioned = mentioned(config);
+    for (setting, id) in mentioned {
+        if !rules.ids.contains(&id) {
+            let message = format!("there is no rule `{}`; see `watershed rules lint` for those there are", id.escape_debug());
+            problems.push(loaded.lines.problem(Level::Error, &setting, message));
+        }
+    }
+    for (index, route) in config.routes.routes.iter().enumerate() {
+        for tag in &route.matchers.tags {
+            if !rules.setups.iter().any(|setup| setup.rule.meta.tags.contains(tag)) {
+                let setting = format!("routing.routes[{index}].tag");
+                let message = format!("no rule carries the tag `{}`, so that the route matches nothing", tag.escape_debug());
+                problems.push(loaded.lines.problem(Level::Warning, &setting, message));
+            }
+        }
+    }
+    rules
+}
+
+/// Every rule id in the configuration, with the setting that names it.
+fn mentioned(config: &Config) -> Vec<(String, String)> {
+    let mut mentioned: Vec<(String, String)> = Vec::new();
+    mentioned.extend(config.rules.disable.iter().map(|id| ("rules.disable".to_owned(), id.clone())));
+    let tuned = config.rules.severity.keys().chain(&config.rules.shadow);
+    mentioned.extend(tuned.map(|id| (format!("rules.override.{id}"), id.clone())));
+    for (index, route) in config.routes.routes.iter().enumerate() {
+        let setting = format!("routing.routes[{index}].rule");
+        mentioned.extend(route.matchers.rules.iter().map(|id| (setting.clone(), id.clone())));
+    }
+    mentioned.sort();
+    mentioned.dedup();
+    mentioned
+}
+
+/// A problem of a whole file.
+fn of_file(path: &Path, message: impl Into<String>) -> Problem {
+    Problem {
+        level: Level::Error,
+        file: path.to_owned(),
+        line: None,
+        column: None,
+        setting: String::new(),
+        message: message.into(),
+    }
+}

@@ -29,8 +29,10 @@ enum Step {
 pub(super) struct Document {
     path: PathBuf,
     text: String,
-    /// Place of each entry that was read, by its path such as `receivers[1].url`.
+    /// Place of each entry that was read, by its path such as `receivers[1].url`, counted without what was taken out.
     places: BTreeMap<String, Range<usize>>,
+    /// Path of each entry of the file, by its place.
+    paths: BTreeMap<(usize, usize), String>,
     /// Top-level sections of which something was taken out.
     dropped: Vec<String>,
     /// Names of all receivers, also of those that could not be read.
@@ -44,6 +46,7 @@ impl Document {
             path: path.to_owned(),
             text,
             places: BTreeMap::new(),
+            paths: BTreeMap::new(),
             dropped: Vec::new(),
             receiver_names: Vec::new(),
         };
@@ -58,9 +61,15 @@ impl Document {
             return (document, None, problems);
         }
         document.receiver_names = receiver_names(tree.get_ref());
+        walk(tree.get_ref(), &mut Vec::new(), &mut |way, key, value| {
+            let place = key.unwrap_or(value);
+            document.paths.insert((place.start, place.end), shown(way));
+        });
         let mut problems = Vec::new();
         let read = document.peel(&mut tree, &mut problems);
-        index(tree.get_ref(), &mut document.places);
+        walk(tree.get_ref(), &mut Vec::new(), &mut |way, key, value| {
+            document.places.insert(shown(way), key.unwrap_or(value));
+        });
         (document, read, problems)
     }
 
@@ -76,8 +85,9 @@ impl Document {
             {
                 way.push(Step::Key(name.to_owned()));
             }
-            let span = span_of(tree.get_ref(), &way).or_else(|| error.span());
-            problems.push(self.at(Level::Error, shown(&way), span, reworded(error.message())));
+            let place = span_of(tree.get_ref(), &way);
+            let setting = place.as_ref().and_then(|place| self.path_at(place)).unwrap_or_default();
+            problems.push(self.at(Level::Error, setting, place.or_else(|| error.span()), reworded(error.message())));
             match way.first() {
                 Some(Step::Key(section)) => self.dropped.push(section.clone()),
                 _ => return None,
@@ -90,16 +100,23 @@ impl Document {
     /// A problem of the setting at this path, or of the nearest entry around it that the file has.
     pub(super) fn problem(&self, level: Level, setting: &str, message: String) -> Problem {
         let mut around = setting;
-        let span = loop {
-            if let Some(span) = self.places.get(around) {
-                break Some(span.clone());
+        let place = loop {
+            if let Some(place) = self.places.get(around) {
+                break Some(place);
             }
             match around.rfind(['.', '[']) {
                 Some(cut) => around = &around[..cut],
                 None => break None,
             }
         };
-        self.at(level, setting.to_owned(), span, message)
+        // Elements of a list count from the file's first, whether they could be read or not.
+        let written = place.and_then(|place| self.path_at(place));
+        let setting = written.map_or_else(|| setting.to_owned(), |written| format!("{written}{}", &setting[around.len()..]));
+        self.at(level, setting, place.cloned(), message)
+    }
+
+    fn path_at(&self, place: &Range<usize>) -> Option<String> {
+        self.paths.get(&(place.start, place.end)).cloned()
     }
 
     /// Whether something of this section could not be read, so that what is missing may only be unreadable.
@@ -141,6 +158,9 @@ fn quoted_after<'a>(message: &'a str, before: &str) -> Option<&'a str> {
     message.strip_prefix(before)?.strip_prefix('`')?.split('`').next()
 }
 
+/// Is shown the way to an entry, the place of its key (elements of lists have none) and that of its value.
+type Visitor<'a> = dyn FnMut(&[Step], Option<Range<usize>>, Range<usize>) + 'a;
+
 /// The way to the smallest entry whose key or value covers the span.
 fn locate(table: &DeTable<'_>, span: &Range<usize>) -> Option<Vec<Step>> {
     let mut best: Option<(usize, Vec<Step>)> = None;
@@ -157,7 +177,7 @@ fn locate(table: &DeTable<'_>, span: &Range<usize>) -> Option<Vec<Step>> {
     best.map(|(_, way)| way)
 }
 
-fn walk(table: &DeTable<'_>, way: &mut Vec<Step>, see: &mut dyn FnMut(&[Step], Option<Range<usize>>, Range<usize>)) {
+fn walk(table: &DeTable<'_>, way: &mut Vec<Step>, see: &mut Visitor<'_>) {
     for (key, value) in table {
         way.push(Step::Key(key.get_ref().to_string()));
         see(way, Some(key.span()), value.span());
@@ -166,7 +186,7 @@ fn walk(table: &DeTable<'_>, way: &mut Vec<Step>, see: &mut dyn FnMut(&[Step], O
     }
 }
 
-fn walk_value(value: &DeValue<'_>, way: &mut Vec<Step>, see: &mut dyn FnMut(&[Step], Option<Range<usize>>, Range<usize>)) {
+fn walk_value(value: &DeValue<'_>, way: &mut Vec<Step>, see: &mut Visitor<'_>) {
     match value {
         DeValue::Table(table) => walk(table, way, see),
         DeValue::Array(array) => {
@@ -179,12 +199,6 @@ fn walk_value(value: &DeValue<'_>, way: &mut Vec<Step>, see: &mut dyn FnMut(&[St
         }
         _ => {}
     }
-}
-
-fn index(table: &DeTable<'_>, places: &mut BTreeMap<String, Range<usize>>) {
-    walk(table, &mut Vec::new(), &mut |way, key, value| {
-        places.insert(shown(way), key.unwrap_or(value));
-    });
 }
 
 fn shown(way: &[Step]) -> String {

@@ -19,9 +19,11 @@ mod validate;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use watershed_connectors::formats;
+use watershed_connectors::formats::avro::{Avro, SchemaRegistry, SchemaRegistryError, SchemaRegistrySettings};
+use watershed_connectors::formats::{self, Registry};
 use watershed_connectors::sinks::SinkSettings;
 use watershed_connectors::sources::kafka::{Connection, KafkaSettings};
 use watershed_connectors::sources::tail::TailSettings;
@@ -39,6 +41,8 @@ pub use problem::{Level, Problem, Problems};
 pub struct Config {
     /// Where telemetry comes from.
     pub input: Input,
+    /// Where the schemas of Avro records are.
+    pub schema_registry: Option<SchemaRegistrySettings>,
     /// Time, incidents and bounds of the core.
     pub core: core::Settings,
     /// Which rules run, and how they are tuned.
@@ -125,7 +129,7 @@ pub enum DeadLetterOutput {
     /// A topic.
     Kafka {
         /// How to reach the cluster.
-        connection: Connection,
+        connection: Box<Connection>,
         /// The topic.
         topic: String,
     },
@@ -178,6 +182,18 @@ impl Config {
                 setting: String::new(),
                 message: format!("can't be read: {error}; name a readable TOML file with --config"),
             }])),
+        }
+    }
+
+    /// The formats of telemetry, with the schema registry where one is named. Nothing is asked of it yet.
+    ///
+    /// # Errors
+    /// When the registry's client can't be made.
+    pub fn formats(&self) -> Result<Registry, SchemaRegistryError> {
+        let registry = Registry::builtin(self.record_limits.clone());
+        match &self.schema_registry {
+            None => Ok(registry),
+            Some(settings) => Ok(registry.with(Arc::new(Avro::with_schemas(Arc::new(SchemaRegistry::start(settings)?))))),
         }
     }
 

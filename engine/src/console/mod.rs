@@ -1,9 +1,10 @@
 //! What an operator looks at: `/metrics`, `/healthz` and `/readyz`.
 //!
 //! [`Metrics`] and [`Health`] are shared with the pipeline and the delivery workers, which only ever call cheap
-//! synchronous methods on them; [`serve`] shows them over HTTP.
+//! synchronous methods on them; [`serve`] shows them over HTTP. [`logging`] writes the logs.
 
 mod health;
+pub mod logging;
 mod metrics;
 mod server;
 

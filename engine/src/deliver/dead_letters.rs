@@ -37,7 +37,8 @@ impl DeadLetters {
     pub(super) fn append(&self, letter: &DeadLetter) -> std::io::Result<()> {
         let line = escape::json_line(letter)?;
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        append_line(&self.path, &line)
-            .map_err(|error| std::io::Error::new(error.kind(), format!("can't append to `{}`: {error}", self.path.display())))
+        append_line(&self.path, &line).map_err(|error| {
+            std::io::Error::new(error.kind(), format!("can't append to `{}`: {error}", self.path.display()))
+        })
     }
 }

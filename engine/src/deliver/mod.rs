@@ -15,7 +15,7 @@ mod queue;
 mod settings;
 mod shared;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod worker;
 
 use std::collections::BTreeMap;

@@ -112,9 +112,9 @@ impl Worker {
         self.slot_at = self.shared.clock.elapsed() + receiver.settings.interval(receiver.sink.kind());
         let sending = receiver.sink.send(&group.notification, self.shared.clock.now());
         let limit = receiver.settings.attempt_timeout;
-        let answer = tokio::time::timeout(limit, sending).await.unwrap_or_else(|_| {
-            Err(SendError::Retry { after: None, reason: format!("no answer within {limit:?}") })
-        });
+        let answer = tokio::time::timeout(limit, sending)
+            .await
+            .unwrap_or_else(|_| Err(SendError::Retry { after: None, reason: format!("no answer within {limit:?}") }));
         match answer {
             Ok(_) => {
                 crash::point("after_send");

@@ -30,7 +30,7 @@ use crate::evaluator::RuleSetup;
 use crate::intake::Intake;
 use crate::pipeline::{Parts, Pipeline};
 use crate::router::{self, Router, Routes};
-use crate::store::{SledStore, StateStore};
+use crate::store::{self, SledStore, StateStore};
 
 use company::{Company, Script, Sent, TENANT};
 use receivers::Inbox;
@@ -147,7 +147,8 @@ pub fn play(options: &Options, setups: Vec<RuleSetup>, show: &mut dyn FnMut(Mome
     let directory = tempfile::tempdir().context("the demo needs a temporary directory")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let inboxes = TEAMS.map(|_| Inbox::default());
-    let store: Arc<dyn StateStore> = SledStore::open(&directory.path().join("state"))?.store;
+    let opened = SledStore::open(&directory.path().join("state"), store::Options::default())?;
+    let store: Arc<dyn StateStore> = Arc::new(opened.store);
     let mut receivers = Vec::new();
     let http = HttpClient::default();
     let secret = directory.path().join("secret");
@@ -254,7 +255,7 @@ fn feed(
     handle: MemoryHandle,
 ) -> anyhow::Result<()> {
     let mut recording = match &options.record {
-        Some(directory) => Some(RecordingWriter::create(directory)?),
+        Some(directory) => Some(RecordingWriter::create(directory, "watershed demo", partitions)?),
         None => None,
     };
     let mut offsets = std::collections::BTreeMap::new();

@@ -142,6 +142,9 @@ impl Intake {
 
     /// The dead letter of a row that was not accepted.
     pub fn letter(&self, refused: &Refused) -> DeadLetter {
+        if let From::Plain(plain) = &self.from {
+            return plain.letter(refused);
+        }
         let raw = self.raw.get(refused.origin).map(|batch| (batch, batch.records.get(refused.record as usize)));
         let (received, record) = raw.map_or((Timestamp::MIN, None), |(batch, record)| (batch.received, record));
         DeadLetter {

@@ -39,11 +39,11 @@ impl Files {
                     sync_new(path)?;
                 }
             }
-            let gone = |known: &&PathBuf| known.parent() == Some(&directory) && !present.contains(*known);
-            changed |= self.known.iter().any(|known| gone(&known));
+            let here = |known: &PathBuf| known.parent() == Some(directory.as_path());
+            changed |= self.known.iter().any(|known| here(known) && !present.contains(known));
             if changed {
                 File::open(&directory)?.sync_all()?;
-                self.known.retain(|known| known.parent() != Some(&directory));
+                self.known.retain(|known| !here(known));
                 self.known.extend(present);
             }
         }

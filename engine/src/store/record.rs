@@ -57,12 +57,13 @@ pub(super) struct GenerationFile {
 }
 
 impl GenerationFile {
-    /// Opens or creates it, and reads the number: `None` where it is new or a crash cut its first write.
+    /// Opens or creates it, and reads the number: `None` where it is new or damaged.
     pub(super) fn open(path: &Path) -> io::Result<(GenerationFile, Option<u64>)> {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let mut text = String::new();
-        file.read_to_string(&mut text)?;
-        Ok((GenerationFile { file }, parse(&text)))
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let number = std::str::from_utf8(&bytes).ok().and_then(parse);
+        Ok((GenerationFile { file }, number))
     }
 
     /// Replaces the number. It is not synced: an older number only makes the check at open weaker.

@@ -255,6 +255,7 @@ fn open_sled(directory: &Path, options: Options) -> Result<Parts, String> {
             // Every commit is flushed; what isn't committed needn't reach the disk.
             .flush_every_ms(None)
     };
+    let fresh = !directory.join("db").exists();
     let deadline = Instant::now() + RELEASE;
     let db = loop {
         match config().open() {
@@ -271,13 +272,16 @@ fn open_sled(directory: &Path, options: Options) -> Result<Parts, String> {
     let (mut generation_file, durable) =
         GenerationFile::open(&directory.join("generation")).map_err(|error| error.to_string())?;
     let record = verify(&db)?;
-    if let Some(durable) = durable
-        && record.generation < durable
-    {
-        return Err(format!("it fell back from commit {durable} to {}", record.generation));
+    match durable {
+        Some(durable) if record.generation < durable => {
+            return Err(format!("it fell back from commit {durable} to {}", record.generation));
+        }
+        None if !fresh => return Err("the number of its last commit is gone".to_owned()),
+        _ => {}
     }
-    let files = Files::open(directory).map_err(|error| error.to_string())?;
     generation_file.write(record.generation).map_err(|error| error.to_string())?;
+    // Syncs the number's file too: from now on it has its full length, whatever becomes of later writes.
+    let files = Files::open(directory).map_err(|error| error.to_string())?;
     Ok(Parts { db, record, files, generation_file })
 }
 

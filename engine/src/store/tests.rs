@@ -224,6 +224,22 @@ fn a_store_that_fell_back_to_an_older_commit_is_set_aside() {
 }
 
 #[test]
+fn a_store_that_lost_the_number_of_its_last_commit_is_set_aside() {
+    let damages: [fn(&Path); 3] = [
+        |path| fs::remove_file(path).expect("it was there"),
+        |path| fs::write(path, "").expect("it can be written"),
+        |path| fs::write(path, b"0000000000000000001\xff 00000000000000000019\n").expect("it can be written"),
+    ];
+    for damage in damages {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let log = filled(directory.path());
+        damage(&log.with_file_name("generation"));
+        let reason = survives(directory.path(), "the number is gone").expect("it was noticed");
+        assert!(reason.contains("the number of its last commit is gone"), "{reason}");
+    }
+}
+
+#[test]
 fn a_second_broken_store_gets_the_next_name() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     for number in 1..=2 {
@@ -231,5 +247,59 @@ fn a_second_broken_store_gets_the_next_name() {
         fs::write(log.with_file_name("generation"), "00000000000000000999 00000000000000000999\n").expect("it can be written");
         survives(directory.path(), "fell back").expect("it was noticed");
         assert!(directory.path().join(format!("sled.broken-{number}")).is_dir());
+    }
+}
+
+const CHILD: &str = "WATERSHED_TEST_STORE";
+
+/// Not a test by itself: the process that [`a_killed_process_leaves_whole_commits`] kills.
+#[test]
+fn child_commits_until_killed() {
+    use std::io::Write;
+    let Some(path) = std::env::var_os(CHILD) else { return };
+    let opened = open(Path::new(&path));
+    let first = opened.store.get(b"s/0").expect("it reads").map_or(0, |value| value[0] as u64 + 1);
+    for round in first.. {
+        // Every value of a commit begins with its number, and they differ in length so that pieces come and go.
+        let value = |key: u64| {
+            let mut value = noise(usize::try_from(1 + (key * 977 + round * 131) % 20_000).expect("small"), round + key);
+            value[0] = u8::try_from(round % 256).expect("below 256");
+            value
+        };
+        let puts = (0..10).map(|key| (format!("s/{key}").into_bytes(), value(key))).collect();
+        opened.store.commit(Commit { puts, deletes: Vec::new() }).expect("it commits");
+        writeln!(std::io::stdout(), "committed {}", round % 256).expect("somebody reads");
+    }
+}
+
+#[test]
+fn a_killed_process_leaves_whole_commits() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for commits in [1, 5, 12] {
+        let mut child = Command::new(std::env::current_exe().expect("this is a program"))
+            .args(["--exact", "store::tests::child_commits_until_killed", "--nocapture"])
+            .env(CHILD, directory.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it can run again");
+        let output = BufReader::new(child.stdout.take().expect("it is piped"));
+        let last = output
+            .lines()
+            .filter_map(|line| line.ok()?.split_once("committed ").and_then(|(_, number)| number.parse::<u8>().ok()))
+            .nth(commits - 1)
+            .expect("it commits");
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+
+        let opened = open(directory.path());
+        assert_eq!(opened.rebuilt, None, "after {commits} commits");
+        let pairs = opened.store.scan(b"s/").expect("it reads");
+        let numbers: Vec<u8> = pairs.iter().map(|(_, value)| value[0]).collect();
+        assert_eq!(numbers.len(), 10);
+        assert!(numbers.iter().all(|number| *number == numbers[0]), "a torn commit: {numbers:?}");
+        assert!(numbers[0].wrapping_sub(last) < 128, "commit {last} was durable, and {} is there", numbers[0]);
     }
 }

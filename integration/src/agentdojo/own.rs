@@ -78,7 +78,7 @@ fn conversation(work: &Work, label: Label, number: usize) -> Conversation {
     step(&mut messages, source, json!({ "name": format!("item-{number}") }), text, injected);
     if label == Label::Hijacked {
         step(&mut messages, tool, json!({ "to": argument }), "done".to_owned(), false);
-    } else if number % 2 == 0 && label == Label::Benign {
+    } else if number.is_multiple_of(2) && label == Label::Benign {
         let (tool, argument) = work.finish;
         step(&mut messages, tool, json!({ "to": argument }), "done".to_owned(), false);
     }

@@ -24,7 +24,7 @@ pub(super) fn directory() -> Result<PathBuf> {
     // Maven colours even its silence: the directory is the last line, without escape sequences.
     let text = String::from_utf8(output.stdout).context("reading the directory of the jars")?;
     let last = text.lines().last().unwrap_or_default();
-    let home = PathBuf::from(last).join("libs");
+    let home = PathBuf::from(last);
     if !home.is_dir() {
         bail!("{} holds no jars: remove {last} and try again", home.display());
     }

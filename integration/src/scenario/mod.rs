@@ -108,11 +108,11 @@ fn case(
 }
 
 fn is_service(number: usize, theft: Option<Theft>) -> bool {
-    theft.map_or(number % 9 == 0, Theft::of_service)
+    theft.map_or(number.is_multiple_of(9), Theft::of_service)
 }
 
 fn who(number: usize, suite: &str, thief_of_service: bool, luck: &mut ChaCha8Rng) -> Who {
-    let service = thief_of_service || number % 9 == 0;
+    let service = thief_of_service || number.is_multiple_of(9);
     let principal = if service { format!("svc-{number:05}") } else { format!("person-{number:05}@sparrow.example") };
     Who {
         session: format!("session-{number:05}"),

@@ -1,4 +1,11 @@
 //! End-to-end tests of the whole program.
 
+mod crash;
+mod demo;
 mod harness;
+mod poison;
+mod quadrants;
+mod rerun;
+mod secure;
+mod waves;
 mod workspace;

@@ -17,6 +17,7 @@ first_move:
 tags: [baseline, non-human]
 ---*/
 -- What the source did not say (no country, no number) is taken for "as before": half of an enriched log must not page.
+-- People are left out of the history as well: two weeks of their sign-ins would be a lot to remember for nothing.
 -- The account needs an earlier located sign-in, or its first one would count as a journey.
 SELECT i.event_time, i.tenant, i.principal, i.session_id, i.agent_id,
        i.event_id AS signin_event_id,
@@ -30,6 +31,7 @@ WHERE i.kind = 'authentication'
         SELECT 1 FROM identity p
         WHERE p.tenant = i.tenant AND p.principal = i.principal
           AND p.kind = 'authentication' AND p.outcome = 'success'
+          AND p.principal_type IN ('service', 'workload', 'agent')
           AND (p.country IS NOT NULL OR p.asn IS NOT NULL)
           AND (p.country = i.country OR p.country IS NULL OR i.country IS NULL)
           AND (p.asn = i.asn OR p.asn IS NULL OR i.asn IS NULL)
@@ -39,6 +41,7 @@ WHERE i.kind = 'authentication'
         SELECT 1 FROM identity b
         WHERE b.tenant = i.tenant AND b.principal = i.principal
           AND b.kind = 'authentication' AND b.outcome = 'success'
+          AND b.principal_type IN ('service', 'workload', 'agent')
           AND (b.country IS NOT NULL OR b.asn IS NOT NULL)
           AND b.event_time >= i.event_time - INTERVAL '14 days'
           AND b.event_time < i.event_time)

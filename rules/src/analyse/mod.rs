@@ -1,17 +1,32 @@
 //! What a stream needs to know about a rule, proven from its optimised plan.
+//!
+//! * [`scans`]: which rows each scan can use.
+//! * [`bounds`]: how far these rows can lie from each other, and so how long they must be kept.
+//! * [`key`]: by which columns they can be kept apart.
+//! * [`monotone`]: when an output is final.
+//! * [`guards`]: how many rows it takes before there can be an output.
+//! * [`contract`]: what the output must hold.
 
+mod bounds;
+mod contract;
+mod guards;
+mod horizon;
+mod key;
+mod monotone;
 mod scans;
 
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use watershed_schemas::Plane;
+use watershed_schemas::tables::runtime;
+use watershed_schemas::{ColumnType, Plane};
 
 use crate::compiled::{Scan, Speaks};
 use crate::evaluate::Reduction;
 use crate::front_matter::RuleSource;
-use crate::lint::LintFinding;
+use crate::lint::{Code, LintFinding};
 use crate::slot::Slot;
 use crate::text::SqlText;
+use scans::FoundScan;
 
 /// What the analysis found.
 pub(crate) struct Analysed {
@@ -25,44 +40,78 @@ pub(crate) struct Analysed {
     pub(crate) warnings: Vec<LintFinding>,
 }
 
+/// Analyses the optimised plan of a rule.
 pub(crate) fn analyse(
     source: &RuleSource,
-    _text: &SqlText,
+    text: &SqlText,
     state: &SessionState,
-    _written: &LogicalPlan,
     optimised: LogicalPlan,
     version: &str,
 ) -> Result<Analysed, Vec<LintFinding>> {
-    let (plan, found) = scans::assign_slots(optimised, state).map_err(|_| Vec::new())?;
-    let names: Vec<String> = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
-    let at = |name: &str| names.iter().position(|other| other == name);
-    let reduction = Reduction {
-        rule: source.meta.id.clone(),
-        version: version.to_owned(),
-        event_time: at("event_time").unwrap_or(0),
-        tenant: at("tenant").unwrap_or(0),
-        principal: at("principal"),
-        session_id: at("session_id"),
-        key: source.meta.key.iter().filter_map(|name| at(name)).collect(),
-        evidence: (0..names.len())
-            .filter(|&at| names[at] == "event_id" || names[at].ends_with("_event_id") || names[at].ends_with("_event_ids"))
-            .collect(),
-        names,
+    let reduction = contract::contract(source, text, version, &optimised)?;
+    let (plan, found) = scans::assign_slots(optimised, state).map_err(|error| vec![crate::sandbox::planning_error(text, &error)])?;
+    let planes: Vec<Plane> = found.iter().map(|scan| scan.plane).collect();
+    if has_null_aware_join(&plan) {
+        let message = "NOT IN with a subquery is never true once the subquery holds a NULL";
+        let help = "write NOT EXISTS with the equality inside, and say what a NULL shall mean";
+        return Err(vec![text.finding(Code::NotIn, text.find(&["not"]), message, help)]);
+    }
+    let refused: Vec<LintFinding> = contract::reads(source, text, &planes)
+        .into_iter()
+        .chain(found.iter().filter_map(|scan| unreadable(text, scan)))
+        .collect();
+    if !refused.is_empty() {
+        return Err(refused);
+    }
+    let name = |scan: usize| {
+        let FoundScan { plane, alias, .. } = &found[scan];
+        if alias == plane.table() { alias.clone() } else { format!("{} {alias}", plane.table()) }
     };
-    let lookahead = [Some(0), Some(0)];
-    let mut slots = Vec::new();
-    let mut scans = Vec::new();
-    for scan in found {
+    let verdict = monotone::verdict(&plan, &reduction.key, &name);
+    if let Some(condition) = &verdict.float_predicate {
+        let message = format!("`{condition}` depends on the order in which floats are added");
+        let help = "cast the summed value first, such as `sum(CAST(score AS DECIMAL(18, 6)))`";
+        return Err(vec![text.finding(Code::FloatPredicate, text.find(&["having", "sum", "avg"]), message, help)]);
+    }
+    let horizon = horizon::horizon(text, &plan, &reduction, &found, &verdict)?;
+    let key = key::key(&plan, &planes, &reduction.key, reduction.tenant);
+    let guards = guards::min_rows(&plan);
+    let mut warnings = contract::warnings(text, &reduction, &|column| key.determined.contains(&column));
+    if key.columns.iter().all(|columns| columns.iter().all(|&column| column == runtime::TENANT)) {
+        let message = "no key is shared by all scans: the rule runs on one worker for each tenant";
+        let help = "join the scans on a column such as `principal` or `credential_id`, and have the key or the GROUP BY name it";
+        warnings.push(text.finding(Code::Global, text.start(), message, help));
+    }
+    let (mut slots, mut scans) = (Vec::new(), Vec::new());
+    for (at, scan) in found.into_iter().enumerate() {
         slots.push(scan.slot);
         scans.push(Scan {
             plane: scan.plane,
             alias: scan.alias,
             filters: scan.filters,
             projection: scan.projection,
-            key: vec![scan.plane.column("tenant").unwrap_or(0)],
-            keep: Plane::ALL.map(|_| Some(0)),
-            min_rows: 0,
+            key: key.columns[at].clone(),
+            keep: horizon.keep[at],
+            around: horizon.around[at],
+            min_rows: guards.get(&at).copied().unwrap_or(0),
         });
     }
-    Ok(Analysed { plan, slots, scans, speaks: Speaks::AtOnce { why: String::new() }, lookahead, reduction, warnings: Vec::new() })
+    Ok(Analysed { plan, slots, scans, speaks: horizon.speaks, lookahead: horizon.lookahead, reduction, warnings })
+}
+
+fn has_null_aware_join(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Join(join) if join.null_aware) || plan.inputs().into_iter().any(has_null_aware_join)
+}
+
+/// A column that rules can't read.
+fn unreadable(text: &SqlText, scan: &FoundScan) -> Option<LintFinding> {
+    let column = scan.plane.columns().get(runtime::INGEST_TIME)?;
+    debug_assert_eq!(column.ty, ColumnType::Timestamp);
+    let filtered = scan.filters.iter().any(|conjunct| conjunct.text.contains(column.name));
+    (filtered || scan.projection.contains(&runtime::INGEST_TIME)).then(|| {
+        let message = "`ingest_time` differs from run to run, so a rule can't read it";
+        let help = "use `event_time`, and name the columns that you need instead of `*`";
+        let place = text.word(column.name).unwrap_or_else(|| text.start());
+        text.finding(Code::IngestTime, place, message, help)
+    })
 }

@@ -1,10 +1,14 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use watershed_schemas::RulePlane;
 
 use super::*;
+use crate::compile::compile;
+use crate::reference::ReferenceTables;
+use crate::test_runner::compiled_run::CompiledRun;
 use crate::test_runner::plain_sql::PlainSql;
-use crate::test_runner::{CaseResult, TestFile, run_cases};
+use crate::test_runner::{CaseResult, TestFile, run_cases, run_tests};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("catalog")
@@ -54,11 +58,13 @@ fn every_rule_says_what_a_team_needs() {
         for reference in &meta.frameworks {
             assert!(is_framework_reference(reference), "{}: `{reference}` is no reference that we know", meta.id);
         }
-        let has_tables = |table: &str| source.text[source.sql_offset..].contains(&format!(" {table} "));
+        let lines = source.text[source.sql_offset..].lines().filter(|line| !line.trim_start().starts_with("--"));
+        let words: BTreeSet<&str> = lines.flat_map(str::split_whitespace).collect();
+        let reads = [words.contains("runtime"), words.contains("identity")];
         match rule.path.split('/').next() {
-            Some("model") => assert!(meta.plane == RulePlane::Model && !has_tables("identity"), "{}", meta.id),
-            Some("access") => assert!(meta.plane == RulePlane::Access && !has_tables("runtime"), "{}", meta.id),
-            _ => assert!(has_tables("runtime") && has_tables("identity\n") | has_tables("identity"), "{} reads one table", meta.id),
+            Some("model") => assert!(meta.plane == RulePlane::Model && reads == [true, false], "{}", meta.id),
+            Some("access") => assert!(meta.plane == RulePlane::Access && reads == [false, true], "{}", meta.id),
+            _ => assert_eq!(reads, [true, true], "{}: a rule in cross/ reads both tables", meta.id),
         }
         match meta.plane {
             RulePlane::Model => assert_eq!(meta.owner.as_deref(), Some("ai-security"), "{}", meta.id),
@@ -84,7 +90,9 @@ fn is_framework_reference(reference: &str) -> bool {
         number.and_then(|number| number.parse::<u8>().ok()).is_some_and(|number| (1..=10).contains(&number))
     };
     let technique = |prefix: &str| {
-        reference.strip_prefix(prefix).is_some_and(|rest| rest.len() >= 4 && rest.chars().all(|c| c.is_ascii_digit() || c == '.'))
+        reference
+            .strip_prefix(prefix)
+            .is_some_and(|rest| rest.len() >= 4 && rest.chars().all(|c| c.is_ascii_digit() || c == '.'))
     };
     owasp("ASI", ":2026") || owasp("NHI", ":2025") || owasp("LLM", ":2025") || technique("AML.T") || technique("T")
 }
@@ -96,8 +104,16 @@ fn every_rule_has_the_three_kinds_of_cases() {
         let fires = tests.cases.iter().filter(|case| !case.expect.signals.is_empty()).count();
         assert!(fires > 0, "{}: no case fires", rule.path);
         assert!(tests.cases.len() > fires, "{}: no case stays silent", rule.path);
-        assert!(tests.cases.iter().any(|case| case.is_out_of_order()), "{}: no case is late or out of order", rule.path);
-        assert!(tests.cases.iter().any(|case| case.expect.verdict.is_some()), "{}: no case names the verdict", rule.path);
+        assert!(
+            tests.cases.iter().any(|case| case.is_out_of_order()),
+            "{}: no case is late or out of order",
+            rule.path
+        );
+        assert!(
+            tests.cases.iter().any(|case| case.expect.verdict.is_some()),
+            "{}: no case names the verdict",
+            rule.path
+        );
     }
 }
 
@@ -106,6 +122,16 @@ fn every_case_means_what_it_says_in_plain_sql() {
     for (rule, source) in sources() {
         let tests = tests_of(rule);
         let report = run_cases(&source.meta, &tests, &mut |timeline| PlainSql(&source).run(timeline));
+        assert!(report.passed() && !report.cases.is_empty(), "\n{report}");
+    }
+}
+
+#[test]
+fn every_case_means_the_same_when_the_rule_is_compiled() {
+    for (rule, source) in sources() {
+        let compiled = compile(&source, &ReferenceTables::default())
+            .unwrap_or_else(|findings| panic!("{}: {findings:?}", rule.path));
+        let report = run_tests(&Arc::new(compiled), &tests_of(rule), &CompiledRun);
         assert!(report.passed() && !report.cases.is_empty(), "\n{report}");
     }
 }
@@ -125,9 +151,17 @@ fn cases_fail_when_the_rule_is_changed() {
         ("token-used-after-revocation", "'24 hours'", "'48 hours'"),
         ("tool-call-with-dead-token", "OR r.event_time > i.expires_at", "OR r.event_time > i.event_time"),
         ("grant-then-first-tool-use", "'7 days'", "'1 day'"),
-        ("flagged-prompt-then-broader-token", "AND array_has_all(e.scopes, x.scopes)", "AND array_has_all(x.scopes, e.scopes)"),
+        (
+            "flagged-prompt-then-broader-token",
+            "AND array_has_all(e.scopes, x.scopes)",
+            "AND array_has_all(x.scopes, e.scopes)",
+        ),
         ("risk-raised-tools-go-on", "l.event_time > i.event_time", "l.event_time < i.event_time"),
-        ("denied-action-went-through", "x.event_time >= g.event_time", "x.event_time >= g.event_time - INTERVAL '1 hour'"),
+        (
+            "denied-action-went-through",
+            "x.event_time >= g.event_time",
+            "x.event_time >= g.event_time - INTERVAL '1 hour'",
+        ),
         ("first-tool-use-then-outbound", "'1 day'", "'1 hour'"),
         ("indirect-injection-then-sensitive-tool", "'30 minutes'", "'60 minutes'"),
         ("indirect-injection-then-sensitive-tool", "NOT LIKE 'prompt%'", "NOT LIKE 'other%'"),

@@ -58,11 +58,14 @@ codes! {
     IngestTime "W033" Error "`ingest_time` can't be read by rules.";
     NoInput "W034" Error "The query reads neither `runtime` nor `identity`.";
     NeverFires "W035" Error "The query can't have a result.";
+    Shadow "W036" Error "A query in WITH has the name of a table.";
     OutputMissing "W040" Error "A column that every rule must have is missing from the output.";
     OutputType "W041" Error "An output column has a type that isn't allowed for it.";
     KeyMissing "W042" Error "A key column isn't in the output.";
     KeyUnbounded "W043" Error "The key determines neither an event nor a time bucket.";
     NotOfKey "W044" Warning "A column that must follow from the key can't be shown to.";
+    EvidenceMissing "W045" Warning "The output names no event as evidence.";
+    EventTimeUnknown "W046" Error "`event_time` isn't the time of an event, a bucket or a group.";
     Unbounded "W050" Error "A scan isn't bounded in time.";
     WindowUnbounded "W051" Error "A window function isn't partitioned and bounded in time.";
     Global "W052" Warning "The rule has no key that all its scans share.";

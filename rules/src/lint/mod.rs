@@ -2,11 +2,13 @@
 
 mod code;
 mod render;
+mod report;
 
 use std::ops::Range;
 
 pub use code::Code;
 pub use render::render;
+pub use report::{RuleReport, report};
 
 /// Whether a finding refuses the rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

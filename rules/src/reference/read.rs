@@ -31,8 +31,9 @@ pub(super) fn records(path: &Path) -> Result<Records, ReferenceError> {
         "jsonl" => json_lines(path, text)?,
         "yaml" | "yml" => {
             let options = serde_saphyr::options! { strict_booleans: true };
-            let value = serde_saphyr::from_str_with_options::<Value>(text, options)
-                .map_err(|error| ReferenceError::invalid(path, None, first_line(&error.without_snippet().to_string())))?;
+            let value = serde_saphyr::from_str_with_options::<Value>(text, options).map_err(|error| {
+                ReferenceError::invalid(path, None, first_line(&error.without_snippet().to_string()))
+            })?;
             objects(path, value)?
         }
         _ => {
@@ -59,7 +60,9 @@ fn csv(path: &Path, text: &str) -> Result<Records, ReferenceError> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
     let invalid = |error: csv::Error| ReferenceError::invalid(path, None, error.to_string());
     let columns: Vec<String> = reader.headers().map_err(invalid)?.iter().map(str::to_owned).collect();
-    if let Some(repeated) = columns.iter().enumerate().find_map(|(at, name)| columns[..at].contains(name).then_some(name)) {
+    if let Some(repeated) =
+        columns.iter().enumerate().find_map(|(at, name)| columns[..at].contains(name).then_some(name))
+    {
         return Err(ReferenceError::invalid(path, None, format!("the header names `{repeated}` twice")));
     }
     let mut rows = Vec::new();
@@ -81,7 +84,11 @@ fn json_lines(path: &Path, text: &str) -> Result<Records, ReferenceError> {
 
 fn objects(path: &Path, value: Value) -> Result<Records, ReferenceError> {
     let Value::Array(values) = value else {
-        return Err(ReferenceError::invalid(path, None, "the file is not a list of rows; write `[{…}, {…}]` or a YAML list"));
+        return Err(ReferenceError::invalid(
+            path,
+            None,
+            "the file is not a list of rows; write `[{…}, {…}]` or a YAML list",
+        ));
     };
     let mut columns: Vec<String> = Vec::new();
     let mut rows = Vec::with_capacity(values.len());

@@ -43,7 +43,12 @@ pub const AGENTS: [ReferenceColumn; 8] = [
     column("tools", ColumnType::TextList, false, "Tools that it is meant to use"),
     column("tenants", ColumnType::TextList, false, "Tenants that it is meant to serve"),
     column("revocation_path", ColumnType::Text, false, "How its access is taken away: a system, a page, a command"),
-    column("shared", ColumnType::Bool, false, "Whether many people or jobs act through it; then its incidents are grouped by session"),
+    column(
+        "shared",
+        ColumnType::Bool,
+        false,
+        "Whether many people or jobs act through it; then its incidents are grouped by session",
+    ),
 ];
 
 /// The columns of `tools`: what a tool asks for, and how much harm it can do.
@@ -67,7 +72,11 @@ pub(super) fn name_of(path: &Path) -> Result<String, ReferenceError> {
         return Err(ReferenceError::invalid(path, None, reason));
     }
     if Plane::from_table(&name).is_some() || TAKEN.contains(&name.as_str()) {
-        return Err(ReferenceError::invalid(path, None, format!("`{name}` is the engine's own table; rename the file")));
+        return Err(ReferenceError::invalid(
+            path,
+            None,
+            format!("`{name}` is the engine's own table; rename the file"),
+        ));
     }
     Ok(name)
 }
@@ -95,7 +104,8 @@ pub(super) fn build(path: &Path, table: &str, records: Records) -> Result<Record
     let mut arrays = Vec::with_capacity(columns.len());
     for (name, ty, required) in columns {
         fields.push(Field::new(name, ty.arrow(), true));
-        let values: Vec<Option<&Value>> = records.rows.iter().map(|row| row.get(name).filter(|value| !value.is_null())).collect();
+        let values: Vec<Option<&Value>> =
+            records.rows.iter().map(|row| row.get(name).filter(|value| !value.is_null())).collect();
         if let Some(at) = values.iter().position(|value| required && value.is_none()) {
             return Err(ReferenceError::invalid(path, Some(at + 1), format!("`{name}` is missing")));
         }
@@ -104,7 +114,9 @@ pub(super) fn build(path: &Path, table: &str, records: Records) -> Result<Record
             ColumnType::Bool => bool_column(&values),
             _ => text_column(&values),
         };
-        arrays.push(array.map_err(|(row, reason)| ReferenceError::invalid(path, Some(row), format!("`{name}` {reason}")))?);
+        arrays.push(
+            array.map_err(|(row, reason)| ReferenceError::invalid(path, Some(row), format!("`{name}` {reason}")))?,
+        );
     }
     if arrays.is_empty() {
         return Err(ReferenceError::invalid(path, None, "the table has no column; begin it with a header or a row"));

@@ -30,7 +30,8 @@ fn texts(tables: &ReferenceTables, table: &str, column: &str) -> Vec<Option<Stri
 
 #[test]
 fn documented_tables_exist_without_files() {
-    let tables = load("empty", &[("README.md", "not a table"), (".hidden", "nor this")]).expect("an empty folder is fine");
+    let tables =
+        load("empty", &[("README.md", "not a table"), (".hidden", "nor this")]).expect("an empty folder is fine");
     let names: Vec<&str> = tables.iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["agents", "tools"]);
     assert!(tables.iter().all(|(_, rows)| rows.num_rows() == 0));
@@ -55,7 +56,10 @@ fn one_table_reads_alike_in_every_notation() {
     assert_eq!(texts(&first, "agents", "owner"), [Some("ada".to_owned()), None]);
     assert_eq!(texts(&first, "agents", "cost_centre"), [Some("7".to_owned()), None]);
     let scopes = first.get("agents").expect("it exists").column_by_name("scopes").expect("it exists").clone();
-    assert_eq!(scopes.as_list::<i32>().value(0).as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["mail.send", "mail.read"]);
+    assert_eq!(
+        scopes.as_list::<i32>().value(0).as_string::<i32>().iter().flatten().collect::<Vec<_>>(),
+        ["mail.send", "mail.read"]
+    );
     assert!(scopes.is_null(1));
 }
 
@@ -79,6 +83,7 @@ fn faults_name_file_row_and_way_out() {
         let error = load("fault", &[(file, text)]).expect_err(file).to_string();
         assert!(error.contains(words) && error.contains(file), "{file}: {error}");
     }
-    let twice = load("twice", &[("vips.csv", "a\n1\n"), ("vips.json", "[{\"a\": 1}]")]).expect_err("two files, one table");
+    let twice =
+        load("twice", &[("vips.csv", "a\n1\n"), ("vips.json", "[{\"a\": 1}]")]).expect_err("two files, one table");
     assert!(twice.to_string().contains("keep one"), "{twice}");
 }

@@ -29,6 +29,10 @@ pub(super) const AGGREGATE: &[&str] = &[
     "array_agg", "avg", "bool_and", "bool_or", "count", "first_value", "last_value", "max", "min", "string_agg", "sum",
 ];
 
+/// Window functions beside the aggregates.
+pub(super) const WINDOW: &[&str] =
+    &["dense_rank", "first_value", "lag", "last_value", "lead", "nth_value", "rank", "row_number"];
+
 /// Functions whose result depends on when or how often they are called.
 pub(super) const VOLATILE: &[&str] = &[
     "current_date", "current_time", "current_timestamp", "localtime", "localtimestamp", "now", "rand", "random",

@@ -33,7 +33,10 @@ pub fn differences(rule: &RuleMeta, expect: &Expectation, outcome: &Outcome) -> 
     for signal in came {
         let withdrawn = if signal.withdrawn { ", sent and withdrawn" } else { "" };
         let evidence = signal.evidence.join(", ");
-        lines.push(format!("a signal that was not expected: key {}, evidence [{evidence}]{withdrawn}", shown(&signal.key)));
+        lines.push(format!(
+            "a signal that was not expected: key {}, evidence [{evidence}]{withdrawn}",
+            shown(&signal.key)
+        ));
     }
     compare_incidents(rule, expect, &outcome.incidents, &mut lines);
     lines
@@ -41,7 +44,11 @@ pub fn differences(rule: &RuleMeta, expect: &Expectation, outcome: &Outcome) -> 
 
 fn compare_signal(expected: &ExpectedSignal, signal: &Signal, lines: &mut Vec<String>) {
     let mut differ = |what: &str, is: String, should: String| {
-        lines.push(format!("line {}: signal {}: {what} is {is}, expected {should}", expected.line, shown(&expected.key)));
+        lines.push(format!(
+            "line {}: signal {}: {what} is {is}, expected {should}",
+            expected.line,
+            shown(&expected.key)
+        ));
     };
     if signal.withdrawn != expected.withdrawn {
         let word = |withdrawn: bool| if withdrawn { "withdrawn" } else { "standing" }.to_owned();
@@ -91,7 +98,11 @@ fn compare_incidents(rule: &RuleMeta, expect: &Expectation, revisions: &[Inciden
     for incident in last.values() {
         let whose = incident.principal.as_deref().or(incident.sessions.first().map(String::as_str)).unwrap_or("nobody");
         if let Some(verdict) = expect.verdict.filter(|verdict| *verdict != incident.verdict) {
-            lines.push(format!("incident of {whose}: verdict is {}, expected {}", incident.verdict.name(), verdict.name()));
+            lines.push(format!(
+                "incident of {whose}: verdict is {}, expected {}",
+                incident.verdict.name(),
+                verdict.name()
+            ));
         }
         if let Some(owners) = expect.owners.as_ref().filter(|owners| **owners != incident.owners) {
             let is = incident.owners.join(", ");

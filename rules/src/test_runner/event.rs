@@ -9,8 +9,12 @@ use super::time::{duration, moment};
 /// The most events that one line may stand for.
 const MAX_TIMES: u64 = 10_000;
 /// Columns that a line says in another way.
-const SAID_OTHERWISE: [(&str, &str); 4] =
-    [("event_id", "`id`"), ("event_time", "`at`"), ("ingest_time", "`arrive`"), ("kind", "`runtime: <kind>` or `identity: <kind>`")];
+const SAID_OTHERWISE: [(&str, &str); 4] = [
+    ("event_id", "`id`"),
+    ("event_time", "`at`"),
+    ("ingest_time", "`arrive`"),
+    ("kind", "`runtime: <kind>` or `identity: <kind>`"),
+];
 
 /// What lines of each plane have where they don't say otherwise.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +88,9 @@ fn plane_and_kind(line: &Map<String, Value>) -> Result<(Plane, &str), String> {
     };
     match text(line, plane.table())? {
         Some(kind) if known_kinds(plane).contains(&kind) => Ok((plane, kind)),
-        Some(kind) => Err(format!("`{kind}` is not a kind of `{}`; kinds are {}", plane.table(), known_kinds(plane).join(", "))),
+        Some(kind) => {
+            Err(format!("`{kind}` is not a kind of `{}`; kinds are {}", plane.table(), known_kinds(plane).join(", ")))
+        }
         None => Err(format!("`{}` names no kind", plane.table())),
     }
 }
@@ -126,7 +132,9 @@ fn cell(plane: Plane, name: &str, value: &Value, start: Timestamp) -> Result<Val
     let column = plane.columns()[position];
     let fits = match (column.ty, value) {
         (_, Value::Null) if column.required => return Err(format!("`{name}` can't be null")),
-        (ColumnType::Timestamp, Value::String(text)) => return moment(start, text).map(|time| Value::from(time.to_string())),
+        (ColumnType::Timestamp, Value::String(text)) => {
+            return moment(start, text).map(|time| Value::from(time.to_string()));
+        }
         (_, Value::Null)
         | (ColumnType::Text, Value::String(_))
         | (ColumnType::Bool, Value::Bool(_))
@@ -135,9 +143,5 @@ fn cell(plane: Plane, name: &str, value: &Value, start: Timestamp) -> Result<Val
         (ColumnType::TextList, Value::Array(items)) => items.iter().all(Value::is_string),
         _ => false,
     };
-    if fits {
-        Ok(value.clone())
-    } else {
-        Err(format!("`{name}` is {value}, but the column is a {}", column.ty.sql()))
-    }
+    if fits { Ok(value.clone()) } else { Err(format!("`{name}` is {value}, but the column is a {}", column.ty.sql())) }
 }

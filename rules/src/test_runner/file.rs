@@ -155,7 +155,8 @@ impl TestFile {
             vec![fault(line, message.lines().next().unwrap_or_default().to_owned())]
         })?;
         let mut faults = Vec::new();
-        let (start_line, start) = raw.start.map_or((1, DEFAULT_START.to_owned()), |start| (line_of(&start), start.value));
+        let (start_line, start) =
+            raw.start.map_or((1, DEFAULT_START.to_owned()), |start| (line_of(&start), start.value));
         let start = Timestamp::parse(&start).map_err(|error| vec![fault(start_line, error.to_string())])?;
         let defaults_line = raw.defaults.as_ref().map_or(1, line_of);
         let defaults = raw.defaults.map(|defaults| defaults.value).unwrap_or_default();
@@ -201,7 +202,7 @@ impl TestCase {
         }
         let mut ids = BTreeSet::new();
         for event in &timeline {
-            if !ids.insert((event.plane, event.row.get("event_id"))) {
+            if !ids.insert((event.plane, event.row["event_id"].as_str())) {
                 faults.push((line, format!("two events of one stream have the id {}", event.row["event_id"])));
             }
         }
@@ -215,7 +216,8 @@ impl TestCase {
 
     /// Whether some event arrives after one that happened later.
     pub fn is_out_of_order(&self) -> bool {
-        let times: Vec<&str> = self.timeline.iter().map(|event| event.row["event_time"].as_str().unwrap_or_default()).collect();
+        let times: Vec<&str> =
+            self.timeline.iter().map(|event| event.row["event_time"].as_str().unwrap_or_default()).collect();
         let times: Vec<Option<Timestamp>> = times.into_iter().map(|time| Timestamp::parse(time).ok()).collect();
         times.windows(2).any(|pair| pair[0] > pair[1])
     }
@@ -227,12 +229,14 @@ impl TestCase {
         for signal in &self.expect.signals {
             let line = signal.line;
             for name in signal.key.keys().filter(|name| !rule.key.contains(name)) {
-                faults.push(format!("line {line}: `{name}` is not in the rule's key, which is {}", rule.key.join(", ")));
+                faults
+                    .push(format!("line {line}: `{name}` is not in the rule's key, which is {}", rule.key.join(", ")));
             }
             for name in rule.key.iter().filter(|name| !signal.key.contains_key(*name)) {
                 faults.push(format!("line {line}: the key's `{name}` is missing"));
             }
-            let named = signal.key.iter().filter(|(name, _)| name.ends_with("_event_id")).filter_map(|(_, id)| id.as_str());
+            let named =
+                signal.key.iter().filter(|(name, _)| name.ends_with("_event_id")).filter_map(|(_, id)| id.as_str());
             let evidence = signal.evidence.iter().flatten().map(String::as_str);
             for id in named.chain(evidence).filter(|id| !ids.contains(id)) {
                 faults.push(format!("line {line}: no event of the case has the id `{id}`"));
@@ -257,11 +261,17 @@ impl Expectation {
             }
             (None, false) => faults.push((line, "the case names no signals; write `signals: […]`".to_owned())),
             (Some(signals), false) if signals.is_empty() => {
-                faults.push((line, "the case expects an empty list; write `none: true` where nothing must come".to_owned()));
+                faults.push((
+                    line,
+                    "the case expects an empty list; write `none: true` where nothing must come".to_owned(),
+                ));
             }
             (Some(_), true) => faults.push((line, "the case has both `signals` and `none: true`".to_owned())),
             (None, true) if verdict.is_some() || owner.is_some() => {
-                faults.push((line, "where no signal comes there is no incident: leave `verdict` and `owner` out".to_owned()));
+                faults.push((
+                    line,
+                    "where no signal comes there is no incident: leave `verdict` and `owner` out".to_owned(),
+                ));
             }
             _ => {}
         }

@@ -42,7 +42,7 @@ use crate::compiled::CompiledRule;
 use crate::front_matter::RuleMeta;
 
 pub use compare::differences;
-pub use file::{ExpectedSignal, Expectation, TestCase, TestFile, TestFileError};
+pub use file::{Expectation, ExpectedSignal, TestCase, TestFile, TestFileError};
 pub use report::{CaseReport, CaseResult, RuleReport, write_junit};
 
 /// One event of a case, in the order of arrival.
@@ -88,7 +88,7 @@ pub fn run_tests(rule: &Arc<CompiledRule>, tests: &TestFile, run: &dyn Run) -> R
 }
 
 /// [`run_tests`] over anything that can turn a timeline into an outcome of the one rule.
-fn run_cases(
+pub(crate) fn run_cases(
     rule: &RuleMeta,
     tests: &TestFile,
     run: &mut dyn FnMut(Vec<TestEvent>) -> Result<Outcome, String>,
@@ -116,6 +116,8 @@ fn run_cases(
     RuleReport { rule: rule.id.clone(), file: tests.path.clone(), cases: cases.collect() }
 }
 
+#[cfg(test)]
+pub(crate) mod compiled_run;
 #[cfg(test)]
 pub(crate) mod plain_sql;
 #[cfg(test)]

@@ -11,8 +11,8 @@ use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use serde_json::{Map, Value};
 use watershed_schemas::{
-    Cell, ColumnType, Coverage, EventBatchBuilder, IncidentRevision, IncidentStatus, Origin, Plane, PlaneCoverage, PlaneScores,
-    Row, Signal, Timestamp, Verdict,
+    Cell, ColumnType, Coverage, EventBatchBuilder, IncidentRevision, IncidentStatus, Origin, Plane, PlaneCoverage,
+    PlaneScores, Row, Signal, Timestamp, Verdict,
 };
 
 use super::{Outcome, TestEvent};
@@ -38,7 +38,7 @@ impl PlainSql<'_> {
             frame.collect().await.map_err(|error| error.to_string())
         })?;
         let signals = self.signals(&batches);
-        let incidents = signals.iter().map(|signal| incident(signal)).collect();
+        let incidents = signals.iter().map(incident).collect();
         Ok(Outcome { signals, incidents, scans_matched: vec![vec![looked_at]] })
     }
 
@@ -68,7 +68,8 @@ impl PlainSql<'_> {
         }
         let signals = groups.into_iter().map(|(id, (row, evidence))| {
             let text = |name: &str| row.get(name).and_then(Value::as_str).map(str::to_owned);
-            let (key, details): (Map<_, _>, Map<_, _>) = row.clone().into_iter().partition(|(name, _)| meta.key.contains(name));
+            let (key, details): (Map<_, _>, Map<_, _>) =
+                row.clone().into_iter().partition(|(name, _)| meta.key.contains(name));
             Signal {
                 signal_id: id,
                 rule: meta.id.clone(),
@@ -99,7 +100,7 @@ fn texts(value: &Value) -> Vec<String> {
 }
 
 /// What one signal alone amounts to by the plane of its rule.
-fn incident(signal: &Signal) -> IncidentRevision {
+pub(crate) fn incident(signal: &Signal) -> IncidentRevision {
     let planes = signal.plane.planes();
     let (model, access) = (planes.contains(&Plane::Model), planes.contains(&Plane::Access));
     let owners = [(model, "ai-security"), (access, "iam")].into_iter().filter(|(owns, _)| *owns);
@@ -146,7 +147,9 @@ pub(crate) fn table(plane: Plane, timeline: &[TestEvent]) -> Result<RecordBatch,
 
 fn cell(ty: ColumnType, value: &Value) -> Result<Cell<'_>, String> {
     Ok(match (ty, value) {
-        (ColumnType::Timestamp, Value::String(text)) => Cell::Time(Timestamp::parse(text).map_err(|error| error.to_string())?),
+        (ColumnType::Timestamp, Value::String(text)) => {
+            Cell::Time(Timestamp::parse(text).map_err(|error| error.to_string())?)
+        }
         (_, Value::String(text)) => Cell::Text(Cow::Borrowed(text)),
         (_, Value::Bool(value)) => Cell::Bool(*value),
         (ColumnType::Float, Value::Number(number)) => Cell::Float(number.as_f64().unwrap_or_default()),

@@ -65,7 +65,10 @@ fn every_difference_is_named() {
     let paid = "    events: [{at: 0s, runtime: tool_call, tool: pay, principal: ada, input_tokens: 7}]\n";
     for (expect, difference) in [
         ("none: true", "a signal that was not expected: key {pay_event_id: e1}, evidence [e1]"),
-        ("signals: [{key: {pay_event_id: e1}, at: 5s}]", "event_time is 2026-03-02T09:00:00Z, expected 2026-03-02T09:00:05Z"),
+        (
+            "signals: [{key: {pay_event_id: e1}, at: 5s}]",
+            "event_time is 2026-03-02T09:00:00Z, expected 2026-03-02T09:00:05Z",
+        ),
         ("signals: [{key: {pay_event_id: e1}, principal: bob}]", "principal is ada, expected bob"),
         ("signals: [{key: {pay_event_id: e1}, session_id: s}]", "session_id is NULL, expected s"),
         ("signals: [{key: {pay_event_id: e1}, evidence: []}]", "evidence is [e1], expected []"),
@@ -74,7 +77,10 @@ fn every_difference_is_named() {
         ("signals: [{key: {pay_event_id: e1}, details: {sum: 8}}]", "sum is not an output column, expected one of"),
         ("signals: [{key: {pay_event_id: e1}, withdrawn: true}]", "it is standing, expected withdrawn"),
         ("signals: [{key: {pay_event_id: e1}}]\n    verdict: both", "verdict is model_abuse, expected both"),
-        ("signals: [{key: {pay_event_id: e1}}]\n    owner: [iam, ai-security]", "owner is [ai-security], expected [ai-security, iam]"),
+        (
+            "signals: [{key: {pay_event_id: e1}}]\n    owner: [iam, ai-security]",
+            "owner is [ai-security], expected [ai-security, iam]",
+        ),
     ] {
         let result = check(&format!("{paid}    {expect}\n"));
         assert!(matches!(result, CaseResult::Failed(_)), "{expect}: {result:?}");
@@ -93,17 +99,29 @@ fn a_case_that_can_prove_nothing_is_invalid() {
         (format!("{paid}    signals: []\n"), "write `none: true`"),
         (format!("{paid}    verdict: both\n"), "names no signals"),
         (format!("{paid}    none: true\n    verdict: both\n"), "leave `verdict` and `owner` out"),
-        (format!("{paid}    none: true\n    signals: [{{key: {{pay_event_id: e1}}}}]\n"), "both `signals` and `none: true`"),
-        (format!("{paid}    signals: [{{key: {{call_event_id: e1}}}}]\n"), "`call_event_id` is not in the rule's key, which is pay_event_id"),
+        (
+            format!("{paid}    none: true\n    signals: [{{key: {{pay_event_id: e1}}}}]\n"),
+            "both `signals` and `none: true`",
+        ),
+        (
+            format!("{paid}    signals: [{{key: {{call_event_id: e1}}}}]\n"),
+            "`call_event_id` is not in the rule's key, which is pay_event_id",
+        ),
         (format!("{paid}    signals: [{{key: {{}}}}]\n"), "the key's `pay_event_id` is missing"),
         (format!("{paid}    signals: [{{key: {{pay_event_id: e2}}}}]\n"), "no event of the case has the id `e2`"),
-        (format!("{paid}    signals: [{{key: {{pay_event_id: e1}}, evidence: [e9]}}]\n"), "no event of the case has the id `e9`"),
+        (
+            format!("{paid}    signals: [{{key: {{pay_event_id: e1}}, evidence: [e9]}}]\n"),
+            "no event of the case has the id `e9`",
+        ),
         (
             format!("{paid}    signals: [{{key: {{pay_event_id: e1}}}}, {{key: {{pay_event_id: e1}}}}]\n"),
             "another expected signal has this key",
         ),
         ("    events: []\n    none: true\n".to_owned(), "no events"),
-        ("    events: [{at: 0s, runtime: prompt}]\n    none: true\n".to_owned(), "no scan of the rule looks at any of the events"),
+        (
+            "    events: [{at: 0s, runtime: prompt}]\n    none: true\n".to_owned(),
+            "no scan of the rule looks at any of the events",
+        ),
     ] {
         let result = check(&case);
         assert!(matches!(result, CaseResult::Invalid(_)), "{case}: {result:?}");
@@ -145,7 +163,11 @@ fn a_wrong_file_is_named_with_its_line() {
         ("cases: []", 1, "no cases"),
         ("cases:\n  - name: a\n    event: []\n", 3, "event"),
         ("start: monday\ncases: []\n", 1, "monday"),
-        ("defaults: {runtime: {tol: x}}\ncases:\n  - {name: a, events: [{at: 0s, runtime: prompt}], none: true}\n", 1, "tol"),
+        (
+            "defaults: {runtime: {tol: x}}\ncases:\n  - {name: a, events: [{at: 0s, runtime: prompt}], none: true}\n",
+            1,
+            "tol",
+        ),
         ("cases: [", 1, ""),
         (
             "cases:\n  - {name: a, events: [{at: 0s, runtime: prompt}], none: true}\n  \
@@ -187,7 +209,10 @@ cases:
     assert_eq!(first.row["event_time"], "2025-12-31T00:00:00Z");
     assert_eq!(second.row["event_time"], "2025-12-31T00:00:30Z");
     assert_eq!((first.row["session_id"].as_str(), late.row.get("session_id")), (Some("s-1"), None));
-    assert_eq!((late.row["event_time"].as_str(), late.row["ingest_time"].as_str()), (Some("2026-01-01T00:01:00Z"), Some("2026-01-01T00:10:00Z")));
+    assert_eq!(
+        (late.row["event_time"].as_str(), late.row["ingest_time"].as_str()),
+        (Some("2026-01-01T00:01:00Z"), Some("2026-01-01T00:10:00Z"))
+    );
     assert_eq!((issued.plane, issued.row["country"].as_str()), (Plane::Access, Some("NO")));
     assert_eq!(issued.row["expires_at"], "2026-01-01T01:00:00Z");
     assert!(issued.row.get("principal").is_none() && issued.row["tenant"] == "acme");
@@ -237,8 +262,11 @@ fn reports_are_readable_by_people_and_build_servers() {
     let mut xml = Vec::new();
     write_junit(&[report, unusable], &mut xml).expect("a vector takes it");
     let xml = String::from_utf8(xml).expect("XML is text");
-    assert!(xml.contains(r#"<testsuite name="paid" tests="2" disabled="0" errors="0" failures="1">"#), "{xml}");
-    assert!(xml.contains(r#"<testcase name="is &lt;silent&gt;" classname="paid" file="model/paid.test.yaml" line="9">"#), "{xml}");
+    assert!(xml.contains(r#"<testsuite name="paid" tests="2" skipped="0" errors="0" failures="1">"#), "{xml}");
+    assert!(
+        xml.contains(r#"<testcase name="is &lt;silent&gt;" classname="paid" file="model/paid.test.yaml" line="9">"#),
+        "{xml}"
+    );
     assert!(xml.contains(r#"<failure message="one">one"#) && xml.contains("two &amp; three"), "{xml}");
     assert!(xml.contains(r#"<error message="there is no test file">"#), "{xml}");
 }

@@ -8,11 +8,11 @@ use watershed_schemas::{Cell, EventBatchBuilder, Plane, Row};
 use super::table::{About, Event, TABLE};
 use crate::formats::Context;
 use crate::formats::json::Json;
-use crate::formats::mapping::{moment, split, texts};
+use crate::formats::mapping::moment;
 
 /// Appends the event's row, or rejects it.
-pub(super) fn decode(event: &mut Json<'_>, context: &Context<'_>, part: Option<usize>, out: &mut EventBatchBuilder) {
-    match row(event, context) {
+pub(super) fn decode<'a>(mut event: Json<'a>, context: &Context<'a>, part: Option<usize>, out: &mut EventBatchBuilder) {
+    match row(&mut event, context) {
         Ok(row) => out.append(&row, part),
         Err(reason) => out.reject(part, reason),
     }
@@ -31,7 +31,7 @@ fn row<'a>(event: &mut Json<'a>, context: &Context<'a>) -> Result<Row<'a>, Strin
 
     let mut row = Row::new(Plane::Access);
     unpack_debug_data(event);
-    let result = event.at_mut(&split("outcome.result")).map(std::mem::take).and_then(Json::into_text);
+    let result = event.at_mut(&["outcome", "result"]).map(std::mem::take).and_then(Json::into_text);
     let event_type = event.take("eventType").into_text().unwrap_or_default();
     TABLE.fields.fill(event, &mut row);
     if let Some(fingerprint) = fingerprint {
@@ -40,7 +40,7 @@ fn row<'a>(event: &mut Json<'a>, context: &Context<'a>) -> Result<Row<'a>, Strin
     if row.is_null(column::EVENT_TIME) {
         return Err("has no `published` time that can be read, such as 2026-01-31T12:00:00.000Z".into());
     }
-    row.set(column::INGEST_TIME, Cell::Time(context.ingest_time));
+    row.set(column::INGEST_TIME, context.ingest_cell());
     row.text(column::TENANT, context.tenant);
     row.text(column::SOURCE, "okta");
 
@@ -52,7 +52,7 @@ fn row<'a>(event: &mut Json<'a>, context: &Context<'a>) -> Result<Row<'a>, Strin
     let outcome = result.as_deref().and_then(|result| TABLE.outcomes.get(&result.to_ascii_uppercase()));
     row.text(column::OUTCOME, outcome.map_or("unknown", String::as_str));
     if let Some(result) = result
-        && let Some(outcome) = event.at_mut(&["outcome".to_owned()])
+        && let Some(outcome) = event.at_mut(&["outcome"])
     {
         outcome.push("result", Json::Text(result));
     }
@@ -73,7 +73,7 @@ fn kind_of<'t>(event: &'t Event, result: Option<&str>) -> &'t str {
 
 /// `debugContext.debugData` holds JSON and `{name=value}` lists as strings.
 fn unpack_debug_data(event: &mut Json<'_>) {
-    let Some(Json::Map(members)) = event.at_mut(&split("debugContext.debugData")) else { return };
+    let Some(Json::Map(members)) = event.at_mut(&["debugContext", "debugData"]) else { return };
     for (_, value) in members {
         if let Json::Text(text) = value
             && let Some(unpacked) = Json::parse_embedded(text).or_else(|| braced(text))
@@ -110,7 +110,7 @@ fn who<'a>(event: &mut Json<'a>, about: About, row: &mut Row<'a>) {
     if is_client && row.is_null(column::CLIENT_ID) {
         row.maybe_text(column::CLIENT_ID, actor.member("id").and_then(Json::as_text).map(str::to_owned));
     }
-    let acting = if is(&TABLE.nobody, &actor_type) { None } else { identity(&mut actor) };
+    let acting = if is(&TABLE.nobody, &actor_type) { None } else { identity(&mut actor, is_client) };
     event.push("actor", actor);
 
     let target = if about == About::Target { target_principal(event) } else { None };
@@ -121,7 +121,7 @@ fn who<'a>(event: &mut Json<'a>, about: About, row: &mut Row<'a>) {
     };
     if other.is_some() && !is_client {
         // The session is the administrator's: on the row it would tie that session to the account acted upon.
-        if let Cell::Text(session) = std::mem::take(&mut session_cell(row)) {
+        if let Cell::Text(session) = row.get(column::SESSION_ID).clone() {
             event.push("actor_session_id", Json::Text(session));
             row.set(column::SESSION_ID, Cell::Null);
         }
@@ -135,24 +135,28 @@ fn who<'a>(event: &mut Json<'a>, about: About, row: &mut Row<'a>) {
     }
 }
 
-fn session_cell<'a>(row: &Row<'a>) -> Cell<'a> {
-    row.get(column::SESSION_ID).clone()
-}
-
 fn lookup<'t>(table: &'t std::collections::HashMap<String, String>, name: &str) -> Option<&'t str> {
-    table.get(name).or_else(|| table.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)).map(String::as_str)
+    table
+        .get(name)
+        .or_else(|| table.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
+        .map(String::as_str)
 }
 
-/// The alternate id in lower case (mail-like ids differ in case between sources), else the id.
-fn identity<'a>(party: &mut Json<'a>) -> Option<Cow<'a, str>> {
-    if let Some(alternate) = party.at_mut(&["alternateId".to_owned()]).and_then(|value| TABLE.fields.take_text(value)) {
-        return Some(if alternate.chars().any(char::is_uppercase) { Cow::Owned(alternate.to_lowercase()) } else { alternate });
+/// The alternate id, else the id. People's are put in lower case, because mail-like ids differ in case between
+/// sources; a client's id is an exact one.
+fn identity<'a>(party: &mut Json<'a>, exact: bool) -> Option<Cow<'a, str>> {
+    if let Some(alternate) = party.at_mut(&["alternateId"]).and_then(|value| TABLE.fields.take_text(value)) {
+        return Some(if !exact && alternate.chars().any(char::is_uppercase) {
+            Cow::Owned(alternate.to_lowercase())
+        } else {
+            alternate
+        });
     }
-    party.at_mut(&["id".to_owned()]).and_then(|value| TABLE.fields.take_text(value))
+    party.at_mut(&["id"]).and_then(|value| TABLE.fields.take_text(value))
 }
 
 fn targets<'e, 'a>(event: &'e mut Json<'a>) -> &'e mut [Json<'a>] {
-    match event.at_mut(&["target".to_owned()]) {
+    match event.at_mut(&["target"]) {
         Some(Json::List(targets)) => targets,
         Some(single @ Json::Map(_)) => std::slice::from_mut(single),
         _ => &mut [],
@@ -167,7 +171,7 @@ fn target_principal<'a>(event: &mut Json<'a>) -> Option<(Cow<'a, str>, String)> 
     let targets = targets(event);
     TABLE.target_principals.iter().find_map(|ty| {
         let target = targets.iter_mut().find(|target| type_of(target).eq_ignore_ascii_case(ty))?;
-        identity(target).map(|principal| (principal, ty.clone()))
+        identity(target, false).map(|principal| (principal, ty.clone()))
     })
 }
 
@@ -182,19 +186,23 @@ fn what<'a>(event: &mut Json<'a>, known: Option<&Event>, row: &mut Row<'a>) {
                 let id = TABLE.credential_ids.iter().find_map(|path| TABLE.fields.take_text(target.at_mut(path)?));
                 row.maybe_text(column::CREDENTIAL_ID, id);
                 row.text(column::CREDENTIAL_TYPE, credential.clone());
-                if let Some(expires) = target.at_mut(&split("detailEntry.expires"))
+                if let Some(expires) = target.at_mut(&["detailEntry", "expires"])
                     && let Some(time) = moment(expires)
                 {
                     *expires = Json::Null;
                     row.set(column::EXPIRES_AT, Cell::Time(time));
                 }
             }
-        } else if TABLE.roles.iter().any(|role| *role == ty) {
-            let name = target.at_mut(&["displayName".to_owned()]).and_then(|name| TABLE.fields.take_text(name));
+        } else if TABLE.roles.contains(&ty) {
+            let name = target.at_mut(&["displayName"]).and_then(|name| TABLE.fields.take_text(name));
             roles.extend(name);
         } else if resource.is_none() && !TABLE.target_principals.contains(&ty) {
             resource = ["alternateId", "displayName", "id"].iter().find_map(|name| {
-                target.member(name)?.as_text().filter(|text| !TABLE.fields.is_absent(text)).map(|text| Cow::Owned(text.to_owned()))
+                target
+                    .member(name)?
+                    .as_text()
+                    .filter(|text| !TABLE.fields.is_absent(text))
+                    .map(|text| Cow::Owned(text.to_owned()))
             });
         }
     }
@@ -215,7 +223,7 @@ fn what<'a>(event: &mut Json<'a>, known: Option<&Event>, row: &mut Row<'a>) {
 }
 
 fn where_from<'a>(event: &mut Json<'a>, row: &mut Row<'a>) {
-    if let Some(country) = event.at_mut(&split("client.geographicalContext.country")) {
+    if let Some(country) = event.at_mut(&["client", "geographicalContext", "country"]) {
         let code = country.as_text().and_then(|name| match name.len() {
             2 => Some(name.to_ascii_uppercase()),
             _ => TABLE.countries.get(&name.trim().to_lowercase()).cloned(),
@@ -230,9 +238,9 @@ fn where_from<'a>(event: &mut Json<'a>, row: &mut Row<'a>) {
 /// Second factor and risk.
 fn how(event: &mut Json<'_>, known: Option<&Event>, row: &mut Row<'_>) {
     let succeeded = row.text_of(column::OUTCOME) == Some("success");
-    let factor = row.text_of(column::AUTH_METHOD).is_some_and(|method| {
-        TABLE.second_factors.iter().any(|factor| method.eq_ignore_ascii_case(factor))
-    });
+    let factor = row
+        .text_of(column::AUTH_METHOD)
+        .is_some_and(|method| TABLE.second_factors.iter().any(|factor| method.eq_ignore_ascii_case(factor)));
     if succeeded && (factor || known.is_some_and(|known| known.mfa)) {
         row.set(column::MFA, Cell::Bool(true));
     }
@@ -258,10 +266,5 @@ mod tests {
         assert_eq!(json.to_json(), r#"{"reasons":"New Device, New IP","level":"MEDIUM"}"#);
         assert_eq!(braced("{nothing}"), None);
         assert_eq!(braced("plain"), None);
-    }
-
-    #[test]
-    fn scopes_may_be_one_text() {
-        assert_eq!(texts(&Json::Text("openid, offline_access".into())), ["openid", "offline_access"]);
     }
 }

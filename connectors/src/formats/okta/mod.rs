@@ -6,9 +6,12 @@
 mod event;
 mod table;
 
+use std::sync::LazyLock;
+
 use watershed_schemas::{EventBatchBuilder, Plane};
 
 use super::json::Json;
+use super::mapping::Names;
 use super::{Context, Format, Recognition};
 use crate::raw::RawRecord;
 
@@ -30,24 +33,49 @@ impl Format for Okta {
 
     fn fills(&self) -> &'static [&'static str] {
         &[
-            "event_id", "event_time", "kind", "principal", "principal_type", "actor", "session_id", "client_id",
-            "credential_id", "credential_type", "grant_type", "issuer", "audience", "scopes", "roles", "resource",
-            "outcome", "reason", "auth_method", "mfa", "risk", "ip", "asn", "country", "latitude", "longitude",
-            "user_agent", "device_id", "agent_id", "request_id", "expires_at", "attributes",
+            "event_id",
+            "event_time",
+            "kind",
+            "principal",
+            "principal_type",
+            "actor",
+            "session_id",
+            "client_id",
+            "credential_id",
+            "credential_type",
+            "grant_type",
+            "issuer",
+            "audience",
+            "scopes",
+            "roles",
+            "resource",
+            "outcome",
+            "reason",
+            "auth_method",
+            "mfa",
+            "risk",
+            "ip",
+            "asn",
+            "country",
+            "latitude",
+            "longitude",
+            "user_agent",
+            "device_id",
+            "agent_id",
+            "request_id",
+            "expires_at",
+            "attributes",
         ]
     }
 
     fn recognise(&self, payload: &[u8]) -> Recognition {
-        let head = &payload[..payload.len().min(RECOGNISED_PREFIX)];
-        let has = |name: &str| contains(head, name.as_bytes());
-        if !has("\"eventType\"") && !has("\"eventtype\"") {
-            return Recognition::No;
+        let [event_type, own, other, foreign] = NAMES.found(payload);
+        match (event_type, own || other, foreign) {
+            (true, true, _) => Recognition::Certain,
+            // CloudTrail has an `eventType` too, and an `eventSource` that Okta has not.
+            (true, false, false) => Recognition::Possible,
+            _ => Recognition::No,
         }
-        // CloudTrail has an `eventType` too, but neither of these.
-        if has("\"debugContext\"") || has("\"authenticationContext\"") || has("\"legacyEventType\"") || has("\"alternateId\"") {
-            return Recognition::Certain;
-        }
-        if has("\"eventSource\"") { Recognition::No } else { Recognition::Possible }
     }
 
     fn decode(&self, record: &RawRecord, context: &Context<'_>, out: &mut EventBatchBuilder) {
@@ -56,7 +84,7 @@ impl Format for Okta {
             Err(reason) => return out.reject(None, reason),
         };
         match unwrap(&mut payload) {
-            Events::One(mut event) => event::decode(&mut event, context, None, out),
+            Events::One(event) => event::decode(event, context, None, out),
             Events::Many(events) if events.len() > context.limits.rows_per_record => out.reject(
                 None,
                 format!(
@@ -67,20 +95,16 @@ impl Format for Okta {
             ),
             Events::Many(events) if events.is_empty() => out.reject(None, "holds an empty list of Okta events"),
             Events::Many(events) => {
-                for (part, mut event) in events.into_iter().enumerate() {
-                    event::decode(&mut event, context, Some(part), out);
+                for (part, event) in events.into_iter().enumerate() {
+                    event::decode(event, context, Some(part), out);
                 }
             }
         }
     }
 }
 
-/// An event's own members come after `actor` and `client`, which are long.
-const RECOGNISED_PREFIX: usize = 8 << 10;
-
-pub(super) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
-}
+static NAMES: LazyLock<Names<4>> =
+    LazyLock::new(|| Names::new(["\"eventType\"", "\"alternateId\"", "\"authenticationContext\"", "\"eventSource\""]));
 
 enum Events<'a> {
     One(Json<'a>),

@@ -49,10 +49,22 @@ mod tests {
     #[test]
     fn statuses_are_sorted_by_what_to_do_next() {
         for (status, expected) in [
-            (200, "accepted"), (202, "accepted"), (204, "accepted"),
-            (301, "refused"), (307, "refused"),
-            (400, "refused"), (401, "refused"), (403, "refused"), (404, "refused"), (413, "refused"),
-            (408, "retry"), (425, "retry"), (429, "retry"), (500, "retry"), (503, "retry"), (599, "retry"),
+            (200, "accepted"),
+            (202, "accepted"),
+            (204, "accepted"),
+            (301, "refused"),
+            (307, "refused"),
+            (400, "refused"),
+            (401, "refused"),
+            (403, "refused"),
+            (404, "refused"),
+            (413, "refused"),
+            (408, "retry"),
+            (425, "retry"),
+            (429, "retry"),
+            (500, "retry"),
+            (503, "retry"),
+            (599, "retry"),
             (410, "gone"),
         ] {
             assert_eq!(kind(classify(status, None)), expected, "{status}");

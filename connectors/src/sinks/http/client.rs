@@ -46,7 +46,9 @@ impl HttpClient {
     /// The endpoint of one receiver. `url` must have passed [`url_problems`].
     pub(crate) fn endpoint(&self, url: Url, network: &NetworkSettings) -> Result<Endpoint, BuildError> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
-            return Err(BuildError::Client("no TLS provider is installed: the program must install one at its start".into()));
+            return Err(BuildError::Client(
+                "no TLS provider is installed: the program must install one at its start".into(),
+            ));
         }
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("watershed/", env!("CARGO_PKG_VERSION")))
@@ -72,7 +74,8 @@ impl HttpClient {
 pub(crate) fn url_problems(field: &str, text: &str, network: &NetworkSettings) -> Result<Url, Problem> {
     let problem = |message: String| Problem { field: field.to_owned(), message };
     // The value itself isn't shown: for some receivers it is the secret.
-    let url = Url::parse(text).map_err(|error| problem(format!("not a url ({error}): write it like `https://host/path`")))?;
+    let url =
+        Url::parse(text).map_err(|error| problem(format!("not a url ({error}): write it like `https://host/path`")))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(problem(format!("`{}` is not a scheme for receivers: use https", url.scheme())));
     }
@@ -90,7 +93,9 @@ pub(crate) fn url_problems(field: &str, text: &str, network: &NetworkSettings) -
         _ => literal.is_some_and(|address| address.is_loopback()),
     };
     if url.scheme() == "http" && !loopback && !network.allow_http {
-        return Err(problem("plain http would show every message on the wire: use https, or set `network.allow_http`".to_owned()));
+        return Err(problem(
+            "plain http would show every message on the wire: use https, or set `network.allow_http`".to_owned(),
+        ));
     }
     if let Some(address) = literal.filter(|address| !network.allows(*address)) {
         return Err(problem(format!(
@@ -109,11 +114,10 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     /// Posts a JSON body once and says what the answer means.
     pub(crate) async fn post(&self, body: String, headers: HeaderMap, now: Timestamp) -> Result<Receipt, SendError> {
-        let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json").headers(headers).body(body);
-        let mut response = request
-            .send()
-            .await
-            .map_err(|error| SendError::Retry { after: None, reason: describe(error) })?;
+        let request =
+            self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json").headers(headers).body(body);
+        let mut response =
+            request.send().await.map_err(|error| SendError::Retry { after: None, reason: describe(error) })?;
         let status = response.status().as_u16();
         let after = response
             .headers()

@@ -13,7 +13,9 @@ pub(super) struct GuardedResolver {
 
 /// Every address of a name was refused.
 #[derive(Debug, thiserror::Error)]
-#[error("`{name}` resolves only to addresses that are not allowed: set `network.allow_private` or list them in `network.allow_addresses` if they are meant")]
+#[error(
+    "`{name}` resolves only to addresses that are not allowed: set `network.allow_private` or list them in `network.allow_addresses` if they are meant"
+)]
 pub(super) struct AddressesRefused {
     name: String,
 }
@@ -29,7 +31,11 @@ impl Resolve for GuardedResolver {
     }
 }
 
-fn permitted(name: &str, found: Vec<SocketAddr>, network: &NetworkSettings) -> Result<Vec<SocketAddr>, AddressesRefused> {
+fn permitted(
+    name: &str,
+    found: Vec<SocketAddr>,
+    network: &NetworkSettings,
+) -> Result<Vec<SocketAddr>, AddressesRefused> {
     let permitted: Vec<SocketAddr> = found.into_iter().filter(|address| network.allows(address.ip())).collect();
     if permitted.is_empty() { Err(AddressesRefused { name: name.to_owned() }) } else { Ok(permitted) }
 }

@@ -89,10 +89,13 @@ fn details(notification: &Notification) -> Value {
     put("last_seen", notification.last_event_time.to_string().into());
     put("sessions", list(&notification.sessions, |id| text(id, 128)));
     put("rules", list(&notification.rules, |rule| text(&rule.title, PIECE)));
-    put("evidence", list(&notification.evidence, |item| {
-        let line = format!("{} {} {} {} ({})", item.event_time, item.plane, item.kind, item.summary, item.event_id);
-        text(&line, PIECE)
-    }));
+    put(
+        "evidence",
+        list(&notification.evidence, |item| {
+            let line = format!("{} {} {} {} ({})", item.event_time, item.plane, item.kind, item.summary, item.event_id);
+            text(&line, PIECE)
+        }),
+    );
     let omitted = notification.evidence_omitted + notification.evidence.len().saturating_sub(ITEMS);
     if omitted > 0 {
         put("evidence_omitted", omitted.into());
@@ -102,9 +105,12 @@ fn details(notification: &Notification) -> Value {
         put("coverage_gaps", gaps.into());
     }
     if !notification.related.is_empty() {
-        put("related", list(&notification.related, |related| {
-            text(&format!("{} holds incident {}", related.team, related.incident_id), PIECE)
-        }));
+        put(
+            "related",
+            list(&notification.related, |related| {
+                text(&format!("{} holds incident {}", related.team, related.incident_id), PIECE)
+            }),
+        );
     }
     Value::Object(details)
 }
@@ -135,7 +141,10 @@ mod tests {
         match value {
             Value::String(text) => {
                 assert!(!text.contains(['<', '>']) && !text.contains("://"), "markup or a link in {text}");
-                assert!(!text.chars().any(|c| crate::escape::is_deceptive(c) && c != '\u{200b}'), "hidden text in {text:?}");
+                assert!(
+                    !text.chars().any(|c| crate::escape::is_deceptive(c) && c != '\u{200b}'),
+                    "hidden text in {text:?}"
+                );
             }
             Value::Array(items) => items.iter().for_each(check_strings),
             Value::Object(fields) => fields.values().for_each(check_strings),

@@ -49,7 +49,8 @@ pub(super) fn section(text: &str) -> Value {
 
 /// Pairs of a name and a value, in two columns.
 pub(super) fn fields(pairs: &[(&str, String)]) -> Value {
-    let fields: Vec<Value> = pairs.iter().take(FIELDS).map(|(name, value)| plain(&format!("{name}\n{value}"), FIELD)).collect();
+    let fields: Vec<Value> =
+        pairs.iter().take(FIELDS).map(|(name, value)| plain(&format!("{name}\n{value}"), FIELD)).collect();
     json!({ "type": "section", "fields": fields })
 }
 
@@ -63,9 +64,11 @@ pub(super) fn link(url: &str, label: &str) -> Value {
     // The parser encodes `<`, `>` and spaces; `|` would end the address.
     match url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https")) {
         Some(parsed) if parsed.as_str().len() <= SECTION / 2 => {
-            let address = parsed.as_str().replace('&', "&amp;").replace('|', "%7C").replace('<', "%3C").replace('>', "%3E");
+            let address =
+                parsed.as_str().replace('&', "&amp;").replace('|', "%7C").replace('<', "%3C").replace('>', "%3E");
             // In a label only letters and digits are sure to be no markup.
-            let label: String = label.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '.')).take(100).collect();
+            let label: String =
+                label.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '.')).take(100).collect();
             json!({ "type": "mrkdwn", "text": format!("<{address}|{label}>"), "verbatim": true })
         }
         _ => plain(&crate::escape::one_line(&format!("{label}: {url}"), SECTION), SECTION),

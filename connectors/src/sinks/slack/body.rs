@@ -17,7 +17,8 @@ const PIECE: usize = 300;
 
 pub(super) fn encode(notification: &Notification) -> Value {
     let line = |text: &str| one_line(text, PIECE);
-    let over = if words::is_over(notification) { format!("{}: ", words::reason(notification.reason)) } else { String::new() };
+    let over =
+        if words::is_over(notification) { format!("{}: ", words::reason(notification.reason)) } else { String::new() };
     let mut blocks = vec![
         header(&format!("{over}{}", line(&notification.title))),
         fields(&[
@@ -52,7 +53,10 @@ pub(super) fn encode(notification: &Notification) -> Value {
         .map(|gap| plain(&format!("Verdict given with a gap: {gap}"), SECTION))
         .collect();
     small.extend(notification.related.iter().map(|related| {
-        plain(&format!("The other half is with {}: incident {}", line(&related.team), line(&related.incident_id)), SECTION)
+        plain(
+            &format!("The other half is with {}: incident {}", line(&related.team), line(&related.incident_id)),
+            SECTION,
+        )
     }));
     let incident = format!("Incident {} revision {}", line(&notification.incident_id), notification.revision);
     small.insert(0, plain(&incident, SECTION));

@@ -44,7 +44,8 @@ impl WebhookSettings {
         if self.secrets.is_empty() {
             problems.push(Problem {
                 field: "secrets".to_owned(),
-                message: "is empty: a receiver could not tell our messages from anybody's, name at least one".to_owned(),
+                message: "is empty: a receiver could not tell our messages from anybody's, name at least one"
+                    .to_owned(),
             });
         }
         match url {

@@ -16,12 +16,12 @@ pub(in crate::sinks) struct Signer {
 impl Signer {
     /// Takes a secret of the form that the standard prescribes; says what is wrong with any other, without showing it.
     pub(super) fn add(&mut self, secret: &str) -> Result<(), String> {
-        let encoded = secret
-            .strip_prefix(PREFIX)
-            .ok_or_else(|| format!("does not begin with `{PREFIX}`: make one with `echo {PREFIX}$(openssl rand -base64 32)`"))?;
-        let key = STANDARD
-            .decode(encoded)
-            .map_err(|_| format!("is not base64 after `{PREFIX}`: make one with `echo {PREFIX}$(openssl rand -base64 32)`"))?;
+        let encoded = secret.strip_prefix(PREFIX).ok_or_else(|| {
+            format!("does not begin with `{PREFIX}`: make one with `echo {PREFIX}$(openssl rand -base64 32)`")
+        })?;
+        let key = STANDARD.decode(encoded).map_err(|_| {
+            format!("is not base64 after `{PREFIX}`: make one with `echo {PREFIX}$(openssl rand -base64 32)`")
+        })?;
         if !(24..=64).contains(&key.len()) {
             return Err(format!("holds {} bytes: the standard asks for 24 to 64", key.len()));
         }
@@ -82,11 +82,9 @@ mod tests {
     #[test]
     fn malformed_secrets_and_ids_are_refused() {
         let mut signer = Signer::default();
-        for (secret, part) in [
-            ("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "begin with"),
-            ("whsec_!!!", "base64"),
-            ("whsec_AAAA", "3 bytes"),
-        ] {
+        for (secret, part) in
+            [("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "begin with"), ("whsec_!!!", "base64"), ("whsec_AAAA", "3 bytes")]
+        {
             let message = signer.add(secret).expect_err("malformed");
             assert!(message.contains(part) && !message.contains(&secret[6..]), "{message}");
         }

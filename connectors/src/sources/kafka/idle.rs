@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn nothing_less_proves_it() {
-        let unproven: [(&str, fn(&mut Statistics)); 7] = [
+        type Change = fn(&mut Statistics);
+        let unproven: [(&str, Change); 7] = [
             ("more was fetched since", |s| partition(s).next_offset = 8),
             ("never at its end", |s| partition(s).eof_offset = -1001),
             ("not fetching", |s| partition(s).fetch_state = "stopped".into()),

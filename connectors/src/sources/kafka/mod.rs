@@ -53,6 +53,8 @@ pub struct KafkaSource {
     assigned: Vec<Assigned>,
     /// Positions that win over the group's: those of the last checkpoint, until a partition was given away.
     stored: Positions,
+    /// How far partitions had been read when they were given away, for one that comes back uncommitted.
+    left: Positions,
     /// Events that wait to be polled, oldest first.
     ready: VecDeque<SourceEvent>,
     marks: Vec<Mark>,
@@ -103,6 +105,7 @@ impl KafkaSource {
             topics,
             assigned: Vec::new(),
             stored: Positions::new(),
+            left: Positions::new(),
             ready: VecDeque::new(),
             marks: Vec::new(),
             ends: BTreeMap::new(),
@@ -121,7 +124,7 @@ impl KafkaSource {
         if !std::mem::take(&mut self.revoking) {
             return Ok(());
         }
-        self.assigned.clear();
+        self.left.extend(self.assigned.drain(..).map(|own| (own.partition, own.position)));
         self.marks.clear();
         // Somebody else may read on from here: from now on the group's offsets are the truth.
         self.stored.clear();
@@ -158,7 +161,7 @@ impl KafkaSource {
         let consumer = self.consumer()?;
         let partitions = partitions.iter().filter_map(|(topic, index)| self.partition(topic, *index)).collect();
         let (start_from, timeout) = (self.settings.start_from, self.settings.request_timeout);
-        let starts = start::starts(consumer, partitions, &self.stored, start_from, timeout)?;
+        let starts = start::starts(consumer, partitions, &start::Known { stored: &self.stored, left: &self.left }, start_from, timeout)?;
         let mut list = TopicPartitionList::with_capacity(starts.len());
         let mut first = TopicPartitionList::new();
         for start in &starts {

@@ -19,12 +19,20 @@ pub(super) struct Start {
     pub(super) first: bool,
 }
 
+/// The positions that this process knows of.
+pub(super) struct Known<'a> {
+    /// Those of the last checkpoint: they win over the group's.
+    pub(super) stored: &'a Positions,
+    /// Those at which partitions were given away: the group's win over them.
+    pub(super) left: &'a Positions,
+}
+
 /// Looks up where each partition starts: our stored position, else the group's, else `start_from`. A position that
 /// its topic no longer has is a gap in the log and stops.
 pub(super) fn starts<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partitions: Vec<Partition>,
-    stored: &Positions,
+    known: &Known<'_>,
     start_from: StartFrom,
     timeout: Duration,
 ) -> Result<Vec<Start>, SourceError> {
@@ -35,16 +43,15 @@ pub(super) fn starts<C: ConsumerContext>(
     let committed = consumer.committed_offsets(asked, timeout).map_err(|error| errors::of("committed offsets", &error))?;
     let mut starts = Vec::with_capacity(partitions.len());
     for partition in partitions {
-        let known = stored.get(&partition).copied().or_else(|| {
-            let element = committed.find_partition(&partition.topic, partition.index)?;
-            match element.offset() {
-                Offset::Offset(offset) => Some(offset),
-                _ => None,
-            }
-        });
+        let committed = committed.find_partition(&partition.topic, partition.index).map(|element| element.offset());
+        let position = match (known.stored.get(&partition), committed) {
+            (Some(stored), _) => Some(*stored),
+            (None, Some(Offset::Offset(committed))) => Some(committed),
+            _ => known.left.get(&partition).copied(),
+        };
         let ask = |error: KafkaError| errors::of(&format!("offsets of {partition}"), &error);
         let (low, high) = consumer.fetch_watermarks(&partition.topic, partition.index, timeout).map_err(ask)?;
-        let offset = match known {
+        let offset = match position {
             Some(offset) if (low..=high).contains(&offset) => offset,
             Some(offset) => return Err(gap(&partition, offset, low, high)),
             None => match start_from {
@@ -65,7 +72,7 @@ pub(super) fn starts<C: ConsumerContext>(
                 }
             },
         };
-        starts.push(Start { partition, offset, first: known.is_none() });
+        starts.push(Start { partition, offset, first: position.is_none() });
     }
     Ok(starts)
 }

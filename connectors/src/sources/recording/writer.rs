@@ -95,8 +95,11 @@ impl RecordingWriter {
         self.count(batch.records.len() as u64, |summary| {
             summary.records += batch.records.len() as u64;
             summary.bytes += payload as u64;
-            summary.first_received = summary.first_received.or(Some(batch.received));
-            summary.last_received = Some(batch.received);
+            // Times that no calendar shows are left out: a summary must read back whatever its records hold.
+            let received = (Timestamp::EARLIEST_EVENT..=Timestamp::LATEST_EVENT).contains(&batch.received);
+            let received = received.then_some(batch.received);
+            summary.first_received = summary.first_received.or(received);
+            summary.last_received = received.or(summary.last_received);
         })
     }
 

@@ -7,10 +7,13 @@ mod running;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use watershed_connectors::formats::avro::SchemaRegistrySettings;
 
 pub(super) use input::{DeadLetters, Input, PlaneTimes, Time};
 pub(super) use routing::{Delivery, Receiver, Route, Routing, Team};
-pub(super) use running::{Console, Incidents, Limits, Log, Mode, Reference, RuleOverride, Rules, Store};
+#[cfg(test)]
+pub(super) use running::RuleOverride;
+pub(super) use running::{Console, Incidents, Limits, Log, Mode, Reference, Rules, Store};
 
 /// The whole file.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -18,6 +21,9 @@ pub(super) use running::{Console, Incidents, Limits, Log, Mode, Reference, RuleO
 pub(super) struct Raw {
     /// Where telemetry comes from.
     pub(super) input: Input,
+    /// Where the schemas of records in the format `avro` are. Needed where a topic of Kafka has that format.
+    #[serde(skip_serializing)]
+    pub(super) schema_registry: Option<SchemaRegistrySettings>,
     /// How event time is treated.
     pub(super) time: Time,
     /// Which rules run, and how this installation has tuned them.

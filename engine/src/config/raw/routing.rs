@@ -80,7 +80,7 @@ pub(in crate::config) struct Route {
     /// Tags, one of which a rule of the incident carries.
     #[serde(default)]
     pub(in crate::config) tag: Vec<String>,
-    /// Whether later routes are tried as well. Default: `false`.
+    /// Whether later routes are tried as well.
     #[serde(default, rename = "continue")]
     pub(in crate::config) and_on: bool,
 }

@@ -38,7 +38,7 @@ impl Default for Rules {
 pub(in crate::config) struct RuleOverride {
     /// Its severity here: `info`, `low`, `medium`, `high` or `critical`. Default: what the rule says.
     pub(in crate::config) severity: Option<Severity>,
-    /// `active`, or `shadow`: signals are written, but make no incident and page nobody.
+    /// `active`, or `shadow`: signals are written, but make no incident and page nobody. Default: `active`.
     pub(in crate::config) mode: Mode,
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use watershed_connectors::formats::avro::{SchemaRegistry, SchemaRegistrySettings};
 use watershed_connectors::formats::{AUTO, Limits, Registry};
+use watershed_connectors::sources::recording::Manifest;
 use watershed_schemas::Plane;
 
 use super::Findings;
@@ -17,7 +19,7 @@ struct Stream<'a> {
     tenant: &'a str,
 }
 
-pub(super) fn validate(raw: raw::Input, limits: &Limits, findings: &mut Findings<'_>) -> Option<Input> {
+pub(super) fn validate(raw: raw::Input, schemas: bool, limits: &Limits, findings: &mut Findings<'_>) -> Option<Input> {
     let given = [raw.kafka.is_some(), raw.file.is_some(), raw.recording.is_some()];
     match given.into_iter().filter(|given| *given).count() {
         0 => {
@@ -31,6 +33,10 @@ pub(super) fn validate(raw: raw::Input, limits: &Limits, findings: &mut Findings
     }
     if let Some(kafka) = raw.kafka {
         problems("input.kafka", kafka.validate(), findings);
+        if !schemas && kafka.topics().any(|(_, topic)| topic.format == "avro") && !findings.document.incomplete("schema_registry") {
+            let message = "has a topic in the format `avro`, whose schemas are in a registry; add [schema_registry] with its `url`";
+            findings.error("input.kafka", message);
+        }
         streams(
             kafka.runtime.iter().map(|topic| (topic.format.as_str(), topic.tenant.as_str())),
             kafka.identity.iter().map(|topic| (topic.format.as_str(), topic.tenant.as_str())),
@@ -54,6 +60,12 @@ pub(super) fn validate(raw: raw::Input, limits: &Limits, findings: &mut Findings
     let path = raw.recording?.path;
     recording(&path, findings);
     Some(Input::Recording(path))
+}
+
+pub(super) fn schema_registry(settings: Option<&SchemaRegistrySettings>, findings: &mut Findings<'_>) {
+    if let Some(Err(error)) = settings.map(SchemaRegistry::check) {
+        findings.error("schema_registry", error.to_string());
+    }
 }
 
 /// Which planes have a source at all.
@@ -149,7 +161,7 @@ fn both_planes(section: &str, streams: &[Stream<'_>], findings: &mut Findings<'_
 }
 
 fn recording(path: &Path, findings: &mut Findings<'_>) {
-    if !path.join("manifest.json").is_file() {
+    if !Manifest::is_in(path) {
         let message = format!("`{}` is not a recording; name the directory that `watershed record` wrote", path.display());
         findings.error("input.recording.path", message);
     }

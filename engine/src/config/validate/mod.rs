@@ -46,7 +46,8 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
         allowed_lateness: plane.allowed_lateness,
     };
     let times = [time(&raw.time.runtime), time(&raw.time.identity)];
-    let input = input::validate(raw.input, &raw.limits.record, &mut findings)?;
+    input::schema_registry(raw.schema_registry.as_ref(), &mut findings);
+    let input = input::validate(raw.input, raw.schema_registry.is_some(), &raw.limits.record, &mut findings)?;
     let core = core::Settings {
         times,
         present: input::present(&input),
@@ -61,6 +62,7 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
     };
     Some(Config {
         input,
+        schema_registry: raw.schema_registry,
         core,
         rules,
         reference,
@@ -85,7 +87,7 @@ fn dead_letters(raw: &Raw, section: &super::raw::DeadLetters, name: &str, findin
         }
         (Some(file), None) => DeadLetterOutput::File(file.clone()),
         (None, Some(topic)) => match &raw.input.kafka {
-            Some(kafka) => DeadLetterOutput::Kafka { connection: kafka.connection(), topic: topic.clone() },
+            Some(kafka) => DeadLetterOutput::Kafka { connection: Box::new(kafka.connection()), topic: topic.clone() },
             None => {
                 if !findings.document.incomplete("input") {
                     findings.error(&format!("{name}.topic"), "needs [input.kafka], whose cluster it is in; name a `file` instead");

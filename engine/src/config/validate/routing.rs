@@ -167,7 +167,7 @@ fn every_plane_is_owned(receivers: &[Receiver], routes: &Routes, findings: &mut 
             receiver.planes.contains(&plane) && Some(at) != routes.fallback && receiver.team != "operator"
                 && raw::Team(receiver.team.clone()).owned().is_none_or(|owned| owned.contains(&plane))
         });
-        let by_route = routes.routes.iter().any(|route| route.receivers.iter().any(|position| may_see(position)));
+        let by_route = routes.routes.iter().any(|route| route.receivers.iter().any(may_see));
         if by_team || by_route {
             continue;
         }

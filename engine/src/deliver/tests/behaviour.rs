@@ -60,8 +60,8 @@ async fn a_slow_receiver_harms_no_other() {
     let world = World::new();
     let (slow, quick) = (HttpReceiver::held().await, HttpReceiver::open().await);
     let settings = ReceiverSettings::default;
-    let delivery =
-        world.start(vec![world.receiver("slow", &slow.url, settings()), world.receiver("quick", &quick.url, settings())]);
+    let delivery = world
+        .start(vec![world.receiver("slow", &slow.url, settings()), world.receiver("quick", &quick.url, settings())]);
     delivery.enqueue(world.committed(vec![notification("slow", "a", 1, Opened)]));
     within(slow.arrival()).await;
     let rows = (0..20).map(|n| notification("quick", &format!("i{n}"), 1, Opened)).collect();

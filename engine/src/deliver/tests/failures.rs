@@ -14,7 +14,11 @@ fn opened(receiver: &str, incidents: &[&str]) -> Vec<Notification> {
 #[tokio::test]
 async fn a_failed_attempt_is_made_again_under_the_same_id_with_a_fresh_signature() {
     let world = World::new();
-    let http = HttpReceiver::open().await.script(&[(500, None), (429, Some("7")), (503, Some("Thu, 01 Jan 1970 00:00:00 GMT"))]);
+    let http = HttpReceiver::open().await.script(&[
+        (500, None),
+        (429, Some("7")),
+        (503, Some("Thu, 01 Jan 1970 00:00:00 GMT")),
+    ]);
     let delivery = world.start(vec![world.receiver("r", &http.url, ReceiverSettings::default())]);
     delivery.enqueue(world.committed(opened("r", &["a"])));
     drained(&delivery).await;
@@ -58,8 +62,8 @@ async fn a_receiver_that_is_gone_is_asked_once_and_the_fallback_takes_all() {
     let world = World { fallback: Some("operator".to_owned()), ..World::new() };
     let (gone, operator) = (HttpReceiver::open().await.always(410), HttpReceiver::open().await);
     let settings = ReceiverSettings::default;
-    let delivery =
-        world.start(vec![world.receiver("r", &gone.url, settings()), world.receiver("operator", &operator.url, settings())]);
+    let delivery = world
+        .start(vec![world.receiver("r", &gone.url, settings()), world.receiver("operator", &operator.url, settings())]);
     delivery.enqueue(world.committed(opened("r", &["a", "b", "c"])));
     drained(&delivery).await;
     assert_eq!(gone.ids(), ["a-1-r"]);
@@ -127,16 +131,17 @@ async fn a_receiver_that_comes_back_is_up_again() {
 async fn an_attempt_that_hangs_or_finds_nobody_is_made_again() {
     let world = World::new();
     let held = HttpReceiver::held().await;
-    let settings = ReceiverSettings {
-        attempt_timeout: Duration::from_millis(20),
-        max_attempts: 2,
-        ..ReceiverSettings::default()
-    };
+    let settings =
+        ReceiverSettings { attempt_timeout: Duration::from_millis(20), max_attempts: 2, ..ReceiverSettings::default() };
     // A port that was free a moment ago: nobody listens there.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address");
     let delivery = world.start(vec![
         world.receiver("hung", &held.url, settings.clone()),
-        world.receiver("closed", &format!("http://{closed}/"), ReceiverSettings { attempt_timeout: Duration::from_secs(10), ..settings }),
+        world.receiver(
+            "closed",
+            &format!("http://{closed}/"),
+            ReceiverSettings { attempt_timeout: Duration::from_secs(10), ..settings },
+        ),
     ]);
     let rows = [opened("hung", &["a"]), opened("closed", &["a"])].concat();
     delivery.enqueue(world.committed(rows));
@@ -182,7 +187,7 @@ async fn stored_rows_that_nobody_can_take_go_to_the_dead_letters() {
     world.store.put((OutboxRow::key(99), b"{\"torn".to_vec()));
     let delivery = world.start(vec![]);
     assert_eq!(delivery.pending(), 0);
-    assert_eq!(world.store.values(), Vec::<Vec<u8>>::new());
+    assert_eq!(world.store.len(), 0);
     let letters = world.dead_letters();
     assert_eq!(letters[0].0, "a-1-removed");
     assert!(letters[1].1.contains("can't be read"), "{letters:?}");

@@ -19,10 +19,10 @@ use super::{Delivery, DeliverySettings, Receiver, ReceiverSettings, ReceiverSnap
 use crate::outbox::OutboxRow;
 use clock::TestClock;
 use receiver::HttpReceiver;
-use store::MemoryStore;
+use store::TestStore;
 
 /// A message; its id names incident, revision and receiver.
-pub(super) fn notification(receiver: &str, incident: &str, revision: u32, reason: NotifyReason) -> Notification {
+pub(crate) fn notification(receiver: &str, incident: &str, revision: u32, reason: NotifyReason) -> Notification {
     Notification {
         notification_id: format!("{incident}-{revision}-{receiver}"),
         receiver: receiver.to_owned(),
@@ -52,7 +52,7 @@ pub(super) fn notification(receiver: &str, incident: &str, revision: u32, reason
 
 /// One delivery with its store, clock and dead letters.
 struct World {
-    store: Arc<MemoryStore>,
+    store: Arc<TestStore>,
     clock: Arc<TestClock>,
     directory: tempfile::TempDir,
     fallback: Option<String>,
@@ -103,8 +103,7 @@ impl World {
     fn committed(&self, notifications: Vec<Notification>) -> Vec<OutboxRow> {
         let mut rows = Vec::new();
         for notification in notifications {
-            let seq = crate::outbox::next_seq(self.store.as_ref()).expect("readable").max(self.store.next_seq());
-            let row = OutboxRow { seq, notification };
+            let row = OutboxRow { seq: self.store.next_seq(), notification };
             self.store.put(row.encode().expect("encodes"));
             rows.push(row);
         }

@@ -17,6 +17,7 @@ use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan, Union};
 use watershed_schemas::tables::runtime;
 
 pub(super) use system::Reach;
+pub(super) use window::function as window_function;
 use system::{Contradiction, Edge, System, Var, lowers, uppers};
 use time::{Time, Times};
 

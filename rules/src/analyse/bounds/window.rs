@@ -8,72 +8,80 @@ use datafusion::logical_expr::{Expr, Window, WindowFrameBound, WindowFrameUnits}
 
 use super::system::{Edge, System, Var};
 use super::time::{Time, Times, span_of};
-use super::{Node, Walk, shared_by, visit};
+use super::{Node, Walk, event_column, visit};
 
-/// A row of the result is the current row; the neighbours that a function looks at are rows that may be absent.
+/// The neighbours that functions over the same window look at.
+struct Neighbour {
+    /// Where it stands among the attached systems.
+    at: usize,
+    /// The time that the current row is ordered by, and the neighbour's.
+    order: Option<(Time, Time)>,
+}
+
+/// A row of the result is the current row; the neighbours that its functions look at are rows that may be absent.
 pub(super) fn windowed(window: &Window, walk: &mut Walk) -> Result<Node> {
-    let neighbour = visit(&window.input, walk)?;
-    let schema = window.input.schema();
-    let mut node = neighbour.clone();
+    let input = visit(&window.input, walk)?;
+    let mut node = input.clone();
+    let mut known: BTreeMap<String, Neighbour> = BTreeMap::new();
     for expr in &window.window_expr {
         let Some((name, params)) = function(expr) else { return plan_err!("`{expr}` isn't a window function") };
-        let mut times = Times { walk, node: &neighbour, schema, edges: Vec::new() };
-        let order = params.order_by.first().filter(|sort| sort.asc).and_then(|sort| times.of(&sort.expr));
-        let partition: Vec<Option<Time>> = params.partition_by.iter().map(|expr| times.of(expr)).collect();
+        let which = format!("{name} {:?} {:?}", params.partition_by, params.order_by);
+        if !known.contains_key(&which) {
+            known.insert(which.clone(), neighbour(params, window, &input, &mut node, walk));
+        }
+        let Some(Neighbour { at, order }) = known.get(&which) else { continue };
+        let mut times = Times { walk, node: &input, schema: window.input.schema(), edges: Vec::new() };
         let argument = params.args.first().and_then(|argument| times.of(argument));
-        let extra = times.edges;
-        let events: BTreeSet<Var> = params
-            .partition_by
-            .iter()
-            .filter_map(|expr| super::event_column(expr, schema, &neighbour))
-            .chain(partition.into_iter().flatten().map(|time| time.var))
-            .collect();
-
-        // The neighbours: the same is known of them, and they share with the current row what it is partitioned by.
-        let mut names: BTreeMap<Var, Var> = BTreeMap::new();
-        let mut system = System { edges: extra.clone(), ..neighbour.system.clone() };
-        system.edges.extend(neighbour.system.edges.iter().copied());
-        let mut other = {
-            let mut fresh = |var: Var| *names.entry(var).or_insert_with(|| walk.fresh());
-            system.renamed(&events, &mut fresh)
-        };
-        node.system.edges.extend(extra);
-        let moved = |time: Time| Time { var: if events.contains(&time.var) { time.var } else { names.get(&time.var).copied().unwrap_or(time.var) }, ..time };
-
-        let column = match (name, order) {
-            ("lag" | "lead", Some(order)) if single_step(params) => {
-                let (earlier, later) = if name == "lag" { (moved(order), order) } else { (order, moved(order)) };
-                other.edges.push(earlier.at_most_after(later, 0));
-                argument.map(|argument| {
+        let mut column = None;
+        match (name, order) {
+            ("lag" | "lead", Some((current, other))) if single_step(params) => {
+                let backwards = name == "lag";
+                let in_order = |first: Time, second: Time| {
+                    let (early, late) = if backwards { (first, second) } else { (second, first) };
+                    early.at_most_after(late, 0)
+                };
+                node.system.attached[*at].edges.push(in_order(*other, *current));
+                if let Some(argument) = argument.filter(|argument| argument.var == current.var) {
+                    // Only rows between the current one and its neighbour can take the neighbour's place.
                     let var = walk.fresh();
-                    let value = Time { var, offset: 0 };
-                    let same = argument.var == order.var;
-                    if same {
-                        // Only rows between the current one and its neighbour can take the neighbour's place.
-                        let step = Time { var, offset: order.offset - argument.offset };
-                        let (first, second) = if name == "lag" { (step, moved(order)) } else { (moved(order), step) };
-                        other.edges.push(first.at_most_after(second, 0));
-                        let (first, second) = if name == "lag" { (step, order) } else { (order, step) };
-                        node.system.edges.push(first.at_most_after(second, 0));
-                    }
-                    value
-                })
+                    let step = Time { var, offset: current.offset - argument.offset };
+                    node.system.attached[*at].edges.push(in_order(step, *other));
+                    node.system.edges.push(in_order(step, *current));
+                    column = Some(Time { var, offset: 0 });
+                }
             }
-            (_, Some(order)) if params.window_frame.units == WindowFrameUnits::Range => {
-                other.edges.extend(frame(params, order, moved(order)));
-                None
+            (name, Some((current, other))) if has_frame(name) && params.window_frame.units == WindowFrameUnits::Range => {
+                node.system.attached[*at].edges.extend(frame(params, *current, *other));
             }
-            _ => None,
-        };
-        node.system.attached.push(other);
+            _ => {}
+        }
         node.times.push(column);
         node.events.push(None);
     }
-    debug_assert!(shared_by(std::iter::empty(), &node).is_empty());
     Ok(node)
 }
 
-fn function(expr: &Expr) -> Option<(&str, &WindowFunctionParams)> {
+/// Another row of the input: the same is known of it, and it shares with the current row what both are partitioned by.
+fn neighbour(params: &WindowFunctionParams, window: &Window, input: &Node, node: &mut Node, walk: &mut Walk) -> Neighbour {
+    let schema = window.input.schema();
+    let mut times = Times { walk, node: input, schema, edges: Vec::new() };
+    let order = params.order_by.first().filter(|sort| sort.asc).and_then(|sort| times.of(&sort.expr));
+    let mut shared: BTreeSet<Var> =
+        params.partition_by.iter().filter_map(|expr| times.of(expr)).map(|time| time.var).collect();
+    let edges = times.edges;
+    shared.extend(params.partition_by.iter().filter_map(|expr| event_column(expr, schema, input)));
+
+    let mut system: System = input.system.clone();
+    system.edges.extend(edges.iter().copied());
+    node.system.edges.extend(edges);
+    let mut names: BTreeMap<Var, Var> = BTreeMap::new();
+    let renamed = system.renamed(&shared, &mut |var| *names.entry(var).or_insert_with(|| walk.fresh()));
+    node.system.attached.push(renamed);
+    let moved = |time: Time| Time { var: names.get(&time.var).copied().unwrap_or(time.var), ..time };
+    Neighbour { at: node.system.attached.len() - 1, order: order.map(|order| (order, moved(order))) }
+}
+
+pub(in crate::analyse) fn function(expr: &Expr) -> Option<(&str, &WindowFunctionParams)> {
     match expr {
         Expr::Alias(alias) => function(&alias.expr),
         Expr::WindowFunction(function) => Some((function.fun.name(), &function.params)),
@@ -83,28 +91,33 @@ fn function(expr: &Expr) -> Option<(&str, &WindowFunctionParams)> {
 
 /// One row back or ahead, NULL where there is none.
 fn single_step(params: &WindowFunctionParams) -> bool {
-    let one = |expr: &Expr| expr.to_string() == "Int64(1)";
-    params.null_treatment.is_none() && match params.args.as_slice() {
-        [_] => true,
-        [_, offset] => one(offset),
-        _ => false,
-    }
+    params.null_treatment.is_none()
+        && match params.args.as_slice() {
+            [_] => true,
+            [_, offset] => offset.to_string() == "Int64(1)",
+            _ => false,
+        }
+}
+
+/// Whether the function looks at the rows of its frame only; others look at the whole partition whatever the frame.
+fn has_frame(name: &str) -> bool {
+    !matches!(name, "row_number" | "rank" | "dense_rank" | "percent_rank" | "cume_dist" | "ntile" | "lag" | "lead")
 }
 
 /// How far the frame reaches on either side.
 fn frame(params: &WindowFunctionParams, current: Time, neighbour: Time) -> Vec<Edge> {
-    let span = |bound: &WindowFrameBound| match bound {
+    let span = |value: &datafusion::common::ScalarValue| span_of(&Expr::Literal(value.clone(), None));
+    let start = match &params.window_frame.start_bound {
         WindowFrameBound::CurrentRow => Some(0),
-        WindowFrameBound::Preceding(value) => span_of(&Expr::Literal(value.clone(), None)).map(|span| -span.most),
-        WindowFrameBound::Following(value) => span_of(&Expr::Literal(value.clone(), None)).map(|span| span.most),
+        WindowFrameBound::Preceding(value) => span(value).map(|span| -span.most),
+        WindowFrameBound::Following(value) => span(value).map(|span| span.least),
     };
-    let frame = &params.window_frame;
-    let mut edges = Vec::new();
-    if let Some(start) = span(&frame.start_bound) {
-        edges.push(current.at_most_after(neighbour, -start));
-    }
-    if let Some(end) = span(&frame.end_bound) {
-        edges.push(neighbour.at_most_after(current, end));
-    }
-    edges
+    let end = match &params.window_frame.end_bound {
+        WindowFrameBound::CurrentRow => Some(0),
+        WindowFrameBound::Preceding(value) => span(value).map(|span| -span.least),
+        WindowFrameBound::Following(value) => span(value).map(|span| span.most),
+    };
+    let start = start.map(|start| current.at_most_after(neighbour, -start));
+    let end = end.map(|end| neighbour.at_most_after(current, end));
+    start.into_iter().chain(end).collect()
 }

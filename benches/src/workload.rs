@@ -1,0 +1,122 @@
+//! Telemetry of a busy day: canonical JSON lines of realistic size, one in a thousand of them of interest.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use rand::{Rng, RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+use watershed_schemas::Timestamp;
+
+/// One runtime event in so many belongs to something a rule looks for.
+const INTERESTING: u64 = 1_000;
+/// Identity events per runtime events: one in so many lines.
+const IDENTITY_SHARE: u64 = 6;
+const START: Timestamp = Timestamp::from_secs(1_772_438_400);
+/// Microseconds between two events: a million in about five and a half hours.
+const STEP: i64 = 20_000;
+
+/// How many events of each plane were written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Runtime events.
+    pub runtime: u64,
+    /// Identity events.
+    pub identity: u64,
+}
+
+/// Writes `runtime.jsonl` and `identity.jsonl` with `events` lines in all.
+///
+/// # Errors
+/// When the files can't be written.
+pub fn write(directory: &Path, events: u64, seed: u64) -> io::Result<Written> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut runtime = BufWriter::with_capacity(1 << 20, std::fs::File::create(directory.join("runtime.jsonl"))?);
+    let mut identity = BufWriter::with_capacity(1 << 20, std::fs::File::create(directory.join("identity.jsonl"))?);
+    let mut written = Written { runtime: 0, identity: 0 };
+    for number in 0..events {
+        let time = START.plus_micros(i64::try_from(number).unwrap_or(0) * STEP + rng.random_range(0..STEP));
+        if number % IDENTITY_SHARE == 0 {
+            writeln!(identity, "{}", identity_event(&mut rng, number, time))?;
+            written.identity += 1;
+        } else {
+            writeln!(runtime, "{}", runtime_event(&mut rng, number, time))?;
+            written.runtime += 1;
+        }
+    }
+    runtime.flush()?;
+    identity.flush()?;
+    Ok(written)
+}
+
+const KINDS: [&str; 6] = ["prompt", "completion", "retrieval", "tool_result", "completion", "prompt"];
+const TOOLS: [&str; 6] = ["search_documents", "read_file", "get_ticket", "list_invoices", "run_query", "get_weather"];
+const TEXT: &str = "The quarterly numbers for the northern region are attached; revenue grew by four percent while support \
+    costs fell. Please compare them with the plan, point out what changed most, and say in two sentences what the board \
+    should know. Use the figures of the ledger where the two differ, and name the documents that you read. ";
+
+fn runtime_event(rng: &mut impl Rng, number: u64, time: Timestamp) -> String {
+    let session = number / 40;
+    let person = session % 2_000;
+    let interesting = number % INTERESTING == 1;
+    let kind = if interesting {
+        if number % (2 * INTERESTING) == 1 { "guardrail" } else { "tool_call" }
+    } else if rng.random_bool(0.12) {
+        "tool_call"
+    } else {
+        KINDS[rng.random_range(0..KINDS.len())]
+    };
+    let tool = if interesting { "send_email" } else { TOOLS[rng.random_range(0..TOOLS.len())] };
+    let mut event = json!({
+        "event_id": format!("rt-{number:09}"), "event_time": time.to_string(), "tenant": "northwind",
+        "source": "agent-gateway", "kind": kind, "session_id": format!("s-{session:07}"),
+        "trace_id": format!("{:032x}", u128::from(number) * 7_919), "span_id": format!("{:016x}", number * 104_729),
+        "agent_id": format!("agent-{:03}", session % 120), "agent_name": "research-assistant",
+        "principal": format!("person.{person:04}@northwind.example"), "client_id": "gateway",
+        "credential_id": format!("tok-{session:07}"), "provider": "anthropic", "model": "claude-sonnet-4",
+        "request_id": format!("req-{number:09}"), "ip": format!("10.1.{}.{}", person / 250, person % 250),
+        "content": &TEXT[..rng.random_range(180..TEXT.len())], "deployment": "eu-1", "sampling": {"temperature": 0.2},
+    });
+    let more = match kind {
+        "tool_call" | "tool_result" => json!({
+            "tool": tool, "tool_call_id": format!("call-{number:09}"), "outcome": "success",
+            "arguments": {"query": "status of the northern region", "limit": 20},
+        }),
+        "guardrail" => json!({
+            "verdict": "warn", "category": "prompt_injection", "score": 0.91, "detector": "prompt-shield", "enforced": false,
+            "target": "tool_result",
+        }),
+        _ => json!({"input_tokens": rng.random_range(100..4_000), "output_tokens": rng.random_range(10..900)}),
+    };
+    merge(&mut event, more);
+    event.to_string()
+}
+
+const IDENTITY_KINDS: [&str; 6] =
+    ["authentication", "session_started", "token_used", "access_allowed", "token_refreshed", "group_added"];
+
+fn identity_event(rng: &mut impl Rng, number: u64, time: Timestamp) -> String {
+    let person = rng.random_range(0..2_000_u64);
+    let interesting = number % (INTERESTING * IDENTITY_SHARE) == 0;
+    let kind = if interesting { "token_revoked" } else { IDENTITY_KINDS[rng.random_range(0..IDENTITY_KINDS.len())] };
+    let credential = if interesting { format!("tok-{:07}", number / 40 + 2) } else { format!("web-{number:09}") };
+    json!({
+        "event_id": format!("id-{number:09}"), "event_time": time.to_string(), "tenant": "northwind", "source": "idp",
+        "kind": kind, "principal": format!("person.{person:04}@northwind.example"), "principal_type": "human",
+        "session_id": format!("web-{:07}", number / 9), "client_id": "portal", "credential_id": credential,
+        "credential_type": "access_token", "outcome": "success", "auth_method": "passkey", "mfa": true, "risk": "low",
+        "ip": format!("10.2.{}.{}", person / 250, person % 250), "asn": 3_320, "country": "DE",
+        "latitude": 52.52, "longitude": 13.40, "scopes": ["openid", "documents.read"],
+        "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        "device_id": format!("dev-{person:05}"), "request_id": format!("req-{number:09}"), "issuer": "https://idp.northwind.example",
+        "audience": "https://portal.northwind.example", "resource": "/apps/portal/home",
+        "geo": {"city": "Berlin", "region": "BE"}, "transaction": {"id": format!("tx-{number:09}"), "type": "WEB"},
+    })
+    .to_string()
+}
+
+fn merge(event: &mut serde_json::Value, more: serde_json::Value) {
+    if let (Some(event), serde_json::Value::Object(more)) = (event.as_object_mut(), more) {
+        event.extend(more);
+    }
+}

@@ -1,0 +1,445 @@
+//! The rows of one span or log record.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+
+use watershed_schemas::tables::runtime as column;
+use watershed_schemas::{Cell, ColumnType, Plane, Row};
+
+use super::content;
+use super::item::{Attributes, Item, Origin, SpanEvent, Status, moment};
+use super::table::{Role, TABLE};
+use super::verdict;
+use crate::formats::Context;
+use crate::formats::json::Json;
+
+/// All rows of the item: at least one.
+pub(super) fn rows<'a>(origin: &Origin<'a>, mut item: Item<'a>, context: &Context<'a>) -> Result<Vec<Row<'a>>, String> {
+    if item.start == 0 && item.end == 0 {
+        return Err(format!("the {} has no time", if item.is_log { "log record" } else { "span" }));
+    }
+    if item.events.len() > context.limits.rows_per_record {
+        let limit = context.limits.rows_per_record;
+        return Err(format!(
+            "the span has {} events, more than the limit `rows_per_record` of {limit}",
+            item.events.len()
+        ));
+    }
+    let identity = identity(origin, &item);
+    content::unflatten(&mut item.attributes);
+    let role = role_of(&item);
+    let judges = |key: &str| key.starts_with("gen_ai.guardrail.") || key.starts_with("gen_ai.evaluation.");
+    let judged = item.attributes.iter().any(|(key, _)| judges(key));
+    let mut resource = origin.resource.clone();
+    let (events, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut item.events)
+        .into_iter()
+        .enumerate()
+        .partition(|(_, event)| TABLE.event(&event.name).is_some());
+
+    let mut base = Row::new(Plane::Model);
+    fill(&mut item.attributes, &mut base);
+    fill(&mut resource, &mut base);
+    context.complete(&mut base);
+    base.text(column::SOURCE, "otlp");
+    base.text(column::TRACE_ID, item.trace_id.clone());
+    base.text(column::SPAN_ID, item.span_id.clone());
+    base.text(column::PARENT_SPAN_ID, item.parent_span_id.clone());
+
+    let mut reading = Reading { item, base, identity, judged, rows: Vec::new() };
+    reading.own(&role);
+    // What the rows did not take is the same for all of them.
+    let rest = reading.rest(origin, resource, kept);
+    let limit = context.limits.attributes;
+    if let [prompt, completion] = &mut reading.rows[..]
+        && role == Role::Model
+    {
+        let (input, output) = (&TABLE.parts.input, &TABLE.parts.output);
+        // What was asked is long and does not belong to the answer, nor the other way round.
+        prompt.maybe_text(column::ATTRIBUTES, without(&rest, output, input).attributes(limit)?);
+        completion.maybe_text(column::ATTRIBUTES, without(&rest, input, output).attributes(limit)?);
+    } else {
+        let attributes = rest.attributes(limit)?;
+        for row in &mut reading.rows {
+            row.maybe_text(column::ATTRIBUTES, attributes.clone());
+        }
+    }
+    for (index, event) in events {
+        reading.inner(index, event, context)?;
+    }
+    Ok(reading.rows)
+}
+
+/// All but the attributes that play one part and not the other.
+fn without<'a>(rest: &Json<'a>, names: &[String], unless: &[String]) -> Json<'a> {
+    let Json::Map(members) = rest else { return rest.clone() };
+    let lists = |list: &[String], key: &str| list.iter().any(|name| name == key);
+    let kept = members.iter().filter(|(key, _)| !lists(names, key) || lists(unless, key));
+    Json::Map(kept.cloned().collect())
+}
+
+/// `trace-span` of a span; a log record's (and a span's without ids) is a hash of all that it says.
+fn identity(origin: &Origin<'_>, item: &Item<'_>) -> String {
+    if !item.is_log && !item.trace_id.is_empty() && !item.span_id.is_empty() {
+        return format!("{}-{}", item.trace_id, item.span_id);
+    }
+    let text = |text: &str| Json::Text(Cow::Owned(text.to_owned()));
+    Json::List(vec![
+        Json::Map(origin.resource.clone()),
+        Json::Map(origin.scope.clone()),
+        text(&item.trace_id),
+        text(&item.span_id),
+        text(&item.name),
+        Json::Number(item.start.into()),
+        Json::Number(item.end.into()),
+        Json::Map(item.attributes.clone()),
+        item.body.clone(),
+    ])
+    .fingerprint()
+}
+
+fn role_of(item: &Item<'_>) -> Role {
+    if item.is_log {
+        let attribute =
+            item.attributes.iter().find(|(key, _)| key == "event.name").and_then(|(_, value)| value.as_text());
+        // Claude Code names its events in the body, and without their prefix in `event.name`.
+        let names = [Some(item.name.as_ref()), attribute, item.body.as_text()];
+        if let Some(role) = names.into_iter().flatten().find_map(|name| TABLE.event(name)) {
+            return role.clone();
+        }
+    }
+    TABLE.role(&item.attributes).cloned().unwrap_or_else(|| Role::Kind("other".into()))
+}
+
+/// Moves attributes into the columns that are still empty, the alias of least rank first.
+fn fill<'a>(attributes: &mut Attributes<'a>, row: &mut Row<'a>) {
+    let mut found: Vec<(usize, usize, usize)> = attributes
+        .iter()
+        .enumerate()
+        .filter_map(|(index, (key, _))| TABLE.columns.get(key.as_ref()).map(|(column, rank)| (*column, *rank, index)))
+        .collect();
+    found.sort_unstable();
+    for (column, _, index) in found {
+        if row.is_null(column)
+            && let Some(cell) = cell(column, &attributes[index].1)
+        {
+            attributes[index].1 = Json::Null;
+            row.set(column, cell);
+        }
+    }
+}
+
+fn cell<'a>(column: usize, value: &Json<'a>) -> Option<Cell<'a>> {
+    match Plane::Model.columns()[column].ty {
+        ColumnType::Int => value.as_int().map(Cell::Int),
+        ColumnType::Float => value.as_float().map(Cell::Float),
+        ColumnType::Bool => value.as_bool().map(Cell::Bool),
+        _ => {
+            let text = value.clone().into_text().filter(|text| !text.trim().is_empty())?;
+            match column {
+                column::IP => address(&text).map(|address| Cell::Text(address.into())),
+                column::PROVIDER => {
+                    let name = text.to_lowercase();
+                    Some(Cell::Text(TABLE.providers.get(&name).cloned().unwrap_or(name).into()))
+                }
+                // Mail-like ids differ in case between sources.
+                column::PRINCIPAL if text.contains('@') => Some(Cell::Text(text.to_lowercase().into())),
+                _ => Some(Cell::Text(text)),
+            }
+        }
+    }
+}
+
+/// The address of `1.2.3.4`, `1.2.3.4:5`, `[::1]:5`; nothing for host names and masked addresses.
+fn address(text: &str) -> Option<String> {
+    let text = text.trim();
+    let address = text.parse::<IpAddr>().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()))?;
+    Some(address.to_string())
+}
+
+struct Reading<'a> {
+    item: Item<'a>,
+    /// The columns that all rows of the item have.
+    base: Row<'a>,
+    identity: String,
+    /// Whether its attributes tell of a verdict, whatever else the item is.
+    judged: bool,
+    rows: Vec<Row<'a>>,
+}
+
+impl<'a> Reading<'a> {
+    /// The rows that the item gives by itself.
+    fn own(&mut self, role: &Role) {
+        let (start, end) = (self.item.start.max(1), if self.item.end == 0 { self.item.start } else { self.item.end });
+        let start = if self.item.start == 0 { end } else { start };
+        match role {
+            Role::Model => self.model(start, end),
+            Role::Tool => self.tool(start, end),
+            Role::Agent => self.agent(start),
+            Role::Kind(kind) => self.one(kind, start, end),
+        }
+        if self.judged && *role != Role::Kind("guardrail".into()) {
+            let mut row = self.row("guardrail", end);
+            judge(&mut self.item.attributes, Status::Unset, &mut row);
+            self.rows.push(row);
+        }
+    }
+
+    fn model(&mut self, start: u64, end: u64) {
+        let parts = &TABLE.parts;
+        let asked = say(&mut self.item.attributes, &parts.input, content::input).or_else(|| self.body());
+        let answered = say(&mut self.item.attributes, &parts.output, content::output);
+        let outcome = self.outcome();
+        let paired = asked.is_some() && answered.is_some();
+        if asked.is_some() {
+            let mut row = self.row("prompt", start);
+            row.maybe_text(column::CONTENT, asked);
+            if paired {
+                row.set(column::OUTPUT_TOKENS, Cell::Null);
+            }
+            row.maybe_text(column::OUTCOME, outcome);
+            self.rows.push(row);
+        }
+        if self.rows.is_empty() || answered.is_some() {
+            let mut row = self.row("completion", end);
+            row.maybe_text(column::CONTENT, answered);
+            if paired {
+                row.set(column::INPUT_TOKENS, Cell::Null);
+            }
+            row.maybe_text(column::OUTCOME, outcome);
+            self.rows.push(row);
+        }
+    }
+
+    fn tool(&mut self, start: u64, end: u64) {
+        let parts = &TABLE.parts;
+        if self.base.is_null(column::TOOL) {
+            // `execute_tool <name>` and `tools/call <name>` are how the conventions name such spans.
+            let name = self.item.name.trim();
+            let name = name.strip_prefix("execute_tool ").or_else(|| name.strip_prefix("tools/call ")).unwrap_or(name);
+            let name = name.to_owned();
+            if !self.item.is_log {
+                self.base.text(column::TOOL, name);
+            }
+        }
+        let outcome = self.outcome();
+        let mut call = self.row("tool_call", start);
+        call.maybe_text(column::ARGUMENTS, raw(&mut self.item.attributes, &parts.arguments));
+        call.maybe_text(column::OUTCOME, outcome);
+        self.rows.push(call);
+        if let Some(result) = raw(&mut self.item.attributes, &parts.result) {
+            let mut row = self.row("tool_result", end);
+            row.text(column::CONTENT, result);
+            row.maybe_text(column::OUTCOME, outcome);
+            self.rows.push(row);
+        }
+    }
+
+    fn agent(&mut self, start: u64) {
+        let asked = say(&mut self.item.attributes, &TABLE.parts.input, content::input);
+        let kind = match (&asked, self.item.parent_span_id.is_empty()) {
+            (_, false) => "handoff",
+            (Some(_), true) => "prompt",
+            (None, true) => "other",
+        };
+        let mut row = self.row(kind, start);
+        row.maybe_text(column::CONTENT, asked);
+        row.maybe_text(column::OUTCOME, self.outcome());
+        self.rows.push(row);
+    }
+
+    fn one(&mut self, kind: &str, start: u64, end: u64) {
+        let parts = &TABLE.parts;
+        let judged = matches!(kind, "guardrail" | "policy_decision");
+        let mut row = self.row(kind, if judged || kind == "retrieval" { end } else { start });
+        let status = self.item.status;
+        match kind {
+            "guardrail" | "policy_decision" => judge(&mut self.item.attributes, status, &mut row),
+            "retrieval" => {
+                row.maybe_text(column::ARGUMENTS, raw(&mut self.item.attributes, &parts.query));
+                let documents = say(&mut self.item.attributes, &parts.documents, content::output);
+                row.maybe_text(column::CONTENT, documents);
+            }
+            "prompt" => {
+                let said = say(&mut self.item.attributes, &parts.input, content::input).or_else(|| self.body());
+                row.maybe_text(column::CONTENT, said);
+            }
+            "completion" => {
+                let said = say(&mut self.item.attributes, &parts.output, content::output).or_else(|| self.body());
+                row.maybe_text(column::CONTENT, said);
+            }
+            "tool_result" => {
+                let said = raw(&mut self.item.attributes, &parts.result).or_else(|| self.body().map(Cow::Owned));
+                row.maybe_text(column::CONTENT, said);
+            }
+            _ => {}
+        }
+        if !judged {
+            row.maybe_text(column::OUTCOME, self.outcome());
+        }
+        self.rows.push(row);
+    }
+
+    /// What a log record's body says; its name alone says nothing.
+    fn body(&self) -> Option<String> {
+        match &self.item.body {
+            Json::Text(text) if TABLE.event(text).is_some() => None,
+            body => content::output(body),
+        }
+    }
+
+    fn row(&self, kind: &str, time: u64) -> Row<'a> {
+        let mut row = self.base.clone();
+        let nth = self.rows.iter().filter(|row| row.text_of(column::KIND) == Some(kind)).count();
+        let suffix = if nth == 0 { String::new() } else { format!(".{nth}") };
+        row.text(column::EVENT_ID, format!("{}-{kind}{suffix}", self.identity));
+        row.text(column::KIND, kind.to_owned());
+        if let Some(time) = moment(time) {
+            row.set(column::EVENT_TIME, Cell::Time(time));
+        }
+        // The verdict in an item's attributes is a row of its own, and counts no tokens.
+        let elsewhere: &[usize] = match kind {
+            "guardrail" => &[column::INPUT_TOKENS, column::OUTPUT_TOKENS],
+            "policy_decision" => &[],
+            _ if self.judged => &[column::DETECTOR, column::POLICY, column::SCORE, column::ENFORCED],
+            _ => &[],
+        };
+        for column in elsewhere {
+            row.set(*column, Cell::Null);
+        }
+        row
+    }
+
+    fn outcome(&self) -> Option<&'static str> {
+        let find = |name: &str| self.item.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+        let failed = find("error.type").is_some_and(|error| !error.is_empty());
+        match find("success").and_then(Json::as_bool) {
+            Some(true) => Some("success"),
+            Some(false) => Some("failure"),
+            None if failed || self.item.status == Status::Error => Some("failure"),
+            // A span that ended without an error worked; what a log record does not say is not known.
+            None if !self.item.is_log && self.item.end != 0 => Some("success"),
+            None => None,
+        }
+    }
+
+    /// All that no row took.
+    fn rest(&mut self, origin: &Origin<'a>, resource: Attributes<'a>, kept: Vec<(usize, SpanEvent<'a>)>) -> Json<'a> {
+        let mut rest = Json::Map(std::mem::take(&mut self.item.attributes));
+        let name = if self.item.is_log { "event.name" } else { "span.name" };
+        rest.push(name, Json::Text(std::mem::take(&mut self.item.name)));
+        rest.push("status_message", Json::Text(std::mem::take(&mut self.item.status_message)));
+        for (name, value) in std::mem::take(&mut self.item.rest) {
+            rest.push(name, value);
+        }
+        rest.push("body", std::mem::take(&mut self.item.body));
+        let events = kept.into_iter().map(|(_, event)| {
+            Json::Map(vec![
+                ("name".into(), Json::Text(event.name)),
+                ("time".into(), moment(event.time).map_or(Json::Null, |time| Json::Text(time.to_string().into()))),
+                ("attributes".into(), Json::Map(event.attributes)),
+            ])
+        });
+        rest.push("events", Json::List(events.collect()));
+        rest.push("scope", Json::Map(origin.scope.clone()));
+        rest.push("resource", Json::Map(resource));
+        if let Json::Map(members) = &mut rest {
+            members.retain(|(_, value)| value.as_text() != Some(""));
+        }
+        rest
+    }
+
+    /// The row of an event inside the span.
+    fn inner(&mut self, index: usize, mut event: SpanEvent<'a>, context: &Context<'a>) -> Result<(), String> {
+        let Some(Role::Kind(kind)) = TABLE.event(&event.name) else { return Ok(()) };
+        content::unflatten(&mut event.attributes);
+        let mut row = Row::new(Plane::Model);
+        fill(&mut event.attributes, &mut row);
+        for (column, cell) in self.base.cells().iter().enumerate() {
+            if row.is_null(column) && !OWN.contains(&column) {
+                row.set(column, cell.clone());
+            }
+        }
+        let time = if event.time != 0 { event.time } else { self.item.start.max(self.item.end) };
+        if let Some(time) = moment(time) {
+            row.set(column::EVENT_TIME, Cell::Time(time));
+        }
+        row.text(column::EVENT_ID, format!("{}-event.{index}", self.identity));
+        row.text(column::KIND, kind.as_str());
+        let attributes = &mut event.attributes;
+        match kind.as_str() {
+            "guardrail" => judge(attributes, Status::Unset, &mut row),
+            "prompt" => row.maybe_text(column::CONTENT, say(attributes, &TABLE.parts.input, content::input)),
+            "tool_result" => row.maybe_text(column::CONTENT, raw(attributes, &TABLE.parts.result)),
+            _ => row.maybe_text(column::CONTENT, say(attributes, &TABLE.parts.output, content::output)),
+        }
+        let mut rest = Json::Map(event.attributes);
+        rest.push("event.name", Json::Text(event.name));
+        row.maybe_text(column::ATTRIBUTES, rest.attributes(context.limits.attributes)?);
+        self.rows.push(row);
+        Ok(())
+    }
+}
+
+/// Columns that an event inside a span does not have from its span.
+const OWN: [usize; 13] = [
+    column::CONTENT,
+    column::ARGUMENTS,
+    column::OUTCOME,
+    column::VERDICT,
+    column::CATEGORY,
+    column::SCORE,
+    column::DETECTOR,
+    column::POLICY,
+    column::ENFORCED,
+    column::INPUT_TOKENS,
+    column::OUTPUT_TOKENS,
+    column::ATTRIBUTES,
+    column::KIND,
+];
+
+/// The first attribute of the list that has a value, taken out.
+fn raw<'a>(attributes: &mut Attributes<'a>, names: &[String]) -> Option<Cow<'a, str>> {
+    let index = position(attributes, names)?;
+    std::mem::take(&mut attributes[index].1).into_text_or_json()
+}
+
+/// What the first attribute of the list that says anything says. The attribute stays where the text is only a part of it.
+fn say(attributes: &mut Attributes<'_>, names: &[String], read: fn(&Json<'_>) -> Option<String>) -> Option<String> {
+    for name in names {
+        let Some((_, value)) = attributes.iter_mut().find(|(key, value)| key == name && !value.is_empty()) else {
+            continue;
+        };
+        if let Some(said) = read(value) {
+            if value.as_text() == Some(said.as_str()) {
+                *value = Json::Null;
+            }
+            return Some(said);
+        }
+    }
+    None
+}
+
+fn position(attributes: &Attributes<'_>, names: &[String]) -> Option<usize> {
+    names.iter().find_map(|name| attributes.iter().position(|(key, value)| key == name && !value.is_empty()))
+}
+
+/// The columns of a verdict. The native word stays in `attributes` unless it is the canonical one.
+fn judge<'a>(attributes: &mut Attributes<'a>, status: Status, row: &mut Row<'a>) {
+    let parts = &TABLE.parts;
+    let mut judged = None;
+    if let Some(index) = position(attributes, &parts.verdict) {
+        judged = verdict::normalised(&attributes[index].1);
+        if judged.is_some() && attributes[index].1.as_text() == judged {
+            attributes[index].1 = Json::Null;
+        }
+    }
+    // A guard that raises an error instead of answering has stopped the action.
+    let judged = judged.unwrap_or(if status == Status::Error { "deny" } else { "unknown" });
+    row.text(column::VERDICT, judged);
+    if let Some(native) = raw(attributes, &parts.category) {
+        row.text(column::CATEGORY, verdict::category(&native));
+    } else if let Some(category) = row.text_of(column::DETECTOR).and_then(verdict::category_of_detector) {
+        row.text(column::CATEGORY, category);
+    }
+    row.maybe_text(column::CONTENT, say(attributes, &parts.excerpt, content::output));
+}

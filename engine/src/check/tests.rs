@@ -1,0 +1,81 @@
+//! What only all parts of a configuration together show.
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+/// Checks `minimal.toml` with more in it.
+fn with(more: &str) -> Checked {
+    let minimal = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/minimal.toml");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("watershed.toml");
+    let text = fs::read_to_string(minimal).expect("the fixture is there");
+    fs::write(&path, format!("{text}\n{more}\n")).expect("it can be written");
+    check(&path)
+}
+
+fn finds(more: &str, said: &str, level: Level) {
+    let checked = with(more);
+    let found = checked.problems.iter().find(|problem| problem.message.contains(said));
+    let found = found.unwrap_or_else(|| panic!("`{said}` is not said:\n{}", checked.problems));
+    assert_eq!(found.level, level, "{found}");
+    assert!(found.line.is_some(), "{found}");
+}
+
+#[test]
+fn the_catalog_is_fine() {
+    let checked = with("");
+    assert!(!checked.problems.any_error(), "{}", checked.problems);
+    assert_eq!(checked.summary, "12 rules, 2 receivers of ai-security and iam");
+}
+
+#[test]
+fn rules_that_are_not_there_are_named() {
+    finds("[rules]\ndisable = [\"no-such\"]", "there is no rule `no-such`", Level::Error);
+    finds("[rules.override.no-such]\nmode = \"shadow\"", "there is no rule `no-such`", Level::Error);
+    finds("[[routing.routes]]\nrule = [\"no-such\"]\nreceivers = [\"ai\"]", "there is no rule `no-such`", Level::Error);
+    finds("[[routing.routes]]\ntag = [\"no-such\"]\nreceivers = [\"ai\"]", "no rule carries the tag `no-such`", Level::Warning);
+}
+
+#[test]
+fn a_disabled_rule_does_not_run() {
+    let checked = with("[rules]\ndisable = [\"repeated-denials-then-allow\"]");
+    assert!(!checked.problems.any_error(), "{}", checked.problems);
+    assert!(checked.summary.starts_with("11 rules"), "{}", checked.summary);
+}
+
+#[test]
+fn a_rule_of_ones_own_takes_the_place_of_the_catalogs() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let rule = watershed_rules::catalog::CATALOG[0];
+    let name = Path::new(rule.path).file_name().expect("it has a name");
+    fs::write(directory.path().join(name), rule.sql).expect("it can be written");
+    let more = format!("[rules]\npaths = [\"{}\"]", directory.path().display());
+    let checked = with(&more);
+    assert!(!checked.problems.any_error(), "{}", checked.problems);
+    assert!(checked.summary.starts_with("12 rules"), "{}", checked.summary);
+}
+
+#[test]
+fn a_rule_that_does_not_plan_is_found_with_file_and_line() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let rule = watershed_rules::catalog::CATALOG[0];
+    let name = Path::new(rule.path).file_name().expect("it has a name");
+    let path = directory.path().join(name);
+    fs::write(&path, format!("{}\nLIMIT 3", rule.sql.trim_end().trim_end_matches(';'))).expect("it can be written");
+    let checked = with(&format!("[rules]\npaths = [\"{}\"]", directory.path().display()));
+    let found = checked.problems.iter().find(|problem| problem.file == path).expect("the rule is refused");
+    assert_eq!(found.level, Level::Error);
+    assert!(found.line.is_some_and(|line| line > 1), "{found}");
+    assert!(checked.problems.any_error());
+}
+
+#[test]
+fn an_unreadable_reference_table_is_found() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    fs::write(directory.path().join("agents.csv"), "agent_id\n\"").expect("it can be written");
+    let checked = with(&format!("[reference]\ndir = \"{}\"", directory.path().display()));
+    assert!(checked.problems.any_error(), "{}", checked.problems);
+    assert!(checked.problems.to_string().contains("agents.csv"), "{}", checked.problems);
+}

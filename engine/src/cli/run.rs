@@ -1,0 +1,34 @@
+//! `watershed run`.
+
+use clap::Args;
+use watershed_rules::ReferenceTables;
+
+use super::settings::{self, ConfigFlag};
+use super::{Error, Exit, Output, Stop};
+use crate::console::logging;
+
+/// Read the input of a configuration and tell its receivers, until SIGTERM or SIGINT.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    config: ConfigFlag,
+    /// How long a graceful stop may take before the process ends as it is; what is undone is done by the next start.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub stop_within: std::time::Duration,
+}
+
+pub(super) fn run(args: &RunArgs, output: &mut Output) -> Result<Exit, Error> {
+    let loaded = settings::load(&args.config.config)?;
+    logging::init(&loaded.config.log);
+    let config = &loaded.config;
+    let reference = match &config.reference {
+        Some(dir) => ReferenceTables::load_dir(dir).map_err(Error::usage)?,
+        None => ReferenceTables::default(),
+    };
+    let setups = settings::rules(&config.rules, &reference)?;
+    let stop = Stop::on_signals()?;
+    output.line(format!("{} rules, {} receivers; stop with SIGTERM or Ctrl-C", setups.len(), config.receivers.len()))?;
+    output.flush()?;
+    crate::run::run(config, setups, &|| stop.requested(), args.stop_within).map_err(Error::failure)?;
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,108 @@
+//! What a replay writes: every revision as it comes, or only last states.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use serde_json::Value;
+use watershed_schemas::{IncidentRevision, IncidentStatus, Signal};
+
+use crate::pipeline::Turn;
+
+/// Members of an incident that tell of its history and not of its result.
+const HISTORY: [&str; 5] = ["incident_id", "revision", "reason", "merged_into", "continues"];
+
+/// The signals and incidents of a replay on their way to two outputs.
+pub struct Results {
+    signals: Option<Box<dyn Write>>,
+    incidents: Option<Box<dyn Write>>,
+    /// Whether only last states are written.
+    final_states: bool,
+    last_signals: BTreeMap<String, Signal>,
+    last_incidents: BTreeMap<String, IncidentRevision>,
+}
+
+/// Standing signals, and incidents by verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Signals that were not withdrawn.
+    pub signals: u64,
+    /// Incidents of model abuse, access compromise and both.
+    pub incidents: [u64; 3],
+}
+
+impl Results {
+    /// Results that go to these outputs, where there are any.
+    pub fn new(signals: Option<Box<dyn Write>>, incidents: Option<Box<dyn Write>>, final_states: bool) -> Self {
+        Results {
+            signals,
+            incidents,
+            final_states,
+            last_signals: BTreeMap::new(),
+            last_incidents: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in what one turn gave.
+    pub fn take(&mut self, turn: &Turn) -> std::io::Result<()> {
+        for signal in &turn.signals {
+            if !self.final_states {
+                write_line(&mut self.signals, signal)?;
+            }
+            self.last_signals.insert(signal.signal_id.clone(), signal.clone());
+        }
+        for incident in &turn.incidents {
+            if !self.final_states {
+                write_line(&mut self.incidents, incident)?;
+            }
+            self.last_incidents.insert(incident.incident_id.clone(), incident.clone());
+        }
+        Ok(())
+    }
+
+    /// Writes last states where only these are wanted, and says what stands.
+    pub fn finish(mut self) -> std::io::Result<Standing> {
+        self.last_signals.retain(|_, signal| !signal.withdrawn);
+        self.last_incidents
+            .retain(|_, incident| !matches!(incident.status, IncidentStatus::Merged | IncidentStatus::Withdrawn));
+        if self.final_states {
+            let mut signals: Vec<&Signal> = self.last_signals.values().collect();
+            signals.sort_by(|a, b| {
+                (a.event_time, &a.rule, &a.signal_id).cmp(&(b.event_time, &b.rule, &b.signal_id))
+            });
+            for signal in signals {
+                write_line(&mut self.signals, &without(signal, &["revision", "withdrawn"]))?;
+            }
+            let mut incidents: Vec<&IncidentRevision> = self.last_incidents.values().collect();
+            incidents.sort_by(|a, b| {
+                (a.first_event_time, &a.principal, &a.signals).cmp(&(b.first_event_time, &b.principal, &b.signals))
+            });
+            for incident in incidents {
+                write_line(&mut self.incidents, &without(incident, &HISTORY))?;
+            }
+        }
+        for output in [&mut self.signals, &mut self.incidents].into_iter().flatten() {
+            output.flush()?;
+        }
+        let mut standing = Standing { signals: self.last_signals.len() as u64, incidents: [0; 3] };
+        for incident in self.last_incidents.values() {
+            standing.incidents[incident.verdict as usize] += 1;
+        }
+        Ok(standing)
+    }
+}
+
+fn without(value: &impl serde::Serialize, members: &[&str]) -> Value {
+    let mut value = serde_json::to_value(value).unwrap_or_default();
+    if let Some(object) = value.as_object_mut() {
+        for member in members {
+            object.shift_remove(*member);
+        }
+    }
+    value
+}
+
+fn write_line(output: &mut Option<Box<dyn Write>>, value: &impl serde::Serialize) -> std::io::Result<()> {
+    let Some(output) = output else { return Ok(()) };
+    serde_json::to_writer(&mut *output, value)?;
+    output.write_all(b"\n")
+}

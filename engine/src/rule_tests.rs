@@ -1,0 +1,71 @@
+//! Rule tests run through the same core as production.
+
+use std::sync::Arc;
+
+use watershed_connectors::formats::{Limits, Registry};
+use watershed_connectors::{Partition, RawBatch, RawRecord};
+use watershed_rules::CompiledRule;
+use watershed_rules::test_runner::{Outcome, Run, TestEvent};
+use watershed_schemas::Plane;
+
+use crate::core::{Core, Input, Output, Settings};
+use crate::evaluator::RuleSetup;
+use crate::matcher::Matcher;
+use crate::store::Commit;
+
+/// The core with default settings, fed event by event in the order of arrival.
+pub struct CorePipeline;
+
+impl Run for CorePipeline {
+    fn run(&self, rules: &[Arc<CompiledRule>], timeline: Vec<TestEvent>) -> Result<Outcome, String> {
+        let registry = Registry::builtin(Limits::default());
+        let setups = rules.iter().map(|rule| RuleSetup::as_written(Arc::clone(rule))).collect();
+        let mut core = Core::new(Settings::default(), setups);
+        let matcher = Matcher::new(rules);
+        let mut outcome = Outcome {
+            scans_matched: rules.iter().map(|rule| vec![0; rule.scans.len()]).collect(),
+            ..Outcome::default()
+        };
+        let partitions = Plane::ALL.map(|plane| Partition { plane, topic: plane.table().into(), index: 0 });
+        let take = |output: Output, outcome: &mut Outcome| {
+            outcome.signals.extend(output.signals);
+            outcome.incidents.extend(output.incidents);
+            match output.refused.first() {
+                None => Ok(()),
+                Some(refused) => Err(format!("event `{}`: {}", refused.event_id, refused.refusal.reason())),
+            }
+        };
+        let mut commit = Commit::default();
+        let assigned = partitions.iter().cloned().map(Input::Assigned).collect();
+        take(core.step(assigned, &mut commit), &mut outcome)?;
+        for (offset, event) in (0..).zip(timeline) {
+            let partition = partitions[event.plane.index()].clone();
+            let batch = registry.decode(&RawBatch {
+                partition: partition.clone(),
+                format: "watershed".into(),
+                tenant: "default".into(),
+                received: event.arrive,
+                records: vec![RawRecord {
+                    offset,
+                    timestamp: Some(event.arrive),
+                    key: None,
+                    headers: Vec::new(),
+                    payload: serde_json::Value::Object(event.row).to_string().into(),
+                }],
+            });
+            if let Some(reject) = batch.rejects.first() {
+                return Err(format!("event {}: {}", offset + 1, reject.reason));
+            }
+            for (scan, rows) in matcher.find(&batch, None).scans {
+                outcome.scans_matched[scan.rule][scan.scan] += rows.len() as u64;
+            }
+            let output = core.step(vec![Input::Rows { origin: 0, partition, batch }], &mut commit);
+            take(output, &mut outcome)?;
+        }
+        take(core.step(vec![Input::End], &mut commit), &mut outcome)?;
+        if let Some((rule, reason)) = core.quarantined().next() {
+            return Err(format!("rule {rule} was stopped: {reason}"));
+        }
+        Ok(outcome)
+    }
+}

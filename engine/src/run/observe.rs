@@ -1,0 +1,130 @@
+//! What a turn did, as metrics.
+
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use watershed_schemas::{Plane, Timestamp};
+
+use crate::console::{Delivery as Attempt, Metrics};
+use crate::deliver::ReceiverSnapshot;
+use crate::evaluator::Tally;
+use crate::pipeline::{Pipeline, Turn};
+use crate::store::StateStore;
+
+/// How often gauges that cost something are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Writes metrics of turns; remembers what it has counted already.
+pub(super) struct Observer<'a> {
+    metrics: &'a Metrics,
+    looked: Option<Instant>,
+    tally: Tally,
+    receivers: Vec<ReceiverSnapshot>,
+}
+
+impl<'a> Observer<'a> {
+    pub(super) fn new(metrics: &'a Metrics) -> Self {
+        Observer {
+            metrics,
+            looked: None,
+            tally: Tally::default(),
+            receivers: Vec::new(),
+        }
+    }
+
+    pub(super) fn turn(&mut self, turn: &Turn, pipeline: &Pipeline, store: &dyn StateStore) {
+        let metrics = self.metrics;
+        for plane in Plane::ALL {
+            let at = plane.index();
+            let counts = &turn.counts;
+            let add = |record: &dyn Fn(u64), count: u64| {
+                if count > 0 {
+                    record(count);
+                }
+            };
+            add(&|count| metrics.events(plane, plane.table(), count), counts.events[at]);
+            add(&|count| metrics.matched(plane, count), counts.matched[at]);
+            add(&|count| metrics.rejected(plane, plane.table(), count), counts.rejected[at]);
+            add(&|count| metrics.refused(plane, count), counts.late[at]);
+            add(&|count| metrics.quarantined(plane, count), counts.quarantined[at]);
+        }
+        if turn.counts.duplicates > 0 {
+            metrics.duplicates(Plane::Model, turn.counts.duplicates);
+        }
+        for signal in &turn.signals {
+            if signal.withdrawn {
+                metrics.signals_withdrawn(&signal.rule, 1);
+            } else if signal.revision == 1 {
+                metrics.signals(&signal.rule, 1);
+            }
+        }
+        metrics.incident_revisions(turn.incidents.len() as u64);
+        for incident in turn.incidents.iter().filter(|incident| incident.revision == 1) {
+            metrics.incidents(incident.verdict, 1);
+        }
+        metrics.unrouted(turn.counts.unrouted);
+        metrics.step_took(turn.counts.step);
+        if let Some(took) = turn.counts.commit {
+            metrics.commit_took(took);
+        }
+        metrics.intake_paused(turn.paused);
+        let now = Timestamp::from_micros(Utc::now().timestamp_micros());
+        for notification in &turn.notifications {
+            metrics.event_to_notification(&notification.receiver, between(notification.last_event_time, now));
+        }
+        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+            self.looked = Some(Instant::now());
+            self.gauges(pipeline, store, now);
+        }
+    }
+
+    fn gauges(&mut self, pipeline: &Pipeline, store: &dyn StateStore, now: Timestamp) {
+        let metrics = self.metrics;
+        let core = pipeline.core();
+        for plane in Plane::ALL {
+            let watermark = core.watermarks().of(plane);
+            if watermark != Timestamp::MIN && watermark != Timestamp::MAX {
+                metrics.watermark_lag(plane, between(watermark, now));
+            }
+        }
+        if let Some(lag) = pipeline.intake().lag() {
+            metrics.consumer_lag(lag);
+        }
+        for (rule, rows) in core.rows() {
+            metrics.state_rows(rule, rows as u64);
+        }
+        for (rule, _) in core.quarantined() {
+            metrics.rule_quarantined(rule, true);
+        }
+        let tally = core.tally().clone();
+        metrics.rule_runs("all", tally.evaluations - self.tally.evaluations);
+        metrics.rule_degraded("all", tally.capped - self.tally.capped);
+        self.tally = tally;
+        metrics.open_incidents(core.open_incidents() as u64);
+        metrics.store_bytes(store.size_on_disk());
+        if let Some(delivery) = pipeline.delivery() {
+            metrics.outbox_pending(delivery.pending() as u64);
+            let receivers = delivery.snapshot();
+            for receiver in &receivers {
+                let before = self.receivers.iter().find(|before| before.name == receiver.name);
+                let before = before.cloned().unwrap_or_default();
+                for (how, count) in [
+                    (Attempt::Sent, receiver.sent - before.sent),
+                    (Attempt::Retried, receiver.retried - before.retried),
+                    (Attempt::Refused, receiver.refused - before.refused),
+                    (Attempt::Rerouted, receiver.rerouted - before.rerouted),
+                    (Attempt::Coalesced, receiver.coalesced - before.coalesced),
+                ] {
+                    for _ in 0..count {
+                        metrics.delivery(&receiver.name, how);
+                    }
+                }
+            }
+            self.receivers = receivers;
+        }
+    }
+}
+
+fn between(earlier: Timestamp, later: Timestamp) -> Duration {
+    Duration::from_micros(u64::try_from(later.micros().saturating_sub(earlier.micros())).unwrap_or(0))
+}

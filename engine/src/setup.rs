@@ -1,0 +1,82 @@
+//! From a validated configuration to the parts of a pipeline.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use watershed_connectors::dlq::{DeadLetterError, DeadLetters, FileDeadLetters, KafkaDeadLetters};
+use watershed_connectors::sinks::{BuildError, HttpClient};
+use watershed_connectors::sources::kafka::KafkaSource;
+use watershed_connectors::sources::recording::{RecordingError, RecordingSource};
+use watershed_connectors::sources::tail::TailSource;
+use watershed_connectors::sources::{Source, SourceError};
+
+use crate::config::{Config, DeadLetterOutput, Input};
+use crate::deliver::{self, Delivery, SystemClock};
+use crate::store::StateStore;
+
+/// Records that one batch of a recording takes.
+pub const BATCH_RECORDS: usize = 4_096;
+
+/// A part that can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The source.
+    #[error("the source can't be opened: {0}")]
+    Source(#[from] SourceError),
+    /// The recording.
+    #[error("the recording can't be read: {0}")]
+    Recording(#[from] RecordingError),
+    /// Where rejected records go.
+    #[error("{output} can't be opened: {error}")]
+    DeadLetters {
+        /// `dlq` or `late`.
+        output: &'static str,
+        /// What happened.
+        error: DeadLetterError,
+    },
+    /// A receiver.
+    #[error("receiver `{name}`: {error}")]
+    Receiver {
+        /// Its name.
+        name: String,
+        /// What happened.
+        error: BuildError,
+    },
+    /// The delivery.
+    #[error(transparent)]
+    Delivery(#[from] deliver::Error),
+}
+
+/// Opens the input.
+pub fn source(input: &Input) -> Result<Box<dyn Source>, Error> {
+    Ok(match input {
+        Input::Kafka(settings) => Box::new(KafkaSource::connect(settings.as_ref().clone())?),
+        Input::File(settings) => Box::new(TailSource::new(settings)),
+        Input::Recording(path) => Box::new(RecordingSource::open(path, BATCH_RECORDS)?),
+    })
+}
+
+/// Opens a place for dead letters.
+pub fn dead_letters(output: &'static str, to: &DeadLetterOutput) -> Result<Box<dyn DeadLetters>, Error> {
+    let opened: Result<Box<dyn DeadLetters>, DeadLetterError> = match to {
+        DeadLetterOutput::File(path) => FileDeadLetters::open(path).map(|letters| Box::new(letters) as _),
+        DeadLetterOutput::Kafka { connection, topic } => {
+            KafkaDeadLetters::connect(connection, topic).map(|letters| Box::new(letters) as _)
+        }
+    };
+    opened.map_err(|error| Error::DeadLetters { output, error })
+}
+
+/// Starts the delivery workers of every receiver.
+pub fn delivery(config: &Config, runtime: &Handle, store: Arc<dyn StateStore>) -> Result<Delivery, Error> {
+    let http = HttpClient::default();
+    let mut receivers = Vec::new();
+    for receiver in &config.receivers {
+        let sink = receiver
+            .sink
+            .build(&http)
+            .map_err(|error| Error::Receiver { name: receiver.name.clone(), error })?;
+        receivers.push(deliver::Receiver { name: receiver.name.clone(), sink, settings: receiver.delivery.clone() });
+    }
+    Ok(Delivery::start(runtime, store, receivers, config.delivery.clone(), Arc::new(SystemClock::new()))?)
+}

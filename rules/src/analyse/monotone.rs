@@ -1,0 +1,323 @@
+//! When a rule may speak: whether more input can only add findings, and if not, whose absence it waits for.
+
+use std::collections::BTreeSet;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{DFSchema, JoinType, ScalarValue};
+use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Join, LogicalPlan, Operator};
+
+use super::bounds::window_function;
+use crate::slot::ScanRef;
+
+/// How a value behaves while rows are added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Behaviour {
+    /// It never changes once its row is there.
+    Fixed,
+    /// It only grows, or only shrinks; with the scans whose rows move it.
+    Grows(BTreeSet<usize>),
+    Shrinks(BTreeSet<usize>),
+    /// It may change in any way.
+    Varies(BTreeSet<usize>),
+    /// As `Varies`, and it depends on the order in which floats are added.
+    Inexact(BTreeSet<usize>),
+}
+
+impl Behaviour {
+    fn scans(&self) -> BTreeSet<usize> {
+        match self {
+            Behaviour::Fixed => BTreeSet::new(),
+            Behaviour::Grows(scans) | Behaviour::Shrinks(scans) | Behaviour::Varies(scans) | Behaviour::Inexact(scans) => {
+                scans.clone()
+            }
+        }
+    }
+}
+
+/// What is known about one node of the plan.
+#[derive(Clone, Debug, Default)]
+struct Node {
+    columns: Vec<Behaviour>,
+    scans: BTreeSet<usize>,
+    verdict: Verdict,
+}
+
+/// Whether a rule is monotone in its key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// The scans whose further rows can make an output false; none for a monotone rule.
+    pub(super) waits_for: BTreeSet<usize>,
+    /// The operator that decides it, and why.
+    pub(super) why: Option<String>,
+    /// A predicate that depends on the order in which floats are added.
+    pub(super) float_predicate: Option<String>,
+}
+
+impl Verdict {
+    fn wait(&mut self, scans: &BTreeSet<usize>, why: impl FnOnce() -> String) {
+        if !scans.is_empty() {
+            self.waits_for.extend(scans);
+            self.why.get_or_insert_with(why);
+        }
+    }
+
+    fn join(&mut self, other: Verdict) {
+        self.waits_for.extend(other.waits_for);
+        self.why = self.why.take().or(other.why);
+        self.float_predicate = self.float_predicate.take().or(other.float_predicate);
+    }
+}
+
+/// Judges the plan; `key` are the positions of the key columns in its output. `name` names a scan.
+pub(super) fn verdict(plan: &LogicalPlan, key: &[usize], name: &dyn Fn(usize) -> String) -> Verdict {
+    let mut node = visit(plan, name);
+    for &column in key {
+        let scans = node.columns[column].scans();
+        let (_, field) = plan.schema().qualified_field(column);
+        node.verdict.wait(&scans, || format!("the key column `{}` can change while rows arrive", field.name()));
+    }
+    node.verdict
+}
+
+fn visit(plan: &LogicalPlan, name: &dyn Fn(usize) -> String) -> Node {
+    match plan {
+        LogicalPlan::TableScan(scan) => {
+            let scans = ScanRef::of(scan).map(|found| found.scan).into_iter().collect();
+            Node { columns: vec![Behaviour::Fixed; scan.projected_schema.fields().len()], scans, ..Node::default() }
+        }
+        LogicalPlan::SubqueryAlias(named) => visit(&named.input, name),
+        LogicalPlan::Sort(sort) => visit(&sort.input, name),
+        LogicalPlan::Filter(filter) => {
+            let mut node = visit(&filter.input, name);
+            for condition in split_conjunction(&filter.predicate) {
+                condition_on(condition, filter.input.schema(), &mut node, "the condition");
+            }
+            node
+        }
+        LogicalPlan::Projection(projection) => {
+            let mut node = visit(&projection.input, name);
+            node.columns = projection.expr.iter().map(|expr| behaviour(expr, projection.input.schema(), &node)).collect();
+            node
+        }
+        LogicalPlan::Join(join) => joined(join, name),
+        LogicalPlan::Aggregate(aggregate) => {
+            let mut node = visit(&aggregate.input, name);
+            let schema = aggregate.input.schema();
+            for expr in &aggregate.group_expr {
+                let scans = behaviour(expr, schema, &node).scans();
+                node.verdict.wait(&scans, || format!("the group column `{expr}` can change while rows arrive"));
+            }
+            let moved = node.columns.iter().any(|column| *column != Behaviour::Fixed);
+            let values = aggregate.aggr_expr.iter().map(|expr| aggregate_behaviour(expr, schema, &node.scans, moved));
+            node.columns = vec![Behaviour::Fixed; aggregate.group_expr.len()].into_iter().chain(values).collect();
+            node
+        }
+        LogicalPlan::Window(window) => {
+            let mut node = visit(&window.input, name);
+            for expr in &window.window_expr {
+                let function = window_function(expr);
+                let inexact = function.is_some_and(|(name, params)| adds_floats(name, &params.args, window.input.schema()));
+                let scans = node.scans.clone();
+                node.columns.push(if inexact { Behaviour::Inexact(scans) } else { Behaviour::Varies(scans) });
+                let function = function.map_or("a window function", |(name, _)| name);
+                let scans = node.scans.clone();
+                node.verdict.wait(&scans, || format!("`{function}` over a window depends on rows that may still come in between"));
+            }
+            node
+        }
+        LogicalPlan::Union(union) => {
+            let mut nodes = union.inputs.iter().map(|input| visit(input, name));
+            let mut all = nodes.next().unwrap_or_default();
+            for node in nodes {
+                all.scans.extend(node.scans);
+                all.verdict.join(node.verdict);
+                for (ours, theirs) in all.columns.iter_mut().zip(node.columns) {
+                    if *ours != theirs {
+                        *ours = Behaviour::Varies(ours.scans().union(&theirs.scans()).copied().collect());
+                    }
+                }
+            }
+            all
+        }
+        other => Node { columns: vec![Behaviour::Fixed; other.schema().fields().len()], ..Node::default() },
+    }
+}
+
+fn joined(join: &Join, name: &dyn Fn(usize) -> String) -> Node {
+    let (left, right) = (visit(&join.left, name), visit(&join.right, name));
+    let (from_left, from_right) = (left.columns.len(), right.columns.len());
+    let mut node = Node {
+        columns: left.columns.into_iter().chain(right.columns).collect(),
+        scans: left.scans.union(&right.scans).copied().collect(),
+        verdict: left.verdict,
+    };
+    node.verdict.join(right.verdict);
+    if let Ok(schema) = join.left.schema().join(join.right.schema()) {
+        for condition in join.filter.iter().flat_map(split_conjunction) {
+            condition_on(condition, &schema, &mut node, "the join condition");
+        }
+        for (a, b) in &join.on {
+            for side in [a, b] {
+                let scans = behaviour(side, &schema, &node).scans();
+                node.verdict.wait(&scans, || format!("the join condition reads `{side}`, which can change while rows arrive"));
+            }
+        }
+    }
+    let names = |scans: &BTreeSet<usize>| scans.iter().map(|&scan| name(scan)).collect::<Vec<_>>().join(", ");
+    let absent = match join.join_type {
+        JoinType::Left | JoinType::LeftAnti | JoinType::LeftMark => Some(&right.scans),
+        JoinType::Right | JoinType::RightAnti | JoinType::RightMark => Some(&left.scans),
+        JoinType::Full => Some(&node.scans),
+        JoinType::Inner | JoinType::LeftSemi | JoinType::RightSemi => None,
+    };
+    if let Some(absent) = absent.cloned() {
+        node.verdict.wait(&absent, || match join.join_type {
+            JoinType::LeftAnti | JoinType::RightAnti => format!("NOT EXISTS waits until no `{}` can come any more", names(&absent)),
+            JoinType::LeftMark | JoinType::RightMark => {
+                format!("EXISTS under OR or NOT waits until no `{}` can come any more", names(&absent))
+            }
+            _ => format!("an outer join waits until no `{}` can come any more", names(&absent)),
+        });
+    }
+    match join.join_type {
+        JoinType::LeftSemi | JoinType::LeftAnti => node.columns.truncate(from_left),
+        JoinType::RightSemi | JoinType::RightAnti => node.columns.drain(..from_left).for_each(drop),
+        JoinType::LeftMark => {
+            node.columns.truncate(from_left);
+            node.columns.push(Behaviour::Varies(right.scans));
+        }
+        JoinType::RightMark => {
+            node.columns.drain(..from_left).for_each(drop);
+            node.columns.push(Behaviour::Varies(left.scans));
+        }
+        JoinType::Left => replace(&mut node.columns[from_left..], &right.scans),
+        JoinType::Right => replace(&mut node.columns[..from_left], &left.scans),
+        JoinType::Inner | JoinType::Full => debug_assert_eq!(node.columns.len(), from_left + from_right),
+    }
+    node
+}
+
+fn replace(columns: &mut [Behaviour], scans: &BTreeSet<usize>) {
+    columns.fill(Behaviour::Varies(scans.clone()));
+}
+
+/// How the value of an expression over the node's columns behaves.
+fn behaviour(expr: &Expr, schema: &DFSchema, node: &Node) -> Behaviour {
+    match expr {
+        Expr::Alias(alias) => behaviour(&alias.expr, schema, node),
+        Expr::Column(column) => schema
+            .maybe_index_of_column(column)
+            .and_then(|at| node.columns.get(at).cloned())
+            .unwrap_or_else(|| Behaviour::Varies(node.scans.clone())),
+        // Casts between whole numbers keep the order.
+        Expr::Cast(cast) if cast.field.data_type().is_integer() && cast.expr.get_type(schema).is_ok_and(|ty| ty.is_integer()) => {
+            behaviour(&cast.expr, schema, node)
+        }
+        other => {
+            let columns = columns_of(other, schema, node);
+            let scans: BTreeSet<usize> = columns.iter().flat_map(|column| column.scans()).collect();
+            if columns.iter().any(|column| matches!(column, Behaviour::Inexact(_))) {
+                Behaviour::Inexact(scans)
+            } else if scans.is_empty() {
+                Behaviour::Fixed
+            } else {
+                Behaviour::Varies(scans)
+            }
+        }
+    }
+}
+
+/// A condition keeps a rule monotone when adding rows can't make it false again.
+fn condition_on(condition: &Expr, schema: &DFSchema, node: &mut Node, what: &str) {
+    if columns_of(condition, schema, node).iter().any(|column| matches!(column, Behaviour::Inexact(_))) {
+        node.verdict.float_predicate.get_or_insert_with(|| condition.to_string());
+    }
+    if let Some(scans) = falsified_by(condition, schema, node) {
+        node.verdict.wait(&scans, || format!("{what} `{condition}` can become false again while rows arrive"));
+    }
+}
+
+/// The scans whose rows can make the condition false after it was true; `None` where there are none.
+fn falsified_by(condition: &Expr, schema: &DFSchema, node: &Node) -> Option<BTreeSet<usize>> {
+    let both = |a: Option<BTreeSet<usize>>, b: Option<BTreeSet<usize>>| match (a, b) {
+        (Some(a), Some(b)) => Some(a.union(&b).copied().collect()),
+        (a, b) => a.or(b),
+    };
+    match condition {
+        Expr::Alias(alias) => falsified_by(&alias.expr, schema, node),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
+            both(falsified_by(left, schema, node), falsified_by(right, schema, node))
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let (left, right) = (behaviour(left, schema, node), behaviour(right, schema, node));
+            let (less, more) = match op {
+                Operator::Lt | Operator::LtEq => (left, right),
+                Operator::Gt | Operator::GtEq => (right, left),
+                _ => {
+                    let scans: BTreeSet<usize> = left.scans().union(&right.scans()).copied().collect();
+                    return (!scans.is_empty()).then_some(scans);
+                }
+            };
+            let safe = matches!(less, Behaviour::Fixed | Behaviour::Shrinks(_)) && matches!(more, Behaviour::Fixed | Behaviour::Grows(_));
+            (!safe).then(|| less.scans().union(&more.scans()).copied().collect())
+        }
+        other => {
+            let scans = behaviour(other, schema, node).scans();
+            (!scans.is_empty()).then_some(scans)
+        }
+    }
+}
+
+fn columns_of<'a>(expr: &Expr, schema: &DFSchema, node: &'a Node) -> Vec<&'a Behaviour> {
+    let positions = expr.column_refs().into_iter().filter_map(|column| schema.maybe_index_of_column(column));
+    positions.filter_map(|at| node.columns.get(at)).collect()
+}
+
+fn aggregate_behaviour(expr: &Expr, schema: &DFSchema, scans: &BTreeSet<usize>, moved: bool) -> Behaviour {
+    let scans = scans.clone();
+    match expr {
+        Expr::Alias(alias) => aggregate_behaviour(&alias.expr, schema, &scans, moved),
+        Expr::AggregateFunction(AggregateFunction { func, params }) if adds_floats(func.name(), &params.args, schema) => {
+            Behaviour::Inexact(scans)
+        }
+        // Over values that move themselves nothing is promised.
+        Expr::AggregateFunction(_) if moved => Behaviour::Varies(scans),
+        Expr::AggregateFunction(AggregateFunction { func, params }) => match func.name() {
+            "count" | "max" => Behaviour::Grows(scans),
+            "min" => Behaviour::Shrinks(scans),
+            "sum" if params.args.iter().all(|argument| never_negative(argument, schema)) => Behaviour::Grows(scans),
+            _ => Behaviour::Varies(scans),
+        },
+        _ => Behaviour::Varies(scans),
+    }
+}
+
+fn adds_floats(function: &str, arguments: &[Expr], schema: &DFSchema) -> bool {
+    let float = |argument: &Expr| argument.get_type(schema).is_ok_and(|ty| ty.is_floating());
+    // Averages of whole numbers are divided once, after an exact sum.
+    matches!(function, "sum" | "avg") && arguments.iter().any(|argument| match argument {
+        Expr::Cast(cast) => float(argument) && cast.expr.get_type(schema).is_ok_and(|ty| !ty.is_integer()),
+        argument => float(argument),
+    })
+}
+
+/// Whether a term of a sum is provably not below zero: then the sum only grows.
+fn never_negative(expr: &Expr, schema: &DFSchema) -> bool {
+    match expr {
+        Expr::Alias(alias) => never_negative(&alias.expr, schema),
+        Expr::Cast(cast) => never_negative(&cast.expr, schema),
+        Expr::Literal(value, _) => {
+            let zero = ScalarValue::new_zero(&value.data_type());
+            value.is_null() || zero.is_ok_and(|zero| value.partial_cmp(&zero).is_some_and(|order| order.is_ge()))
+        }
+        Expr::Case(case) => {
+            case.when_then_expr.iter().all(|(_, then)| never_negative(then, schema))
+                && case.else_expr.as_ref().is_none_or(|expr| never_negative(expr, schema))
+        }
+        other => other.get_type(schema).is_ok_and(|ty| {
+            matches!(ty, DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64)
+        }),
+    }
+}

@@ -1,0 +1,37 @@
+//! The rules that come with the project compile.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use watershed_rules::{ReferenceTables, RuleSource, compile, report};
+
+fn rule_files() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalog");
+    let mut files: Vec<PathBuf> = ["model", "access", "cross"]
+        .iter()
+        .flat_map(|folder| fs::read_dir(root.join(folder)).expect("the catalog has its folders"))
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_rule_compiles_with_a_key_and_without_warnings() {
+    let mut faults = Vec::new();
+    for path in rule_files() {
+        let text = fs::read_to_string(&path).expect("readable");
+        let rule = RuleSource::parse(&path, &text).and_then(|source| compile(&source, &ReferenceTables::default()));
+        match rule {
+            Err(findings) => faults.push(watershed_rules::render(&path, &text, &findings, false)),
+            Ok(rule) => {
+                println!("{}", report(&rule));
+                if !rule.warnings.is_empty() {
+                    faults.push(watershed_rules::render(&path, &text, &rule.warnings, false));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}

@@ -1,0 +1,125 @@
+//! Small random histories: few values, many ties, NULLs in the join columns.
+
+use proptest::prelude::*;
+use watershed_rules::{CompiledRule, Finding, batch};
+use watershed_rules::Scan;
+use watershed_schemas::tables::{identity, runtime};
+use watershed_schemas::{Cell, EventBatchBuilder, Plane, Row, Timestamp};
+
+use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::datatypes::TimestampMicrosecondType;
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::physical_expr::PhysicalExpr;
+
+/// One random event; what the numbers mean depends on the plane.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) plane: Plane,
+    time: i64,
+    kind: usize,
+    principal: Option<usize>,
+    session: Option<usize>,
+    value: usize,
+    tenant: usize,
+}
+
+const RUNTIME_KINDS: [&str; 3] = ["tool_call", "guardrail", "prompt"];
+const IDENTITY_KINDS: [&str; 3] = ["token_revoked", "authentication", "risk_changed"];
+
+pub(crate) fn events() -> impl Strategy<Value = Vec<Event>> {
+    let plane = prop_oneof![Just(Plane::Model), Just(Plane::Access)];
+    // Whole minutes, so that rows meet the edges of intervals, and a microsecond beside them.
+    let time = (0_i64..40, prop_oneof![4 => Just(0_i64), 1 => Just(1), 1 => Just(-1)]).prop_map(|(minute, off)| minute * 60_000_000 + off);
+    let few = || prop_oneof![1 => Just(None), 8 => (0_usize..2).prop_map(Some)];
+    let event = (plane, time, 0_usize..3, few(), few(), 0_usize..3, prop_oneof![5 => Just(0_usize), 1 => Just(1)]).prop_map(
+        |(plane, time, kind, principal, session, value, tenant)| Event { plane, time, kind, principal, session, value, tenant },
+    );
+    proptest::collection::vec(event, 0..28)
+}
+
+fn row(plane: Plane, at: usize, event: &Event) -> Row<'static> {
+    let mut row = Row::new(plane);
+    row.text(runtime::EVENT_ID, format!("{}{at}", if plane == Plane::Model { "r" } else { "i" }));
+    row.set(runtime::EVENT_TIME, Cell::Time(Timestamp::from_micros(1_700_000_400_000_000 + event.time)));
+    row.text(runtime::TENANT, format!("t{}", event.tenant));
+    row.text(runtime::SOURCE, "test");
+    let principal = event.principal.map(|n| format!("p{n}"));
+    let session = event.session.map(|n| format!("s{n}"));
+    match plane {
+        Plane::Model => {
+            row.text(runtime::KIND, RUNTIME_KINDS[event.kind]);
+            row.maybe_text(runtime::PRINCIPAL, principal);
+            row.maybe_text(runtime::SESSION_ID, session.clone());
+            row.maybe_text(runtime::CREDENTIAL_ID, session);
+            row.text(runtime::TOOL, format!("tool{}", event.value));
+        }
+        Plane::Access => {
+            row.text(identity::KIND, IDENTITY_KINDS[event.kind]);
+            row.maybe_text(identity::PRINCIPAL, principal);
+            row.maybe_text(identity::SESSION_ID, session.clone());
+            row.maybe_text(identity::CREDENTIAL_ID, session);
+            row.text(identity::COUNTRY, ["DE", "FR", "US"][event.value]);
+        }
+    }
+    row
+}
+
+/// The rows of both planes.
+pub(crate) fn history(events: &[Event]) -> [RecordBatch; 2] {
+    Plane::ALL.map(|plane| {
+        let mut builder = EventBatchBuilder::new(plane);
+        for (at, event) in events.iter().enumerate().filter(|(_, event)| event.plane == plane) {
+            builder.append(&row(plane, at, event), None);
+        }
+        builder.finish().rows
+    })
+}
+
+/// The rule's batch result.
+pub(crate) fn truth(rule: &CompiledRule, history: &[RecordBatch; 2]) -> Vec<Finding> {
+    batch(rule, history[0].clone(), history[1].clone()).expect("the batch runs")
+}
+
+/// The rows that a scan's conditions let through, in the plane's full schema.
+pub(crate) fn matching(scan: &Scan, history: &[RecordBatch; 2]) -> RecordBatch {
+    let mut rows = history[scan.plane.index()].clone();
+    for conjunct in &scan.filters {
+        let holds = evaluate(conjunct.expr.as_ref(), &rows);
+        rows = filter_record_batch(&rows, &holds).expect("same length");
+    }
+    rows
+}
+
+fn evaluate(expr: &dyn PhysicalExpr, rows: &RecordBatch) -> BooleanArray {
+    let value = expr.evaluate(rows).expect("evaluates").into_array(rows.num_rows()).expect("an array");
+    value.as_boolean().clone()
+}
+
+/// The rows at which the predicate holds.
+pub(crate) fn keep(rows: &RecordBatch, holds: impl Fn(usize) -> bool) -> RecordBatch {
+    let mask: BooleanArray = (0..rows.num_rows()).map(|row| Some(holds(row))).collect();
+    filter_record_batch(rows, &mask).expect("same length")
+}
+
+/// The values of a scan's key in one row.
+pub(crate) fn key_of(scan: &Scan, rows: &RecordBatch, row: usize) -> Vec<Option<String>> {
+    let text = |column: &usize| {
+        let column = rows.column(*column);
+        (!column.is_null(row)).then(|| {
+            let formatter = ArrayFormatter::try_new(column, &FormatOptions::default()).expect("formats");
+            formatter.value(row).to_string()
+        })
+    };
+    scan.key.iter().map(text).collect()
+}
+
+pub(crate) fn time_of(rows: &RecordBatch, row: usize) -> i64 {
+    rows.column(runtime::EVENT_TIME).as_primitive::<TimestampMicrosecondType>().value(row)
+}
+
+/// Runs the cached plan over rows in the planes' full schemas, one batch per scan.
+pub(crate) fn run(rule: &CompiledRule, rows: &[RecordBatch]) -> Vec<Finding> {
+    let projected: Vec<RecordBatch> = rule.scans.iter().zip(rows).map(|(scan, rows)| rows.project(&scan.projection).expect("in range")).collect();
+    rule.evaluate(&projected).expect("the rule runs")
+}

@@ -1,0 +1,8 @@
+//! What the compiler promises about rules, held against plain DataFusion.
+
+mod catalog;
+mod check;
+mod compiled;
+mod histories;
+mod refused;
+mod sound;
