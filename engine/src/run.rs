@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use watershed_connectors::formats::Registry;
 
 
 use crate::config::Config;
@@ -59,10 +58,8 @@ pub fn run(
         store: Some(Arc::clone(&store)),
         commit_interval: config.store.commit_interval,
     };
-    let registry = registry(config)?;
-    let intake = Intake::from_source(setup::source(&config.input)?, registry, setup::BATCH_RECORDS);
+    let intake = Intake::from_source(setup::source(&config.input)?, config.formats()?, setup::BATCH_RECORDS);
     let mut pipeline = Pipeline::resume(intake, Core::new(config.core, setups), parts)?;
-    health.source_assigned(true);
     tracing::info!("running");
 
     let mut observer = Observer::new(&metrics);
@@ -73,6 +70,7 @@ pub fn run(
         match pipeline.turn(POLL) {
             Ok(turn) => {
                 health.beat();
+                health.source_assigned(pipeline.intake().is_assigned());
                 observer.turn(&turn, &pipeline, store.as_ref());
                 log(&turn);
                 if turn.ended {
@@ -91,12 +89,6 @@ pub fn run(
         tracing::info!(left, "stopped; what is left is delivered by the next start");
     }
     Ok(())
-}
-
-/// The formats, with schemas for Avro where a registry is named.
-fn registry(config: &Config) -> anyhow::Result<Registry> {
-    let registry = Registry::builtin(config.record_limits.clone());
-    Ok(registry)
 }
 
 fn log(turn: &Turn) {

@@ -16,8 +16,8 @@ if [ ! -e "$home/.complete" ] || [ "$pom" -nt "$home/.complete" ]; then
             exit 1
         }
     done
-    rm -rf "$home"
     mkdir -p "$home"
+    rm -f "$home"/*.jar "$home/.complete"
     mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$home" >&2
     touch "$home/.complete"
 fi

@@ -54,7 +54,6 @@ impl KafkaDeadLetters {
         let mut config = connection.client_config().map_err(DeadLetterError::Stop)?;
         config
             .set("enable.idempotence", "true")
-            .set("compression.type", "zstd")
             .set("linger.ms", "20")
             .set("delivery.timeout.ms", "30000");
         let producer = config

@@ -38,7 +38,8 @@ pub fn check(path: &Path) -> Checked {
     let rules = rules(&loaded, &mut problems);
     problems.sort();
     let config = &loaded.config;
-    let teams: std::collections::BTreeSet<&str> = config.receivers.iter().map(|receiver| receiver.team.as_str()).collect();
+    let teams: std::collections::BTreeSet<&str> =
+        config.receivers.iter().map(|receiver| receiver.team.as_str()).collect();
     let summary = format!(
         "{} rules, {} receivers of {}",
         rules.setups.len(),
@@ -64,7 +65,8 @@ fn rules(loaded: &Loaded, problems: &mut Problems) -> RuleSet {
     let mentioned = mentioned(config);
     for (setting, id) in mentioned {
         if !rules.ids.contains(&id) {
-            let message = format!("there is no rule `{}`; see `watershed rules lint` for those there are", id.escape_debug());
+            let message =
+                format!("there is no rule `{}`; see `watershed rules lint` for those there are", id.escape_debug());
             problems.push(loaded.lines.problem(Level::Error, &setting, message));
         }
     }
@@ -72,7 +74,8 @@ fn rules(loaded: &Loaded, problems: &mut Problems) -> RuleSet {
         for tag in &route.matchers.tags {
             if !rules.setups.iter().any(|setup| setup.rule.meta.tags.contains(tag)) {
                 let setting = format!("routing.routes[{index}].tag");
-                let message = format!("no rule carries the tag `{}`, so that the route matches nothing", tag.escape_debug());
+                let message =
+                    format!("no rule carries the tag `{}`, so that the route matches nothing", tag.escape_debug());
                 problems.push(loaded.lines.problem(Level::Warning, &setting, message));
             }
         }

@@ -91,7 +91,8 @@ impl RuleFiles {
         for file in &added.files {
             let Some(id) = id(file) else { continue };
             if let Some(earlier) = taken.get(&id) {
-                self.problems.push(of_file(&file.path, format!("has the id `{id}` of {}; rename one", earlier.display())));
+                self.problems
+                    .push(of_file(&file.path, format!("has the id `{id}` of {}; rename one", earlier.display())));
             } else {
                 taken.insert(id, file.path.clone());
             }

@@ -35,7 +35,11 @@ fn rules_that_are_not_there_are_named() {
     finds("[rules]\ndisable = [\"no-such\"]", "there is no rule `no-such`", Level::Error);
     finds("[rules.override.no-such]\nmode = \"shadow\"", "there is no rule `no-such`", Level::Error);
     finds("[[routing.routes]]\nrule = [\"no-such\"]\nreceivers = [\"ai\"]", "there is no rule `no-such`", Level::Error);
-    finds("[[routing.routes]]\ntag = [\"no-such\"]\nreceivers = [\"ai\"]", "no rule carries the tag `no-such`", Level::Warning);
+    finds(
+        "[[routing.routes]]\ntag = [\"no-such\"]\nreceivers = [\"ai\"]",
+        "no rule carries the tag `no-such`",
+        Level::Warning,
+    );
 }
 
 #[test]

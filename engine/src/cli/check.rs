@@ -8,8 +8,10 @@ use crate::check;
 
 /// Find everything that is wrong with a configuration, without asking a network.
 #[derive(Debug, Args)]
-#[command(after_help = "Reads the configuration, the secrets that it names, the rules and their plans, and the routes. \
-Prints every problem at once, each with file, line and the way out. Exits 1 when there is an error; warnings alone exit 0.")]
+#[command(
+    after_help = "Reads the configuration, the secrets that it names, the rules and their plans, and the routes. \
+Prints every problem at once, each with file, line and the way out. Exits 1 when there is an error; warnings alone exit 0."
+)]
 pub(super) struct CheckArgs {
     #[command(flatten)]
     config: ConfigFlag,

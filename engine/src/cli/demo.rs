@@ -9,7 +9,7 @@ use comfy_table::Table;
 use indicatif::{ProgressBar, ProgressStyle};
 use watershed_connectors::escape::for_log;
 use watershed_rules::ReferenceTables;
-use watershed_schemas::{Origin, Timestamp, Verdict};
+use watershed_schemas::{NotifyReason, Origin, Timestamp, Verdict};
 
 use super::{Error, Exit, Output, Stop, settings};
 use crate::config::Rules;
@@ -126,6 +126,10 @@ impl<'a> Screen<'a> {
                 }
             }
             Moment::Notification(notification) => {
+                if notification.reason == NotifyReason::Resolved {
+                    self.line(&format!("          → {:<12} resolved: {}", notification.team, for_log(&notification.title)));
+                    return;
+                }
                 self.line(&format!("          → {:<12} {}", notification.team, for_log(&notification.title)));
                 for evidence in &notification.evidence {
                     self.line(&format!(

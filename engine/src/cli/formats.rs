@@ -34,7 +34,12 @@ fn list(output: &mut Output) -> Result<Exit, Error> {
     formats.sort_by_key(|format| format.name());
     for format in formats {
         let planes: Vec<&str> = format.planes().iter().map(|plane| plane.name()).collect();
-        table.add_row([format.name().to_owned(), planes.join(", "), format.about().to_owned(), format.fills().join(", ")]);
+        table.add_row([
+            format.name().to_owned(),
+            planes.join(", "),
+            format.about().to_owned(),
+            format.fills().join(", "),
+        ]);
     }
     output.line(table.to_string())?;
     output.line("In the configuration and after --format, `auto` recognises the format of each record.")?;

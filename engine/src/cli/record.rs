@@ -61,7 +61,12 @@ pub(super) fn record(args: &RecordArgs, output: &mut Output) -> Result<Exit, Err
     Ok(Exit::Fine)
 }
 
-fn copy(source: &mut dyn Source, writer: &mut RecordingWriter, stop: &Stop, duration: Option<Duration>) -> Result<(), Error> {
+fn copy(
+    source: &mut dyn Source,
+    writer: &mut RecordingWriter,
+    stop: &Stop,
+    duration: Option<Duration>,
+) -> Result<(), Error> {
     let started = Instant::now();
     let mut flushed = started;
     while !stop.requested() && duration.is_none_or(|duration| started.elapsed() < duration) {
@@ -90,9 +95,10 @@ fn source(input: Input) -> Result<Box<dyn Source>, Error> {
             Ok(Box::new(KafkaSource::connect(settings).map_err(Error::failure)?))
         }
         Input::File(settings) => Ok(Box::new(TailSource::new(&settings))),
-        Input::Recording(path) => {
-            Err(Error::Usage(format!("the input is the recording `{}` already; name Kafka topics or files", path.display())))
-        }
+        Input::Recording(path) => Err(Error::Usage(format!(
+            "the input is the recording `{}` already; name Kafka topics or files",
+            path.display()
+        ))),
     }
 }
 

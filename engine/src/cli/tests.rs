@@ -95,7 +95,9 @@ fn wrong_usage_is_refused() {
 
 #[test]
 fn replay_reads_its_flags() {
-    let args = replay("watershed replay --runtime a.jsonl watershed:b.jsonl --identity c.jsonl --final --batch-size 7 --speed 1x");
+    let args = replay(
+        "watershed replay --runtime a.jsonl watershed:b.jsonl --identity c.jsonl --final --batch-size 7 --speed 1x",
+    );
     let named = |format: Option<&str>, path: &str| InputFile { format: format.map(str::to_owned), path: path.into() };
     assert_eq!(args.runtime, [named(None, "a.jsonl"), named(Some("watershed"), "b.jsonl")]);
     assert_eq!(args.identity, [named(None, "c.jsonl")]);
@@ -121,7 +123,8 @@ fn replay_refuses_what_is_not_there() {
 
 #[test]
 fn check_prints_every_problem_and_ends_with_findings() {
-    let fixture = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config").join(name).display().to_string();
+    let fixture =
+        |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config").join(name).display().to_string();
     let (result, said) = say(&["check", "--config", &fixture("values.toml")]);
     assert_eq!(result.expect("it ran"), Exit::Findings);
     assert!(said.lines().count() > 10 && said.lines().all(|line| line.contains("values.toml")), "{said}");

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Deserializer};
@@ -111,7 +110,8 @@ impl Document {
         };
         // Elements of a list count from the file's first, whether they could be read or not.
         let written = place.and_then(|place| self.path_at(place));
-        let setting = written.map_or_else(|| setting.to_owned(), |written| format!("{written}{}", &setting[around.len()..]));
+        let setting =
+            written.map_or_else(|| setting.to_owned(), |written| format!("{written}{}", &setting[around.len()..]));
         self.at(level, setting, place.cloned(), message)
     }
 

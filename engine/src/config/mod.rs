@@ -193,7 +193,9 @@ impl Config {
         let registry = Registry::builtin(self.record_limits.clone());
         match &self.schema_registry {
             None => Ok(registry),
-            Some(settings) => Ok(registry.with(Arc::new(Avro::with_schemas(Arc::new(SchemaRegistry::start(settings)?))))),
+            Some(settings) => {
+                Ok(registry.with(Arc::new(Avro::with_schemas(Arc::new(SchemaRegistry::start(settings)?)))))
+            }
         }
     }
 

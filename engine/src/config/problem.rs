@@ -77,7 +77,8 @@ impl Problems {
     /// Orders them by file and line, and drops repeats.
     pub fn sort(&mut self) {
         self.0.sort_by(|a, b| {
-            (&a.file, a.line, a.column, &a.setting, &a.message).cmp(&(&b.file, b.line, b.column, &b.setting, &b.message))
+            (&a.file, a.line, a.column, &a.setting, &a.message)
+                .cmp(&(&b.file, b.line, b.column, &b.setting, &b.message))
         });
         self.0.dedup();
     }

@@ -65,8 +65,9 @@ fn every_problem_of_a_file_has_its_line() {
 
 #[test]
 fn what_is_written_is_what_runs() {
-    let Config { input, core, rules, store, receivers, routes, delivery, dlq, late, record_limits, console, log, .. } =
-        loaded("complete.toml").config;
+    let Config {
+        input, core, rules, store, receivers, routes, delivery, dlq, late, record_limits, console, log, ..
+    } = loaded("complete.toml").config;
     let Input::Kafka(kafka) = input else { panic!("the input is Kafka") };
     assert_eq!(kafka.group_id, "watershed-eu");
     assert_eq!(core.times[Plane::Model.index()].out_of_orderness, Duration::from_secs(30));
@@ -88,7 +89,9 @@ fn what_is_written_is_what_runs() {
     assert!(routes.routes[0].and_on && !routes.routes[1].and_on);
     assert_eq!(routes.routes[1].matchers.plane, Some(Plane::Access));
     assert_eq!((delivery.fallback.as_deref(), delivery.outbox_limit), (Some("operator"), 20_000));
-    assert!(matches!(dlq, DeadLetterOutput::Kafka { topic, connection } if topic == "watershed.dlq" && connection.sasl.is_some()));
+    assert!(
+        matches!(dlq, DeadLetterOutput::Kafka { topic, connection } if topic == "watershed.dlq" && connection.sasl.is_some())
+    );
     assert!(matches!(late, DeadLetterOutput::File(path) if path == Path::new("target/late.jsonl")));
     assert_eq!(record_limits.json_depth, 32);
     assert_eq!(console.map(|address| address.port()), Some(9999));

@@ -95,10 +95,7 @@ mod tests {
     #[test]
     fn ready_needs_store_source_and_motion() {
         let health = Health::new(Duration::from_secs(3_600));
-        assert_eq!(
-            health.ready(),
-            Err("the store is not open; the source has no partitions assigned".to_owned())
-        );
+        assert_eq!(health.ready(), Err("the store is not open; the source has no partitions assigned".to_owned()));
         health.store_open(true);
         health.source_assigned(true);
         assert_eq!(health.ready(), Ok(()));

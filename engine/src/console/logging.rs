@@ -38,13 +38,10 @@ where
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let spans: Vec<&str> = context.event_scope().into_iter().flat_map(|scope| scope.from_root()).map(|span| span.name()).collect();
+        let spans: Vec<&str> =
+            context.event_scope().into_iter().flat_map(|scope| scope.from_root()).map(|span| span.name()).collect();
         let time = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
-        let line = if self.json {
-            json(time, event, &spans, fields)
-        } else {
-            plain(&time, event, &spans, &fields)
-        };
+        let line = if self.json { json(time, event, &spans, fields) } else { plain(&time, event, &spans, &fields) };
         writeln!(writer, "{line}")
     }
 }
@@ -63,7 +60,8 @@ fn json(time: String, event: &Event<'_>, spans: &[&str], fields: Fields) -> Stri
         let name = if line.contains_key(&name) { format!("field_{name}") } else { name };
         line.insert(name, value);
     }
-    escape::json_line(&line).unwrap_or_else(|error| format!("{{\"level\":\"error\",\"message\":\"unloggable: {error}\"}}"))
+    escape::json_line(&line)
+        .unwrap_or_else(|error| format!("{{\"level\":\"error\",\"message\":\"unloggable: {error}\"}}"))
 }
 
 fn plain(time: &str, event: &Event<'_>, spans: &[&str], fields: &Fields) -> String {

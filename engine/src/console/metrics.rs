@@ -152,24 +152,56 @@ impl Metrics {
             "How far the plane's watermark trails the clock",
             self.watermark_lag.clone(),
         );
-        registry.register("consumer_lag", "Records that the source holds and were not polled yet", self.consumer_lag.clone());
-        registry.register("intake_paused", "1 while a full outbox or a slow step holds the source", self.intake_paused.clone());
+        registry.register(
+            "consumer_lag",
+            "Records that the source holds and were not polled yet",
+            self.consumer_lag.clone(),
+        );
+        registry.register(
+            "intake_paused",
+            "1 while a full outbox or a slow step holds the source",
+            self.intake_paused.clone(),
+        );
         registry.register("signals", "First statements of a signal", self.signals.clone());
         registry.register("signals_withdrawn", "Signals that later evidence took back", self.signals_withdrawn.clone());
         registry.register("rule_runs", "Executions of a rule's plan", self.rule_runs.clone());
-        registry.register("rule_quarantined", "1 for a rule that failed and no longer runs", self.rule_quarantined.clone());
+        registry.register(
+            "rule_quarantined",
+            "1 for a rule that failed and no longer runs",
+            self.rule_quarantined.clone(),
+        );
         registry.register("rule_degraded", "Times that a limit cut what a rule may see", self.rule_degraded.clone());
         registry.register("state_rows", "Rows that a rule remembers", self.state_rows.clone());
         registry.register("incidents", "Incidents opened, by the verdict they opened with", self.incidents.clone());
         registry.register("incident_revisions", "Revisions of incidents", self.incident_revisions.clone());
-        registry.register("open_incidents", "Incidents that new evidence can still change", self.open_incidents.clone());
-        registry.register("unrouted", "Incidents that no route took and the fallback receiver got", self.unrouted.clone());
-        registry.register("notifications", "Delivery attempts by receiver and how they ended", self.notifications.clone());
+        registry.register(
+            "open_incidents",
+            "Incidents that new evidence can still change",
+            self.open_incidents.clone(),
+        );
+        registry.register(
+            "unrouted",
+            "Incidents that no route took and the fallback receiver got",
+            self.unrouted.clone(),
+        );
+        registry.register(
+            "notifications",
+            "Delivery attempts by receiver and how they ended",
+            self.notifications.clone(),
+        );
         registry.register("outbox_pending", "Notifications decided and not yet delivered", self.outbox_pending.clone());
         registry.register("store_bytes", "Size of the store on disk", self.store_bytes.clone());
-        registry.register("store_rebuilt", "Times that the store was unusable and set aside", self.store_rebuilt.clone());
+        registry.register(
+            "store_rebuilt",
+            "Times that the store was unusable and set aside",
+            self.store_rebuilt.clone(),
+        );
         registry.register("commit_seconds", "Duration of one durable commit", self.commit_seconds.clone());
-        registry.register("step_seconds", "Duration of match, evaluate and correlate for one batch", self.step_seconds.clone());
+        registry.register(
+            "step_seconds",
+            "Duration of match, evaluate and correlate for one batch",
+            self.step_seconds.clone(),
+        );
         registry.register(
             "event_to_notification_seconds",
             "From the newest event of an incident to the accepted notification",

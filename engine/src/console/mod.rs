@@ -10,4 +10,4 @@ mod server;
 
 pub use health::Health;
 pub use metrics::{Delivery, Metrics};
-pub use server::{serve, Error, Served};
+pub use server::{Error, Served, serve};

@@ -193,6 +193,14 @@ impl Intake {
         }
     }
 
+    /// Whether some partition is read by this process.
+    pub fn is_assigned(&self) -> bool {
+        match &self.from {
+            From::Source { source, .. } => !source.partitions().is_empty(),
+            From::Plain(_) => true,
+        }
+    }
+
     /// Records not read yet, where the source knows.
     pub fn lag(&self) -> Option<u64> {
         match &self.from {

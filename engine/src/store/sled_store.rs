@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::aside::set_aside;
 use super::durability::Files;
-use super::record::{GenerationFile, Record, RECORD_KEY};
+use super::record::{GenerationFile, RECORD_KEY, Record};
 use super::value::{self, HEAD_SPACE, PIECE_SPACE};
 use super::{Commit, Error, Pairs, StateStore};
 
@@ -80,9 +80,11 @@ impl SledStore {
             Ok(parts) => (parts, None),
             Err(reason) if fresh => return Err(stop("can't create the store", &reason)),
             Err(reason) => {
-                let target = set_aside(&directory)
-                    .map_err(|error| stop(&format!("the store is unusable ({reason}) and can't be set aside"), &error))?;
-                let parts = open_checked(&directory, options).map_err(|error| stop("can't create the store", &error))?;
+                let target = set_aside(&directory).map_err(|error| {
+                    stop(&format!("the store is unusable ({reason}) and can't be set aside"), &error)
+                })?;
+                let parts =
+                    open_checked(&directory, options).map_err(|error| stop("can't create the store", &error))?;
                 (parts, Some(format!("{reason}; it was set aside as {}", target.display())))
             }
         };
@@ -125,7 +127,13 @@ impl SledStore {
     }
 
     /// Adds one key's change to the batch and to the record.
-    fn change(&self, batch: &mut sled::Batch, record: &mut Record, key: &[u8], new: Option<&[u8]>) -> Result<(), Error> {
+    fn change(
+        &self,
+        batch: &mut sled::Batch,
+        record: &mut Record,
+        key: &[u8],
+        new: Option<&[u8]>,
+    ) -> Result<(), Error> {
         let head_key = value::head_key(key);
         let old = self.db.get(&head_key).map_err(failed_read)?;
         let old = old.map(|head| value::head(&head)).transpose().map_err(Error::Stop)?;
@@ -177,7 +185,8 @@ impl SledStore {
                 Ok(())
             }
             Err(reason) => {
-                let reason = format!("the store can't be written to the disk: {reason}; free space or repair it, then restart");
+                let reason =
+                    format!("the store can't be written to the disk: {reason}; free space or repair it, then restart");
                 durable.failed = Some(reason.clone());
                 Err(Error::Stop(reason))
             }
@@ -302,7 +311,11 @@ fn verify(db: &sled::Db) -> Result<Record, String> {
         pieces += 1;
     }
     let Some(bytes) = db.get(RECORD_KEY).map_err(|error| error.to_string())? else {
-        return if found == Record::default() && pieces == 0 { Ok(found) } else { Err("its record is gone".to_owned()) };
+        return if found == Record::default() && pieces == 0 {
+            Ok(found)
+        } else {
+            Err("its record is gone".to_owned())
+        };
     };
     let record = Record::from_bytes(&bytes)?;
     found.generation = record.generation;
@@ -328,12 +341,9 @@ fn load(db: &sled::Db, key: &[u8], head: &[u8]) -> Result<Vec<u8>, String> {
 fn lock(path: &Path) -> Result<File, Error> {
     let name: PathBuf = path.join("lock");
     let stop = |reason: String| Error::Stop(format!("store.path = \"{}\": {reason}", path.display()));
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&name)
-        .map_err(|error: io::Error| stop(format!("can't write {}: {error}; give the process the directory", name.display())))?;
+    let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(|error: io::Error| {
+        stop(format!("can't write {}: {error}; give the process the directory", name.display()))
+    })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {

@@ -218,7 +218,8 @@ fn missing_and_foreign_files_are_set_aside() {
 fn a_store_that_fell_back_to_an_older_commit_is_set_aside() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let log = filled(directory.path());
-    fs::write(log.with_file_name("generation"), "00000000000000000021 00000000000000000021\n").expect("it can be written");
+    fs::write(log.with_file_name("generation"), "00000000000000000021 00000000000000000021\n")
+        .expect("it can be written");
     let reason = survives(directory.path(), "one commit is missing").expect("it was noticed");
     assert!(reason.contains("fell back from commit 21 to 20"), "{reason}");
 }
@@ -244,7 +245,8 @@ fn a_second_broken_store_gets_the_next_name() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     for number in 1..=2 {
         let log = filled(directory.path());
-        fs::write(log.with_file_name("generation"), "00000000000000000999 00000000000000000999\n").expect("it can be written");
+        fs::write(log.with_file_name("generation"), "00000000000000000999 00000000000000000999\n")
+            .expect("it can be written");
         survives(directory.path(), "fell back").expect("it was noticed");
         assert!(directory.path().join(format!("sled.broken-{number}")).is_dir());
     }

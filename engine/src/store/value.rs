@@ -64,7 +64,8 @@ pub(super) fn piece_key(key: &[u8], index: u32) -> Vec<u8> {
 pub(super) fn store(key: &[u8], value: &[u8]) -> Result<Stored, String> {
     let length = u32::try_from(value.len()).map_err(|_| format!("a value of {} bytes is too long", value.len()))?;
     let compressed = if value.len() > PIECE {
-        let compressed = zstd::bulk::compress(value, ZSTD_LEVEL).map_err(|error| format!("compression failed: {error}"))?;
+        let compressed =
+            zstd::bulk::compress(value, ZSTD_LEVEL).map_err(|error| format!("compression failed: {error}"))?;
         (compressed.len() < value.len()).then_some(compressed)
     } else {
         None

@@ -52,12 +52,12 @@ pub struct Streams {
     pub identity: Vec<Record>,
 }
 
-/// Both streams of a scenario, each in order of arrival. `since` is where history begins.
-pub fn streams(scenario: &Scenario, since: Timestamp, disorder: Disorder) -> Streams {
+/// Both streams of a scenario, each in order of arrival. `since` is where history begins, where it begins here.
+pub fn streams(scenario: &Scenario, since: Option<Timestamp>, disorder: Disorder) -> Streams {
     let mut luck = ChaCha8Rng::seed_from_u64(disorder.seed);
     let mut runtime: Vec<(Timestamp, Record)> = Vec::new();
     let mut identity: Vec<(Timestamp, Record)> = Vec::new();
-    for partition in 0..PARTITIONS {
+    for (since, partition) in since.into_iter().flat_map(|since| (0..PARTITIONS).map(move |partition| (since, partition))) {
         identity.push((since, json_record(partition, &identity::history(since, partition))));
         runtime.push((since, Record::new(partition, session_start(since, partition))));
     }

@@ -51,7 +51,7 @@ fn a_scenario_repeats_itself_and_has_every_quadrant() {
         assert!(scenario.cases.iter().any(|case| case.quadrant() == quadrant), "{quadrant:?}");
     }
     let payloads = |records: Vec<Record>| records.into_iter().map(|record| record.payload).collect::<Vec<_>>();
-    let [one, two] = [scenario::streams(&scenario, since, Disorder::usual(3)), scenario::streams(&build(), since, Disorder::usual(3))];
+    let [one, two] = [scenario::streams(&scenario, Some(since), Disorder::usual(3)), scenario::streams(&build(), Some(since), Disorder::usual(3))];
     assert_eq!(payloads(one.runtime), payloads(two.runtime));
     assert_eq!(payloads(one.identity), payloads(two.identity));
 }

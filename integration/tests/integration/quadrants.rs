@@ -28,7 +28,7 @@ fn run(name: &str, corpus: Corpus) {
     let since = Timestamp::parse("2026-02-10T00:00:00Z").expect("a time");
     let first = Timestamp::parse("2026-03-02T06:00:00Z").expect("a time");
     let scenario = scenario::build(corpus, Detector::seeded(11), first, APART, 12);
-    let streams = scenario::streams(&scenario, since, Disorder::usual(13));
+    let streams = scenario::streams(&scenario, Some(since), Disorder::usual(13));
 
     let mut deployment = Deployment::new(broker, name).expect("a deployment");
     deployment.topics().produce(&deployment.topic("runtime"), &streams.runtime).expect("runtime telemetry");

@@ -53,7 +53,8 @@ pub(crate) fn wave(wave: usize) -> Scenario {
 
 /// Produces a wave into both topics.
 pub(crate) fn produce(deployment: &Deployment, scenario: &Scenario) {
-    let since = now().minus(Duration::from_secs(30 * 24 * 3_600));
+    let is_first = scenario.cases.first().is_some_and(|case| case.number == 0);
+    let since = is_first.then(|| now().minus(Duration::from_secs(30 * 24 * 3_600)));
     let streams = scenario::streams(scenario, since, Disorder::NONE);
     let topics = deployment.topics();
     topics.produce(&deployment.topic("identity"), &streams.identity).expect("identity telemetry");

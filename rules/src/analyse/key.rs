@@ -24,8 +24,8 @@ struct Class {
 #[derive(Clone, Debug, Default)]
 struct Node {
     classes: Vec<Class>,
-    /// For each output column that holds the id of an event of a scan, that scan.
-    events: Vec<Option<usize>>,
+    /// For each output column that always holds the id of an event of one of some scans, these scans.
+    events: Vec<BTreeSet<usize>>,
 }
 
 /// The partition key of a rule.
@@ -74,9 +74,10 @@ fn determined(node: &Node, group: &BTreeSet<usize>) -> BTreeSet<usize> {
 
 /// The classes that still hold rows apart when all rows that agree in `group` become one.
 fn grouped(node: &Node, group: &BTreeSet<usize>) -> Vec<Class> {
-    let events: BTreeSet<usize> = group.iter().filter_map(|&column| node.events[column]).collect();
+    // An event's id names one event, and so all columns of its row.
+    let named = |class: &Class, scans: &BTreeSet<usize>| !scans.is_empty() && scans.iter().all(|scan| class.members.contains_key(scan));
     let holds = |class: &Class| {
-        !class.outputs.is_disjoint(group) || class.members.keys().any(|scan| events.contains(scan))
+        !class.outputs.is_disjoint(group) || group.iter().any(|&column| named(class, &node.events[column]))
     };
     node.classes.iter().filter(|class| holds(class)).cloned().collect()
 }
@@ -87,7 +88,7 @@ fn visit(plan: &LogicalPlan) -> Node {
             let columns = scan.projected_schema.fields().len();
             let Some(found) = ScanRef::of(scan) else {
                 let classes = (0..columns).map(|at| Class { outputs: BTreeSet::from([at]), ..Class::default() }).collect();
-                return Node { classes, events: vec![None; columns] };
+                return Node { classes, events: vec![BTreeSet::new(); columns] };
             };
             let read: Vec<usize> = scan.projection.clone().unwrap_or_default();
             let table = found.plane.columns();
@@ -96,7 +97,7 @@ fn visit(plan: &LogicalPlan) -> Node {
                 members: BTreeMap::from([(found.scan, column)]),
                 outputs: BTreeSet::from([at]),
             });
-            let events = read.iter().map(|&column| (column == runtime::EVENT_ID).then_some(found.scan)).collect();
+            let events = read.iter().map(|&column| (column == runtime::EVENT_ID).then_some(found.scan).into_iter().collect()).collect();
             Node { classes: classes.collect(), events }
         }
         LogicalPlan::SubqueryAlias(named) => visit(&named.input),
@@ -120,7 +121,7 @@ fn visit(plan: &LogicalPlan) -> Node {
             let group: BTreeSet<usize> = aggregate.group_expr.iter().filter_map(|expr| position(expr, schema)).collect();
             let kept = Node { classes: grouped(&node, &group), events: node.events };
             let mut node = renamed(&kept, &aggregate.group_expr, schema);
-            node.events.resize(aggregate.schema.fields().len(), None);
+            node.events.resize(aggregate.schema.fields().len(), BTreeSet::new());
             node
         }
         LogicalPlan::Window(window) => {
@@ -131,13 +132,13 @@ fn visit(plan: &LogicalPlan) -> Node {
                     .unwrap_or_default();
                 node.classes = grouped(&node, &partition);
             }
-            node.events.resize(window.schema.fields().len(), None);
+            node.events.resize(window.schema.fields().len(), BTreeSet::new());
             node
         }
         LogicalPlan::Union(union) => united(union.inputs.iter().map(|input| visit(input)).collect()),
         LogicalPlan::Join(join) => joined(join),
         // Nothing is held apart by what isn't understood.
-        other => Node { classes: Vec::new(), events: vec![None; other.schema().fields().len()] },
+        other => Node { classes: Vec::new(), events: vec![BTreeSet::new(); other.schema().fields().len()] },
     }
 }
 
@@ -156,7 +157,7 @@ fn renamed(node: &Node, exprs: &[Expr], schema: &DFSchema) -> Node {
         let outputs = sources.iter().enumerate().filter(|(_, source)| holds(source)).map(|(at, _)| at).collect();
         Class { members: class.members.clone(), outputs }
     });
-    let events = sources.iter().map(|source| source.and_then(|source| node.events[source])).collect();
+    let events = sources.iter().map(|source| source.map(|source| node.events[source].clone()).unwrap_or_default()).collect();
     Node { classes: classes.collect(), events }
 }
 
@@ -225,7 +226,8 @@ fn joined(join: &Join) -> Node {
         class.outputs = class.outputs.iter().filter(|column| kept.contains(column)).map(|column| column - offset).collect();
     }
     let columns = join.schema.fields().len();
-    node.events = (0..columns).map(|column| kept.contains(&(column + offset)).then(|| node.events[column + offset]).flatten()).collect();
+    let events = |column: usize| if kept.contains(&column) { node.events[column].clone() } else { BTreeSet::new() };
+    node.events = (0..columns).map(|column| events(column + offset)).collect();
     node
 }
 
@@ -249,8 +251,13 @@ fn united(branches: Vec<Node>) -> Node {
                 })
             })
             .collect();
-        // An id may now be of either scan's events.
-        node.events = vec![None; node.events.len()];
+        for (ours, theirs) in node.events.iter_mut().zip(branch.events) {
+            if ours.is_empty() || theirs.is_empty() {
+                ours.clear();
+            } else {
+                ours.extend(theirs);
+            }
+        }
     }
     node
 }

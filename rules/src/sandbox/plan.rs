@@ -194,6 +194,8 @@ fn literal_text(expr: &Expr) -> Option<&str> {
 
 fn is_negative(value: &ScalarValue) -> bool {
     match value {
+        // Unbounded.
+        value if value.is_null() => false,
         ScalarValue::IntervalMonthDayNano(Some(value)) => value.months < 0 || value.days < 0 || value.nanoseconds < 0,
         ScalarValue::IntervalDayTime(Some(value)) => value.days < 0 || value.milliseconds < 0,
         ScalarValue::IntervalYearMonth(Some(months)) => *months < 0,

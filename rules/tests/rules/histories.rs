@@ -24,18 +24,21 @@ pub(crate) struct Event {
     tenant: usize,
 }
 
+/// More events than a history has.
+pub(crate) const EVENTS: usize = 60;
+
 const RUNTIME_KINDS: [&str; 3] = ["tool_call", "guardrail", "prompt"];
 const IDENTITY_KINDS: [&str; 3] = ["token_revoked", "authentication", "risk_changed"];
 
 pub(crate) fn events() -> impl Strategy<Value = Vec<Event>> {
     let plane = prop_oneof![Just(Plane::Model), Just(Plane::Access)];
     // Whole minutes, so that rows meet the edges of intervals, and a microsecond beside them.
-    let time = (0_i64..40, prop_oneof![4 => Just(0_i64), 1 => Just(1), 1 => Just(-1)]).prop_map(|(minute, off)| minute * 60_000_000 + off);
+    let time = (0_i64..24, prop_oneof![4 => Just(0_i64), 1 => Just(1), 1 => Just(-1)]).prop_map(|(minute, off)| minute * 60_000_000 + off);
     let few = || prop_oneof![1 => Just(None), 8 => (0_usize..2).prop_map(Some)];
     let event = (plane, time, 0_usize..3, few(), few(), 0_usize..3, prop_oneof![5 => Just(0_usize), 1 => Just(1)]).prop_map(
         |(plane, time, kind, principal, session, value, tenant)| Event { plane, time, kind, principal, session, value, tenant },
     );
-    proptest::collection::vec(event, 0..28)
+    proptest::collection::vec(event, 4..EVENTS)
 }
 
 fn row(plane: Plane, at: usize, event: &Event) -> Row<'static> {

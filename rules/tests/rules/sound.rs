@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use watershed_rules::{CompiledRule, Finding, Speaks, plannings};
 
 use datafusion::arrow::array::RecordBatch;
 
 use crate::check::accepted;
-use crate::histories::{Event, events, history, keep, key_of, matching, run, time_of, truth};
+use crate::histories::{EVENTS, Event, events, history, keep, key_of, matching, run, time_of, truth};
 
 /// Name, key and SQL of rules of every shape.
 const SHAPES: &[(&str, &str, &str)] = &[
@@ -162,8 +162,9 @@ fn for_each_shape(cases: u32, check: impl Fn(&CompiledRule, &[Event], &[usize]) 
         let rule = accepted(key, sql);
         let planned = plannings();
         let found = std::cell::Cell::new(0_u32);
-        let choice = proptest::collection::vec(0_usize..1_000, 28);
-        let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+        let choice = proptest::collection::vec(0_usize..1_000, EVENTS);
+        let config = Config { cases, failure_persistence: None, ..Config::default() };
+        let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
         let result = runner.run(&(events(), choice), |(events, choice)| {
             found.set(found.get() + u32::from(check(&rule, &events, &choice)?));
             Ok(())

@@ -82,6 +82,7 @@ impl RecordingWriter {
 
     /// Writes the records of a batch.
     pub fn append(&mut self, batch: &RawBatch) -> Result<(), RecordingError> {
+        self.begin()?;
         self.note_topic(batch)?;
         self.note_partition(&batch.partition)?;
         let id = self.define(&batch.partition, Some((&batch.format, &batch.tenant)))?;
@@ -105,6 +106,7 @@ impl RecordingWriter {
 
     /// Writes that the partition's end was reached at this time.
     pub fn mark(&mut self, partition: &Partition, at: Timestamp) -> Result<(), RecordingError> {
+        self.begin()?;
         self.note_partition(partition)?;
         let id = self.define(partition, None)?;
         entry::write(&Entry::CaughtUp { partition: id, at }, &mut self.pending);
@@ -113,6 +115,7 @@ impl RecordingWriter {
 
     /// Writes that these partitions were assigned.
     pub fn assigned(&mut self, partitions: &[Partition]) -> Result<(), RecordingError> {
+        self.begin()?;
         self.known.extend(partitions.iter().cloned());
         let partitions = self.define_all(partitions)?;
         entry::write(&Entry::Assigned { partitions }, &mut self.pending);
@@ -121,6 +124,7 @@ impl RecordingWriter {
 
     /// Writes that these partitions went to somebody else.
     pub fn revoked(&mut self, partitions: &[Partition], lost: bool) -> Result<(), RecordingError> {
+        self.begin()?;
         let partitions = self.define_all(partitions)?;
         entry::write(&Entry::Revoked { partitions, lost }, &mut self.pending);
         self.count(1, |_| {})
@@ -179,7 +183,7 @@ impl RecordingWriter {
 
     /// The partition's number in the open segment; defines it where it has none with this format and tenant.
     fn define(&mut self, partition: &Partition, told: Option<(&Arc<str>, &Arc<str>)>) -> Result<u32, RecordingError> {
-        let open = self.open_segment()?;
+        let Some(open) = &mut self.segment else { return Err(self.no_segment()) };
         let next = u32::try_from(open.ids.len()).unwrap_or(u32::MAX);
         let id = match (open.ids.get(partition), told) {
             (Some((id, ..)), None) => return Ok(*id),
@@ -201,26 +205,33 @@ impl RecordingWriter {
             tenant: tenant.to_string(),
         };
         open.ids.insert(partition.clone(), (id, format, tenant));
+        open.summary.entries += 1;
         entry::write(&definition, &mut self.pending);
-        self.count(1, |_| {})?;
         Ok(id)
     }
 
-    fn open_segment(&mut self) -> Result<&mut OpenSegment, RecordingError> {
+    /// Makes sure that a segment is open. Segments end only here, between two events: an entry never names a partition
+    /// that was defined in another segment.
+    fn begin(&mut self) -> Result<(), RecordingError> {
         if self.segment.as_ref().is_some_and(|open| open.written >= self.segment_bytes) {
             self.end_segment()?;
         }
-        if self.segment.is_none() {
-            let number = self.manifest.segments + 1;
-            let path = segment::path(&self.dir, number);
-            let file = File::create_new(&path).map_err(RecordingError::io(&path))?;
-            let mut output = zstd::stream::write::Encoder::new(file, LEVEL).map_err(RecordingError::io(&path))?;
-            output.include_checksum(true).map_err(RecordingError::io(&path))?;
-            self.pending.extend_from_slice(MAGIC);
-            let summary = SegmentSummary { segment: number, ..SegmentSummary::default() };
-            self.segment = Some(OpenSegment { output, summary, ids: BTreeMap::new(), written: 0 });
+        if self.segment.is_some() {
+            return Ok(());
         }
-        self.segment.as_mut().ok_or_else(|| RecordingError::io(&self.dir)(std::io::Error::other("no open segment")))
+        let number = self.manifest.segments + 1;
+        let path = segment::path(&self.dir, number);
+        let file = File::create_new(&path).map_err(RecordingError::io(&path))?;
+        let mut output = zstd::stream::write::Encoder::new(file, LEVEL).map_err(RecordingError::io(&path))?;
+        output.include_checksum(true).map_err(RecordingError::io(&path))?;
+        self.pending.extend_from_slice(MAGIC);
+        let summary = SegmentSummary { segment: number, ..SegmentSummary::default() };
+        self.segment = Some(OpenSegment { output, summary, ids: BTreeMap::new(), written: 0 });
+        Ok(())
+    }
+
+    fn no_segment(&self) -> RecordingError {
+        RecordingError::io(&self.dir)(std::io::Error::other("no segment is open"))
     }
 
     fn count(&mut self, entries: u64, add: impl FnOnce(&mut SegmentSummary)) -> Result<(), RecordingError> {

@@ -47,6 +47,8 @@ fn write(dir: &Path, events: &[SourceEvent], segment_bytes: u64) -> Manifest {
     let mut writer = RecordingWriter::create(dir, "test", &[]).expect("a new directory").segment_bytes(segment_bytes);
     for event in events {
         writer.write(event).expect("written");
+        // Segments end where they have been flushed beyond their size.
+        writer.flush().expect("flushed");
     }
     writer.finish().expect("finished")
 }

@@ -47,7 +47,11 @@ pub(super) fn test(args: &RulesTestArgs, output: &mut Output) -> Result<Exit, Er
     }
     let cases: usize = reports.iter().map(|report| report.cases.len()).sum();
     let rules: BTreeSet<&str> = reports.iter().map(|report| report.rule.as_str()).collect();
-    output.line(format!("{cases} cases of {} rules: {}", rules.len(), if passed { "all pass" } else { "not all pass" }))?;
+    output.line(format!(
+        "{cases} cases of {} rules: {}",
+        rules.len(),
+        if passed { "all pass" } else { "not all pass" }
+    ))?;
     Ok(if passed { Exit::Fine } else { Exit::Findings })
 }
 
@@ -57,11 +61,19 @@ fn report(file: &RuleFile, reference: &ReferenceTables, pipeline: &dyn Run) -> R
     let tests_path = tests_of(&file.path);
     let source = match &file.source {
         Ok(source) => source,
-        Err(findings) => return RuleReport::unusable(&stem, file.path.clone(), findings.iter().map(ToString::to_string).collect()),
+        Err(findings) => {
+            return RuleReport::unusable(&stem, file.path.clone(), findings.iter().map(ToString::to_string).collect());
+        }
     };
     let rule = match compile(source, reference) {
         Ok(rule) => Arc::new(rule),
-        Err(findings) => return RuleReport::unusable(&source.meta.id, file.path.clone(), findings.iter().map(ToString::to_string).collect()),
+        Err(findings) => {
+            return RuleReport::unusable(
+                &source.meta.id,
+                file.path.clone(),
+                findings.iter().map(ToString::to_string).collect(),
+            );
+        }
     };
     let text = match file.tests {
         Some(text) => Ok(text.to_owned()),
@@ -76,6 +88,8 @@ fn report(file: &RuleFile, reference: &ReferenceTables, pipeline: &dyn Run) -> R
     };
     match tests {
         Ok(tests) => run_tests(&rule, &tests, pipeline),
-        Err(faults) => RuleReport::unusable(&rule.meta.id, tests_path, faults.iter().map(ToString::to_string).collect()),
+        Err(faults) => {
+            RuleReport::unusable(&rule.meta.id, tests_path, faults.iter().map(ToString::to_string).collect())
+        }
     }
 }

@@ -92,7 +92,11 @@ impl Declarations {
                 && let Some(name) = name.strip_suffix(" {")
             {
                 let all_optional = attributes.contains("default)") || attributes.contains("(default");
-                open = Some((name.to_owned(), Declaration { docs: docs.join("\n"), ..Declaration::default() }, all_optional));
+                open = Some((
+                    name.to_owned(),
+                    Declaration { docs: docs.join("\n"), ..Declaration::default() },
+                    all_optional,
+                ));
             }
             docs.clear();
             attributes.clear();

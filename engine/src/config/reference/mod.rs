@@ -123,9 +123,11 @@ fn section(page: &mut String, declarations: &Declarations, defaults: &toml::Tabl
     let list = field.is_list();
     let header = if list { format!("[[{path}]]") } else { format!("[{path}]") };
     let inside = if list { format!("{path}[]") } else { path.to_owned() };
-    writeln!(page, "\n## `{}`\n\n{}", header.replace("[].", "."), paragraph(&field.docs, declaration)).expect("a string grows");
+    writeln!(page, "\n## `{}`\n\n{}", header.replace("[].", "."), paragraph(&field.docs, declaration))
+        .expect("a string grows");
     table(page, declarations, defaults, &inside, declaration);
-    let flattened = declaration.fields.iter().find(|field| field.flatten).and_then(|field| declarations.get(field.inner()));
+    let flattened =
+        declaration.fields.iter().find(|field| field.flatten).and_then(|field| declarations.get(field.inner()));
     let variants = flattened.map(|flattened| flattened.variants.as_slice()).unwrap_or_default();
     for variant in variants {
         let kind = variant.name.to_lowercase();
@@ -140,7 +142,13 @@ fn section(page: &mut String, declarations: &Declarations, defaults: &toml::Tabl
     subsections(page, declarations, defaults, &inside, declaration);
 }
 
-fn subsections(page: &mut String, declarations: &Declarations, defaults: &toml::Table, inside: &str, declaration: &Declaration) {
+fn subsections(
+    page: &mut String,
+    declarations: &Declarations,
+    defaults: &toml::Table,
+    inside: &str,
+    declaration: &Declaration,
+) {
     for field in &declaration.fields {
         let path = format!("{inside}.{}{}", field.name, if field.is_map() { ".<id>" } else { "" });
         let known = declarations.get(field.inner()).is_some_and(|inner| inner.is_section());
@@ -152,7 +160,13 @@ fn subsections(page: &mut String, declarations: &Declarations, defaults: &toml::
     }
 }
 
-fn table(page: &mut String, declarations: &Declarations, defaults: &toml::Table, inside: &str, declaration: &Declaration) {
+fn table(
+    page: &mut String,
+    declarations: &Declarations,
+    defaults: &toml::Table,
+    inside: &str,
+    declaration: &Declaration,
+) {
     let rows: Vec<&Field> = declaration.fields.iter().filter(|field| !field.flatten).collect();
     let rows: Vec<&&Field> =
         rows.iter().filter(|field| !declarations.get(field.inner()).is_some_and(|inner| inner.is_section())).collect();
@@ -249,7 +263,11 @@ fn written_defaults_are_the_real_ones() {
         toml::from_str("type = 'pagerduty'\nrouting_key = { env = 'KEY' }").expect("a key is all it needs");
     let SinkSettings::Pagerduty(pagerduty) = sink else { panic!("it is a PagerDuty service") };
     assert_eq!(written_defaults("pagerduty.url"), Some(format!("`\"{}\"`", pagerduty.url).as_str()));
-    assert!(!pagerduty.network.allow_private && !pagerduty.network.allow_http && pagerduty.network.allow_addresses.is_empty());
+    assert!(
+        !pagerduty.network.allow_private
+            && !pagerduty.network.allow_http
+            && pagerduty.network.allow_addresses.is_empty()
+    );
 }
 
 #[test]

@@ -29,11 +29,15 @@ pub(super) fn validate(raw: raw::Input, schemas: bool, limits: &Limits, findings
             return None;
         }
         1 => {}
-        _ => findings.error("input", "there is more than one; keep one of [input.kafka], [input.file] and [input.recording]"),
+        _ => findings
+            .error("input", "there is more than one; keep one of [input.kafka], [input.file] and [input.recording]"),
     }
     if let Some(kafka) = raw.kafka {
         problems("input.kafka", kafka.validate(), findings);
-        if !schemas && kafka.topics().any(|(_, topic)| topic.format == "avro") && !findings.document.incomplete("schema_registry") {
+        if !schemas
+            && kafka.topics().any(|(_, topic)| topic.format == "avro")
+            && !findings.document.incomplete("schema_registry")
+        {
             let message = "has a topic in the format `avro`, whose schemas are in a registry; add [schema_registry] with its `url`";
             findings.error("input.kafka", message);
         }
@@ -102,11 +106,8 @@ fn streams<'a>(
             tenant,
         }
     };
-    let streams: Vec<Stream<'a>> = runtime
-        .enumerate()
-        .map(stream(Plane::Model))
-        .chain(identity.enumerate().map(stream(Plane::Access)))
-        .collect();
+    let streams: Vec<Stream<'a>> =
+        runtime.enumerate().map(stream(Plane::Model)).chain(identity.enumerate().map(stream(Plane::Access))).collect();
     let registry = Registry::builtin(limits.clone());
     for stream in &streams {
         known_format(stream, &registry, findings);
@@ -125,7 +126,11 @@ fn known_format(stream: &Stream<'_>, registry: &Registry, findings: &mut Finding
     match registry.get(stream.format) {
         Some(format) if format.planes().contains(&stream.plane) => {}
         Some(_) => {
-            let message = format!("`{}` gives no rows of the table `{}`; see `watershed formats list`", stream.format, stream.plane.table());
+            let message = format!(
+                "`{}` gives no rows of the table `{}`; see `watershed formats list`",
+                stream.format,
+                stream.plane.table()
+            );
             findings.error(&setting, message);
         }
         None => {
@@ -144,7 +149,8 @@ fn both_planes(section: &str, streams: &[Stream<'_>], findings: &mut Findings<'_
     let [model, access] = Plane::ALL.map(tenants);
     for (plane, tenants) in Plane::ALL.into_iter().zip([&model, &access]) {
         if tenants.is_empty() && !streams.is_empty() {
-            let message = format!("reads nothing for the plane `{plane}`; list its topics or files under `{}`", plane.table());
+            let message =
+                format!("reads nothing for the plane `{plane}`; list its topics or files under `{}`", plane.table());
             findings.warn(section, message);
         }
     }
@@ -162,7 +168,8 @@ fn both_planes(section: &str, streams: &[Stream<'_>], findings: &mut Findings<'_
 
 fn recording(path: &Path, findings: &mut Findings<'_>) {
     if !Manifest::is_in(path) {
-        let message = format!("`{}` is not a recording; name the directory that `watershed record` wrote", path.display());
+        let message =
+            format!("`{}` is not a recording; name the directory that `watershed record` wrote", path.display());
         findings.error("input.recording.path", message);
     }
 }

@@ -78,7 +78,12 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
     })
 }
 
-fn dead_letters(raw: &Raw, section: &super::raw::DeadLetters, name: &str, findings: &mut Findings<'_>) -> DeadLetterOutput {
+fn dead_letters(
+    raw: &Raw,
+    section: &super::raw::DeadLetters,
+    name: &str,
+    findings: &mut Findings<'_>,
+) -> DeadLetterOutput {
     let beside = || DeadLetterOutput::File(raw.beside_store(&format!("{name}.jsonl")));
     match (&section.file, &section.topic) {
         (Some(_), Some(_)) => {
@@ -90,7 +95,10 @@ fn dead_letters(raw: &Raw, section: &super::raw::DeadLetters, name: &str, findin
             Some(kafka) => DeadLetterOutput::Kafka { connection: Box::new(kafka.connection()), topic: topic.clone() },
             None => {
                 if !findings.document.incomplete("input") {
-                    findings.error(&format!("{name}.topic"), "needs [input.kafka], whose cluster it is in; name a `file` instead");
+                    findings.error(
+                        &format!("{name}.topic"),
+                        "needs [input.kafka], whose cluster it is in; name a `file` instead",
+                    );
                 }
                 beside()
             }

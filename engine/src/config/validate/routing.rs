@@ -24,7 +24,10 @@ pub(super) fn validate(receivers: Vec<raw::Receiver>, routing: raw::Routing, fin
     for (index, route) in routing.routes.into_iter().enumerate() {
         let setting = format!("routing.routes[{index}]");
         if route.receivers.is_empty() {
-            findings.error(&format!("{setting}.receivers"), "is empty, so that what matches reaches nobody; name a receiver");
+            findings.error(
+                &format!("{setting}.receivers"),
+                "is empty, so that what matches reaches nobody; name a receiver",
+            );
         }
         let mut positions = Vec::new();
         for (at, name) in route.receivers.iter().enumerate() {
@@ -37,7 +40,8 @@ pub(super) fn validate(receivers: Vec<raw::Receiver>, routing: raw::Routing, fin
             && !positions.is_empty()
             && !positions.iter().any(|position| receivers[*position].planes.contains(&plane))
         {
-            let message = format!("none of its receivers may show the plane `{plane}` that it matches; see their `planes`");
+            let message =
+                format!("none of its receivers may show the plane `{plane}` that it matches; see their `planes`");
             findings.error(&format!("{setting}.receivers"), message);
         }
         routes.push(Route { matchers: matchers(&route), receivers: positions, and_on: route.and_on });
@@ -61,7 +65,8 @@ pub(super) fn validate(receivers: Vec<raw::Receiver>, routing: raw::Routing, fin
 
 fn receivers(raw: Vec<raw::Receiver>, findings: &mut Findings<'_>) -> Vec<Receiver> {
     if raw.is_empty() && !findings.document.incomplete("receivers") {
-        findings.error("receivers", "there is none, so that nobody is ever told; add a [[receivers]] table for each team");
+        findings
+            .error("receivers", "there is none, so that nobody is ever told; add a [[receivers]] table for each team");
     }
     let mut names = BTreeSet::new();
     let mut receivers = Vec::new();
@@ -72,7 +77,10 @@ fn receivers(raw: Vec<raw::Receiver>, findings: &mut Findings<'_>) -> Vec<Receiv
             findings.error(&format!("{setting}.name"), message);
         }
         if !names.insert(receiver.name.clone()) {
-            findings.error(&format!("{setting}.name"), format!("`{}` is taken by an earlier receiver; choose another name", receiver.name));
+            findings.error(
+                &format!("{setting}.name"),
+                format!("`{}` is taken by an earlier receiver; choose another name", receiver.name),
+            );
         }
         if receiver.team.0.trim().is_empty() {
             findings.error(&format!("{setting}.team"), "is empty; name the team, such as \"ai-security\" or \"iam\"");
@@ -105,10 +113,14 @@ fn receivers(raw: Vec<raw::Receiver>, findings: &mut Findings<'_>) -> Vec<Receiv
 
 fn patience(delivery: &crate::deliver::ReceiverSettings, setting: &str, findings: &mut Findings<'_>) {
     if delivery.max_attempts == 0 {
-        findings.error(&format!("{setting}.delivery.max_attempts"), "is 0, so that nothing would be sent; 1 tries once");
+        findings
+            .error(&format!("{setting}.delivery.max_attempts"), "is 0, so that nothing would be sent; 1 tries once");
     }
     if delivery.attempt_timeout.is_zero() {
-        findings.error(&format!("{setting}.delivery.attempt_timeout"), "is zero, so that no attempt could succeed; try \"30s\"");
+        findings.error(
+            &format!("{setting}.delivery.attempt_timeout"),
+            "is zero, so that no attempt could succeed; try \"30s\"",
+        );
     }
     if delivery.backoff_initial > delivery.backoff_max {
         findings.error(&format!("{setting}.delivery.backoff_initial"), "is longer than `backoff_max`; make it shorter");
@@ -152,9 +164,13 @@ fn matchers(route: &raw::Route) -> Matchers {
 
 /// A route that asks nothing and does not go on hides what comes after it.
 fn unreachable_routes(routes: &[Route], findings: &mut Findings<'_>) {
-    let Some(last) = routes.iter().position(|route| route.matchers == Matchers::default() && !route.and_on) else { return };
+    let Some(last) = routes.iter().position(|route| route.matchers == Matchers::default() && !route.and_on) else {
+        return;
+    };
     for index in last + 1..routes.len() {
-        let message = format!("is never reached: routes[{last}] matches everything; move that to the end, or add `continue = true`");
+        let message = format!(
+            "is never reached: routes[{last}] matches everything; move that to the end, or add `continue = true`"
+        );
         findings.error(&format!("routing.routes[{index}]"), message);
     }
 }
@@ -163,10 +179,13 @@ fn unreachable_routes(routes: &[Route], findings: &mut Findings<'_>) {
 fn every_plane_is_owned(receivers: &[Receiver], routes: &Routes, findings: &mut Findings<'_>) {
     for plane in Plane::ALL {
         let may_see = |position: &usize| receivers[*position].planes.contains(&plane);
-        let by_team = !routes.teams_of(plane).is_empty() || receivers.iter().enumerate().any(|(at, receiver)| {
-            receiver.planes.contains(&plane) && Some(at) != routes.fallback && receiver.team != "operator"
-                && raw::Team(receiver.team.clone()).owned().is_none_or(|owned| owned.contains(&plane))
-        });
+        let by_team = !routes.teams_of(plane).is_empty()
+            || receivers.iter().enumerate().any(|(at, receiver)| {
+                receiver.planes.contains(&plane)
+                    && Some(at) != routes.fallback
+                    && receiver.team != "operator"
+                    && raw::Team(receiver.team.clone()).owned().is_none_or(|owned| owned.contains(&plane))
+            });
         let by_route = routes.routes.iter().any(|route| route.receivers.iter().any(may_see));
         if by_team || by_route {
             continue;
@@ -175,7 +194,9 @@ fn every_plane_is_owned(receivers: &[Receiver], routes: &Routes, findings: &mut 
             Plane::Model => "ai-security",
             Plane::Access => "iam",
         };
-        let message = format!("nobody is told of the plane `{plane}`; add a receiver of team \"{owner}\", or a route to one that may show it");
+        let message = format!(
+            "nobody is told of the plane `{plane}`; add a receiver of team \"{owner}\", or a route to one that may show it"
+        );
         match routes.fallback {
             Some(_) => findings.warn("receivers", message),
             None => findings.error("receivers", message),

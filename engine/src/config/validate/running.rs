@@ -31,7 +31,11 @@ pub(super) fn store(raw: &raw::Store, findings: &mut Findings<'_>) -> Store {
     }
 }
 
-pub(super) fn incidents(raw: &raw::Incidents, limits: &raw::Limits, findings: &mut Findings<'_>) -> correlator::Settings {
+pub(super) fn incidents(
+    raw: &raw::Incidents,
+    limits: &raw::Limits,
+    findings: &mut Findings<'_>,
+) -> correlator::Settings {
     if raw.gap.is_zero() {
         findings.error("incidents.gap", "is zero, so that every signal would be an incident of its own; try \"30m\"");
     }
@@ -39,7 +43,10 @@ pub(super) fn incidents(raw: &raw::Incidents, limits: &raw::Limits, findings: &m
         findings.error("incidents.max_duration", "is shorter than `incidents.gap`; make it at least as long");
     }
     if !raw.threshold.is_finite() || raw.threshold <= 0.0 {
-        findings.error("incidents.threshold", format!("{} is not above zero; 1.0 is one finding of an ordinary rule", raw.threshold));
+        findings.error(
+            "incidents.threshold",
+            format!("{} is not above zero; 1.0 is one finding of an ordinary rule", raw.threshold),
+        );
     }
     correlator::Settings {
         gap: raw.gap,
@@ -94,11 +101,15 @@ pub(super) fn log(raw: raw::Log, findings: &mut Findings<'_>) -> Log {
 pub(super) fn rules(raw: raw::Rules, findings: &mut Findings<'_>) -> Rules {
     for (index, path) in raw.paths.iter().enumerate() {
         if !path.exists() {
-            findings.error(&format!("rules.paths[{index}]"), format!("`{}` does not exist; name a directory or a rule file", path.display()));
+            findings.error(
+                &format!("rules.paths[{index}]"),
+                format!("`{}` does not exist; name a directory or a rule file", path.display()),
+            );
         }
     }
     if !raw.catalog && raw.paths.is_empty() {
-        findings.error("rules.catalog", "is false and `rules.paths` is empty, so that no rule runs; name your own rules");
+        findings
+            .error("rules.catalog", "is false and `rules.paths` is empty, so that no rule runs; name your own rules");
     }
     let mut severity = BTreeMap::new();
     let mut shadow = BTreeSet::new();
@@ -120,7 +131,10 @@ pub(super) fn reference(raw: raw::Reference, findings: &mut Findings<'_>) -> Opt
     if let Some(dir) = &raw.dir
         && !dir.is_dir()
     {
-        findings.error("reference.dir", format!("`{}` is not a directory; name the one that holds agents and tools", dir.display()));
+        findings.error(
+            "reference.dir",
+            format!("`{}` is not a directory; name the one that holds agents and tools", dir.display()),
+        );
     }
     raw.dir
 }
