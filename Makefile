@@ -3,9 +3,7 @@ SHELL := /bin/bash
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/watershed
 # Outside the clone, so that a fresh clone is warm.
 export CARGO_TARGET_DIR ?= $(CACHE)/target
-export WATERSHED_KAFKA_HOME ?= $(CACHE)/kafka
 VENV := $(CACHE)/python
-KAFKA_POM := integration/kafka/pom.xml
 # The same packages and features for every verb: one build of the dependencies serves them all.
 BUILD := cargo build --workspace --locked
 
@@ -20,6 +18,7 @@ demo: ## build and tell three incidents, with nothing else running (first build:
 
 test: kafka python ## the whole test suite, against a real Kafka broker and real HTTP receivers
 	$(BUILD) --bin watershed
+	integration/scripts/same-build.sh "$(BUILD) --bin watershed" "cargo test --workspace --locked --no-run"
 	WATERSHED_PYTHON="$(VENV)/bin/python" cargo test --workspace --locked --no-fail-fast
 
 lint: ## formatting, clippy, documentation; warnings are errors
@@ -31,8 +30,9 @@ fmt: ## format the code
 	cargo fmt --all
 
 bench: ## throughput of the whole program beside parsing alone (builds the release profile)
-	cargo run --release --locked -p watershed-benches --bin throughput
-	cargo bench --locked -p watershed-benches
+	cargo build --release --locked --workspace --bin throughput
+	$(CARGO_TARGET_DIR)/release/throughput
+	cargo bench --locked --workspace --bench steps
 
 release: ## the optimised binary
 	cargo build --release --locked --workspace --bin watershed
@@ -40,13 +40,7 @@ release: ## the optimised binary
 
 # A real broker from its published artifacts. Where Maven or a JDK is missing the tests say what to install.
 kafka:
-	@if [ -z "$$WATERSHED_TEST_KAFKA" ] && [ -z "$$WATERSHED_SKIP_KAFKA" ] && command -v mvn >/dev/null; then \
-	  if [ ! -e "$(WATERSHED_KAFKA_HOME)/.complete" ] || [ $(KAFKA_POM) -nt "$(WATERSHED_KAFKA_HOME)/.complete" ]; then \
-	    rm -rf "$(WATERSHED_KAFKA_HOME)" && mkdir -p "$(WATERSHED_KAFKA_HOME)" && \
-	    mvn -q -B -f $(KAFKA_POM) dependency:copy-dependencies -DoutputDirectory="$(WATERSHED_KAFKA_HOME)" && \
-	    touch "$(WATERSHED_KAFKA_HOME)/.complete"; \
-	  fi; \
-	fi
+	@[ -n "$$WATERSHED_TEST_KAFKA$$WATERSHED_SKIP_KAFKA" ] || integration/scripts/fetch-kafka.sh >/dev/null || true
 
 # The official webhook library checks our signatures.
 python:
@@ -58,4 +52,4 @@ python:
 
 clean: ## remove what the build and the tests left
 	cargo clean
-	rm -rf "$(VENV)" "$(WATERSHED_KAFKA_HOME)"
+	rm -rf "$(VENV)" "$(CACHE)"/kafka-*

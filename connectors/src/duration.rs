@@ -12,8 +12,9 @@ pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
 /// Reads a duration such as `"250ms"`, `"30s"` or `"1h 30m"`.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text)
-        .map_err(|_| serde::de::Error::custom(format!("`{text}` is not a duration such as \"250ms\", \"30s\" or \"5m\"")))
+    humantime::parse_duration(&text).map_err(|_| {
+        serde::de::Error::custom(format!("`{text}` is not a duration such as \"250ms\", \"30s\" or \"5m\""))
+    })
 }
 
 #[cfg(test)]

@@ -53,11 +53,13 @@ impl SecretRef {
             SecretRef::Env(name) => match std::env::var(name) {
                 Ok(text) => text,
                 Err(std::env::VarError::NotPresent) => return Err(SecretError::EnvUnset { name: name.clone() }),
-                Err(std::env::VarError::NotUnicode(_)) => return Err(SecretError::NotText { reference: self.to_string() }),
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    return Err(SecretError::NotText { reference: self.to_string() });
+                }
             },
             SecretRef::File(path) => {
-                let bytes = std::fs::read(path)
-                    .map_err(|source| SecretError::Unreadable { path: path.clone(), source })?;
+                let bytes =
+                    std::fs::read(path).map_err(|source| SecretError::Unreadable { path: path.clone(), source })?;
                 let mut text =
                     String::from_utf8(bytes).map_err(|_| SecretError::NotText { reference: self.to_string() })?;
                 if text.ends_with('\n') {

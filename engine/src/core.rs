@@ -18,7 +18,7 @@ use crate::correlator::{self, Correlator, Telling};
 use crate::evaluator::{self, Evaluator, RuleSetup, Segment, Tally};
 use crate::matcher::Matcher;
 use crate::store::Commit;
-use crate::watermark::{PlaneTime, Watermarks};
+use crate::watermark::{PlaneTime, Snapshot, Watermarks};
 
 use dedup::Dedup;
 use segments::Segments;
@@ -98,6 +98,8 @@ pub struct Core {
     watermarks: Watermarks,
     /// The watermarks as they were before the current step: what they had closed stays closed.
     sealed: Watermarks,
+    /// What the store knows of the watermarks: an idle stream writes nothing.
+    stored_clock: Option<Snapshot>,
     matcher: Matcher,
     evaluator: Evaluator,
     correlator: Correlator,
@@ -117,6 +119,7 @@ impl Core {
         Core {
             settings,
             sealed: watermarks.clone(),
+            stored_clock: None,
             watermarks,
             matcher: Matcher::new(&rules),
             evaluator: Evaluator::new(setups, settings.rows_per_key),
@@ -159,8 +162,12 @@ impl Core {
             self.segments.expire(commit);
         }
         self.sealed = self.watermarks.clone();
-        if let Ok(clock) = serde_json::to_vec(&self.watermarks.snapshot()) {
-            commit.puts.push((CLOCK_KEY.to_vec(), clock));
+        let clock = self.watermarks.snapshot();
+        if self.stored_clock.as_ref() != Some(&clock) {
+            if let Ok(value) = serde_json::to_vec(&clock) {
+                commit.puts.push((CLOCK_KEY.to_vec(), value));
+            }
+            self.stored_clock = Some(clock);
         }
         output
     }

@@ -167,7 +167,8 @@ impl Pipeline {
 
         let fresh = self.queue(&output, &mut turn.counts);
         crash::point("before_commit");
-        if must_commit || !fresh.is_empty() || self.committed.elapsed() >= self.parts.commit_interval {
+        let due = self.committed.elapsed() >= self.parts.commit_interval && self.has_news();
+        if must_commit || !fresh.is_empty() || due {
             let started = Instant::now();
             self.commit()?;
             turn.counts.commit = Some(started.elapsed());
@@ -179,6 +180,11 @@ impl Pipeline {
         turn.counts.matched = output.matched;
         turn.counts.duplicates = output.duplicates;
         Ok(turn)
+    }
+
+    /// Whether a commit would write anything.
+    fn has_news(&self) -> bool {
+        !self.pending.puts.is_empty() || !self.pending.deletes.is_empty() || self.intake.has_news()
     }
 
     /// A full outbox pauses intake; it never drops.

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
+use watershed_connectors::dlq::{DeadLetter, DeadLetterError, DeadLetters};
+use watershed_connectors::escape::for_log;
 use watershed_schemas::{IncidentRevision, IncidentStatus, Signal};
 
 use crate::pipeline::Turn;
@@ -105,4 +108,44 @@ fn write_line(output: &mut Option<Box<dyn Write>>, value: &impl serde::Serialize
     let Some(output) = output else { return Ok(()) };
     serde_json::to_writer(&mut *output, value)?;
     output.write_all(b"\n")
+}
+
+/// How many different reasons are shown.
+const SHOWN_REASONS: usize = 5;
+
+/// Why records did not become history: each reason with how often it was given and where first.
+#[derive(Clone, Default)]
+pub struct Reasons {
+    seen: Arc<Mutex<BTreeMap<String, (u64, String)>>>,
+}
+
+impl Reasons {
+    /// The reasons given most often, one line each.
+    pub fn lines(&self) -> Vec<String> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reasons: Vec<_> = seen.iter().collect();
+        reasons.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+        let mut lines: Vec<String> = reasons
+            .iter()
+            .take(SHOWN_REASONS)
+            .map(|(reason, (count, first))| format!("  {count} × {} (first: {})", for_log(reason), for_log(first)))
+            .collect();
+        if reasons.len() > SHOWN_REASONS {
+            lines.push(format!("  and {} other reasons", reasons.len() - SHOWN_REASONS));
+        }
+        lines
+    }
+}
+
+impl DeadLetters for Reasons {
+    fn write(&mut self, letter: &DeadLetter) -> Result<(), DeadLetterError> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = || format!("{} record {}", letter.topic, letter.offset);
+        seen.entry(letter.reason.clone()).or_insert_with(|| (0, place())).0 += 1;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), DeadLetterError> {
+        Ok(())
+    }
 }

@@ -47,15 +47,28 @@ pub fn compile(source: &RuleSource, reference: &ReferenceTables) -> Result<Compi
             let _ = sender.send(result);
         }
     };
-    let spawned = std::thread::Builder::new().name("rule-planner".into()).stack_size(PLANNING_STACK_BYTES).spawn(worker);
+    let spawned =
+        std::thread::Builder::new().name("rule-planner".into()).stack_size(PLANNING_STACK_BYTES).spawn(worker);
     let failed = |code: Code, message: String, help: &str| Err(vec![text.finding(code, text.start(), message, help)]);
     if let Err(error) = spawned {
-        return failed(Code::Planning, format!("no thread to plan the rule: {error}"), "free some memory and try again");
+        return failed(
+            Code::Planning,
+            format!("no thread to plan the rule: {error}"),
+            "free some memory and try again",
+        );
     }
     match receiver.recv_timeout(PLANNING_LIMIT) {
         Ok(Ok(result)) => result.map_err(in_order),
-        Ok(Err(panic)) => failed(Code::Planning, format!("the planner panicked: {}", panic_text(panic.as_ref())), "write the query in a simpler form"),
-        Err(_) => failed(Code::TooComplex, format!("planning took longer than {} s", PLANNING_LIMIT.as_secs()), "split the rule into several"),
+        Ok(Err(panic)) => failed(
+            Code::Planning,
+            format!("the planner panicked: {}", panic_text(panic.as_ref())),
+            "write the query in a simpler form",
+        ),
+        Err(_) => failed(
+            Code::TooComplex,
+            format!("planning took longer than {} s", PLANNING_LIMIT.as_secs()),
+            "split the rule into several",
+        ),
     }
 }
 
@@ -92,4 +105,3 @@ fn plan(source: &RuleSource, reference: &ReferenceTables, text: &SqlText) -> Res
         plan: Mutex::new(plan),
     })
 }
-

@@ -105,12 +105,16 @@ impl TableProvider for SlotTable {
             .iter()
             .map(|column| {
                 self.columns.binary_search(column).map_err(|_| {
-                    datafusion::common::internal_datafusion_err!("column {column} of `{}` is not in its slot", self.plane.table())
+                    datafusion::common::internal_datafusion_err!(
+                        "column {column} of `{}` is not in its slot",
+                        self.plane.table()
+                    )
                 })
             })
             .collect::<Result<Vec<usize>>>()?;
         let partitions: Vec<Arc<dyn PartitionStream>> = vec![Arc::new(self.slot.clone())];
-        let leaf = StreamingTableExec::try_new(Arc::clone(self.slot.schema()), partitions, Some(&positions), [], false, None)?;
+        let leaf =
+            StreamingTableExec::try_new(Arc::clone(self.slot.schema()), partitions, Some(&positions), [], false, None)?;
         Ok(Arc::new(leaf))
     }
 }

@@ -44,12 +44,8 @@ impl SqlText {
         let (front, sql) = source.text.split_at(source.sql_offset);
         // One byte for one byte would not keep the columns of what follows on the same line: one blank for one character.
         let blank: String = front.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
-        let mut text = SqlText {
-            file: source.text.clone(),
-            sql: blank + sql,
-            offset: source.sql_offset,
-            lexemes: Vec::new(),
-        };
+        let mut text =
+            SqlText { file: source.text.clone(), sql: blank + sql, offset: source.sql_offset, lexemes: Vec::new() };
         let lines = line_starts(&text.file);
         match Tokenizer::new(&GenericDialect {}, &text.sql).tokenize_with_location() {
             Ok(tokens) => {
@@ -65,7 +61,13 @@ impl SqlText {
             }
             Err(error) => {
                 let at = offset_of(&text.file, &lines, error.location);
-                Err(Box::new(LintFinding::new(Code::Syntax, &text.file, at..at + 1, error.message, "close what is open")))
+                Err(Box::new(LintFinding::new(
+                    Code::Syntax,
+                    &text.file,
+                    at..at + 1,
+                    error.message,
+                    "close what is open",
+                )))
             }
         }
     }

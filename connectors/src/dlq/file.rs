@@ -15,7 +15,8 @@ pub struct FileDeadLetters {
 impl FileDeadLetters {
     /// Opens the file to append, and makes it and its directory where they are absent.
     pub fn open(path: &Path) -> Result<Self, DeadLetterError> {
-        let stop = |error| DeadLetterError::Stop(format!("dead letter file `{}` can't be opened: {error}", path.display()));
+        let stop =
+            |error| DeadLetterError::Stop(format!("dead letter file `{}` can't be opened: {error}", path.display()));
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(stop)?;
         }

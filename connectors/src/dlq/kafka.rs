@@ -52,10 +52,7 @@ impl KafkaDeadLetters {
     /// A producer for the topic, which must exist or be made by the broker. Nothing is sent yet.
     pub fn connect(connection: &Connection, topic: &str) -> Result<Self, DeadLetterError> {
         let mut config = connection.client_config().map_err(DeadLetterError::Stop)?;
-        config
-            .set("enable.idempotence", "true")
-            .set("linger.ms", "20")
-            .set("delivery.timeout.ms", "30000");
+        config.set("enable.idempotence", "true").set("linger.ms", "20").set("delivery.timeout.ms", "30000");
         let producer = config
             .create_with_context(Deliveries::default())
             .map_err(|error| DeadLetterError::Stop(format!("dead letter topic `{topic}`: {error}")))?;

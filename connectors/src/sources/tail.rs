@@ -307,7 +307,9 @@ impl Source for TailSource {
     fn poll(&mut self, wait: Duration) -> Result<SourceEvent, SourceError> {
         let until = Instant::now() + wait;
         loop {
-            if !self.paused && let Some(event) = self.look()? {
+            if !self.paused
+                && let Some(event) = self.look()?
+            {
                 return Ok(event);
             }
             let left = until.saturating_duration_since(Instant::now());

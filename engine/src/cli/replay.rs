@@ -22,7 +22,7 @@ use crate::core::{self, Core};
 use crate::evaluator::RuleSetup;
 use crate::intake::{Intake, PlainInput};
 use crate::pipeline::{Parts, Pipeline};
-use crate::replay::{Results, Standing};
+use crate::replay::{Reasons, Results, Standing};
 use crate::router::Router;
 use crate::setup;
 use crate::store::{MemoryStore, StateStore};
@@ -152,14 +152,19 @@ pub(super) fn replay(args: &ReplayArgs, output: &mut Output) -> Result<Exit, Err
     let mut core_settings = config.map(|config| config.core).unwrap_or_default();
     let intake = intake(args, config, &mut core_settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(Error::failure)?;
-    let mut parts = Parts::default();
+    let reasons = Reasons::default();
+    let mut parts = Parts {
+        dlq: Some(Box::new(reasons.clone())),
+        late: Some(Box::new(reasons.clone())),
+        ..Parts::default()
+    };
     if let Some(config) = config.filter(|_| args.deliver) {
         let store: Arc<dyn StateStore> = Arc::new(MemoryStore::new());
         parts.router = Some(Router::new(config.routes.clone(), &setups));
         parts.delivery = Some(setup::delivery(config, runtime.handle(), Arc::clone(&store)).map_err(Error::failure)?);
         parts.store = Some(store);
     }
-    let names: Vec<String> = setups.iter().map(|setup| setup.rule.meta.id.clone()).collect();
+    let rules = setups.len();
     let mut pipeline = Pipeline::resume(intake, Core::new(core_settings, setups), parts).map_err(Error::failure)?;
     let mut results = Results::new(open(args.signals.as_deref())?, open(args.incidents.as_deref())?, args.final_states);
     let totals = play(args, &mut pipeline, &mut results)?;
@@ -173,7 +178,11 @@ pub(super) fn replay(args: &ReplayArgs, output: &mut Output) -> Result<Exit, Err
         }
     }
     let standing = results.finish().map_err(Error::failure)?;
-    report(args, output, &totals, &standing, names.len())?;
+    report(args, output, &totals, &standing, rules)?;
+    output.flush()?;
+    for line in reasons.lines() {
+        output::complain(&line);
+    }
     match stopped.first() {
         None => Ok(Exit::Fine),
         Some(reason) => Err(Error::Failure(reason.clone())),

@@ -36,11 +36,15 @@ pub struct Intake {
     /// Rows that one poll gathers before it returns.
     batch_rows: usize,
     positions: Positions,
+    /// Whether positions have moved since the last commit.
+    moved: bool,
     /// Partitions that belong to somebody else once the next commit is done.
     released: BTreeSet<Partition>,
     /// The raw records of the last poll, for dead letters.
     raw: Vec<RawBatch>,
     announced: bool,
+    /// A failure of the source that came after records, for the next poll.
+    failed: Option<SourceError>,
 }
 
 enum From {
@@ -64,9 +68,11 @@ impl Intake {
             from,
             batch_rows: batch_rows.max(1),
             positions: Positions::new(),
+            moved: false,
             released: BTreeSet::new(),
             raw: Vec::new(),
             announced: false,
+            failed: None,
         }
     }
 
@@ -82,6 +88,9 @@ impl Intake {
     /// Waits at most `wait` for the first record, then takes what is there, up to a batch.
     pub fn poll(&mut self, wait: Duration) -> Result<Polled, SourceError> {
         self.raw.clear();
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         let mut polled = Polled::default();
         match &mut self.from {
             From::Plain(plain) => plain.poll(self.batch_rows, &mut polled)?,
@@ -102,7 +111,20 @@ impl Intake {
         let mut rows = 0;
         let mut wait = wait;
         while rows < self.batch_rows {
-            match source.poll(wait)? {
+            let event = match source.poll(wait) {
+                Ok(event) => event,
+                Err(SourceError::Retry(reason)) => {
+                    tracing::warn!(%reason, "the source is away; trying again");
+                    break;
+                }
+                // What was taken before the failure still goes its way: positions have moved past it.
+                Err(error) if !polled.inputs.is_empty() => {
+                    self.failed = Some(error);
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            match event {
                 SourceEvent::Quiet => break,
                 SourceEvent::End => {
                     polled.inputs.push(Input::End);
@@ -129,6 +151,7 @@ impl Intake {
                     rows += raw.records.len().max(batch.rows.num_rows());
                     if let Some(last) = raw.records.last() {
                         self.positions.insert(raw.partition.clone(), last.offset + 1);
+                        self.moved = true;
                     }
                     let partition = raw.partition.clone();
                     polled.inputs.push(Input::Rows { origin: self.raw.len(), partition, batch });
@@ -170,8 +193,13 @@ impl Intake {
     /// Tells the source what is durable, and lets go of what was revoked.
     pub fn commit(&mut self, positions: &Positions) -> Result<(), SourceError> {
         if let From::Source { source, .. } = &mut self.from {
-            source.commit(positions)?;
+            match source.commit(positions) {
+                // The store has the positions: the group learns them with the next commit.
+                Err(SourceError::Retry(reason)) => tracing::warn!(%reason, "offsets were not committed"),
+                other => other?,
+            }
         }
+        self.moved = false;
         for partition in std::mem::take(&mut self.released) {
             self.positions.remove(&partition);
         }
@@ -191,6 +219,11 @@ impl Intake {
         if let From::Source { source, .. } = &mut self.from {
             source.close(deadline);
         }
+    }
+
+    /// Whether there are positions that no commit has made durable.
+    pub fn has_news(&self) -> bool {
+        self.moved || !self.released.is_empty()
     }
 
     /// Whether some partition is read by this process.

@@ -25,7 +25,12 @@ pub(super) fn contract(
     let position = |name: &str| names.iter().position(|other| other == name);
     for (at, name) in names.iter().enumerate() {
         if names[..at].contains(name) {
-            fault(Code::OutputType, name, format!("two output columns are called `{name}`"), "give each a name of its own with AS");
+            fault(
+                Code::OutputType,
+                name,
+                format!("two output columns are called `{name}`"),
+                "give each a name of its own with AS",
+            );
         }
     }
     let mut required = |name: &str, help: &str| {
@@ -100,12 +105,18 @@ pub(super) fn warnings(text: &SqlText, reduction: &Reduction, determined: &dyn F
     let mut findings = Vec::new();
     if reduction.evidence.is_empty() {
         let help = "select the ids of the events that show it, such as `r.event_id AS tool_event_id` or `array_agg(event_id) AS call_event_ids`";
-        findings.push(text.finding(Code::EvidenceMissing, text.output("select"), "the output names no event as evidence", help));
+        findings.push(text.finding(
+            Code::EvidenceMissing,
+            text.output("select"),
+            "the output names no event as evidence",
+            help,
+        ));
     }
     for at in [reduction.principal, reduction.session_id].into_iter().flatten() {
         if !determined(at) {
             let name = &reduction.names[at];
-            let message = format!("`{name}` can't be shown to follow from the key: rows of one finding may differ in it");
+            let message =
+                format!("`{name}` can't be shown to follow from the key: rows of one finding may differ in it");
             let help = format!("add `{name}` to the key, or group by it");
             findings.push(text.finding(Code::NotOfKey, text.output(name), message, help));
         }
@@ -117,7 +128,12 @@ pub(super) fn warnings(text: &SqlText, reduction: &Reduction, determined: &dyn F
 pub(super) fn reads(source: &RuleSource, text: &SqlText, planes: &[Plane]) -> Option<LintFinding> {
     if planes.is_empty() {
         let help = "select from `runtime` or `identity`";
-        return Some(text.finding(Code::NoInput, text.start(), "the query reads neither `runtime` nor `identity`", help));
+        return Some(text.finding(
+            Code::NoInput,
+            text.start(),
+            "the query reads neither `runtime` nor `identity`",
+            help,
+        ));
     }
     let unread = Plane::ALL.into_iter().find(|plane| !planes.contains(plane))?;
     if source.meta.plane != RulePlane::Both {
@@ -148,12 +164,14 @@ fn quoted(names: &[String]) -> String {
 pub(super) fn front_matter_word(source: &RuleSource, word: &str) -> std::ops::Range<usize> {
     let front = &source.text[..source.sql_offset];
     let boundary = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != '-');
-    let found = front.match_indices(word).map(|(at, _)| at).filter(|&at| {
-        boundary(front[..at].chars().next_back()) && boundary(front[at + word.len()..].chars().next())
-    });
+    let found = front
+        .match_indices(word)
+        .map(|(at, _)| at)
+        .filter(|&at| boundary(front[..at].chars().next_back()) && boundary(front[at + word.len()..].chars().next()));
     // A key column is looked for where the key is.
     let key = front.find("\nkey:").map_or(0, |at| at + 1);
     let found: Vec<usize> = found.collect();
-    let at = found.iter().copied().find(|&at| word == "plane" || at > key).or_else(|| found.first().copied()).unwrap_or(0);
+    let at =
+        found.iter().copied().find(|&at| word == "plane" || at > key).or_else(|| found.first().copied()).unwrap_or(0);
     at..at + word.len()
 }

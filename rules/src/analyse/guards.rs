@@ -58,7 +58,9 @@ fn threshold(condition: &Expr, input: &LogicalPlan) -> Option<(usize, usize)> {
         _ => return None,
     };
     let Expr::Literal(literal, _) = bound.as_ref() else { return None };
-    let Ok(ScalarValue::Int64(Some(least))) = literal.cast_to(&datafusion::arrow::datatypes::DataType::Int64) else { return None };
+    let Ok(ScalarValue::Int64(Some(least))) = literal.cast_to(&datafusion::arrow::datatypes::DataType::Int64) else {
+        return None;
+    };
     let scan = counted(value, input)?;
     Some((scan, usize::try_from(least.checked_add(strict)?).ok()?))
 }

@@ -67,11 +67,7 @@ pub(super) fn horizon(
 }
 
 /// For each plane the most that a row of one of these scans can lie after the moment.
-fn farthest(
-    scans: &[FoundScan],
-    reaches: &BTreeMap<usize, Reach>,
-    counts: impl Fn(usize) -> bool,
-) -> [Option<i64>; 2] {
+fn farthest(scans: &[FoundScan], reaches: &BTreeMap<usize, Reach>, counts: impl Fn(usize) -> bool) -> [Option<i64>; 2] {
     Plane::ALL.map(|plane| {
         let of_plane = scans.iter().enumerate().filter(|(at, scan)| scan.plane == plane && counts(*at));
         of_plane.filter_map(|(at, _)| reaches.get(&at)?.ahead).max()
@@ -157,7 +153,9 @@ fn never_forgets(
             "bound it, e.g. `{o}.event_time BETWEEN {alias}.event_time AND {alias}.event_time + INTERVAL '1 hour'`",
             o = other.alias
         ),
-        None => format!("group it by a bucket, e.g. `GROUP BY {alias}.principal, date_bin(INTERVAL '15 minutes', {alias}.event_time)`"),
+        None => format!(
+            "group it by a bucket, e.g. `GROUP BY {alias}.principal, date_bin(INTERVAL '15 minutes', {alias}.event_time)`"
+        ),
     };
     text.finding(Code::Unbounded, text.alias(table, alias), message, help)
 }

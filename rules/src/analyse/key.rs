@@ -75,7 +75,9 @@ fn determined(node: &Node, group: &BTreeSet<usize>) -> BTreeSet<usize> {
 /// The classes that still hold rows apart when all rows that agree in `group` become one.
 fn grouped(node: &Node, group: &BTreeSet<usize>) -> Vec<Class> {
     // An event's id names one event, and so all columns of its row.
-    let named = |class: &Class, scans: &BTreeSet<usize>| !scans.is_empty() && scans.iter().all(|scan| class.members.contains_key(scan));
+    let named = |class: &Class, scans: &BTreeSet<usize>| {
+        !scans.is_empty() && scans.iter().all(|scan| class.members.contains_key(scan))
+    };
     let holds = |class: &Class| {
         !class.outputs.is_disjoint(group) || group.iter().any(|&column| named(class, &node.events[column]))
     };
@@ -87,17 +89,22 @@ fn visit(plan: &LogicalPlan) -> Node {
         LogicalPlan::TableScan(scan) => {
             let columns = scan.projected_schema.fields().len();
             let Some(found) = ScanRef::of(scan) else {
-                let classes = (0..columns).map(|at| Class { outputs: BTreeSet::from([at]), ..Class::default() }).collect();
+                let classes =
+                    (0..columns).map(|at| Class { outputs: BTreeSet::from([at]), ..Class::default() }).collect();
                 return Node { classes, events: vec![BTreeSet::new(); columns] };
             };
             let read: Vec<usize> = scan.projection.clone().unwrap_or_default();
             let table = found.plane.columns();
-            let usable = |column: usize| matches!(table[column].ty, ColumnType::Text | ColumnType::Int | ColumnType::Bool);
+            let usable =
+                |column: usize| matches!(table[column].ty, ColumnType::Text | ColumnType::Int | ColumnType::Bool);
             let classes = read.iter().enumerate().filter(|(_, column)| usable(**column)).map(|(at, &column)| Class {
                 members: BTreeMap::from([(found.scan, column)]),
                 outputs: BTreeSet::from([at]),
             });
-            let events = read.iter().map(|&column| (column == runtime::EVENT_ID).then_some(found.scan).into_iter().collect()).collect();
+            let events = read
+                .iter()
+                .map(|&column| (column == runtime::EVENT_ID).then_some(found.scan).into_iter().collect())
+                .collect();
             Node { classes: classes.collect(), events }
         }
         LogicalPlan::SubqueryAlias(named) => visit(&named.input),
@@ -118,7 +125,8 @@ fn visit(plan: &LogicalPlan) -> Node {
         LogicalPlan::Aggregate(aggregate) => {
             let node = visit(&aggregate.input);
             let schema = aggregate.input.schema();
-            let group: BTreeSet<usize> = aggregate.group_expr.iter().filter_map(|expr| position(expr, schema)).collect();
+            let group: BTreeSet<usize> =
+                aggregate.group_expr.iter().filter_map(|expr| position(expr, schema)).collect();
             let kept = Node { classes: grouped(&node, &group), events: node.events };
             let mut node = renamed(&kept, &aggregate.group_expr, schema);
             node.events.resize(aggregate.schema.fields().len(), BTreeSet::new());
@@ -128,7 +136,9 @@ fn visit(plan: &LogicalPlan) -> Node {
             let mut node = visit(&window.input);
             for expr in &window.window_expr {
                 let partition: BTreeSet<usize> = window_function(expr)
-                    .map(|(_, params)| params.partition_by.iter().filter_map(|expr| position(expr, window.input.schema())).collect())
+                    .map(|(_, params)| {
+                        params.partition_by.iter().filter_map(|expr| position(expr, window.input.schema())).collect()
+                    })
                     .unwrap_or_default();
                 node.classes = grouped(&node, &partition);
             }
@@ -157,7 +167,8 @@ fn renamed(node: &Node, exprs: &[Expr], schema: &DFSchema) -> Node {
         let outputs = sources.iter().enumerate().filter(|(_, source)| holds(source)).map(|(at, _)| at).collect();
         Class { members: class.members.clone(), outputs }
     });
-    let events = sources.iter().map(|source| source.map(|source| node.events[source].clone()).unwrap_or_default()).collect();
+    let events =
+        sources.iter().map(|source| source.map(|source| node.events[source].clone()).unwrap_or_default()).collect();
     Node { classes: classes.collect(), events }
 }
 
@@ -193,10 +204,10 @@ fn merge(a: &Class, b: &Class) -> Option<Class> {
 fn joined(join: &Join) -> Node {
     let (left, right) = (visit(&join.left), visit(&join.right));
     let (width, other) = (left.events.len(), right.events.len());
-    let shifted = right.classes.into_iter().map(|class| Class {
-        outputs: class.outputs.iter().map(|column| column + width).collect(),
-        ..class
-    });
+    let shifted = right
+        .classes
+        .into_iter()
+        .map(|class| Class { outputs: class.outputs.iter().map(|column| column + width).collect(), ..class });
     let mut node = Node {
         classes: left.classes.into_iter().chain(shifted).collect(),
         events: [left.events, right.events].concat(),
@@ -221,9 +232,14 @@ fn joined(join: &Join) -> Node {
         JoinType::Full => 0..0,
     };
     // A mark or semi join of the right side puts its columns first.
-    let offset = if matches!(join.join_type, JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark) { width } else { 0 };
+    let offset = if matches!(join.join_type, JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark) {
+        width
+    } else {
+        0
+    };
     for class in &mut node.classes {
-        class.outputs = class.outputs.iter().filter(|column| kept.contains(column)).map(|column| column - offset).collect();
+        class.outputs =
+            class.outputs.iter().filter(|column| kept.contains(column)).map(|column| column - offset).collect();
     }
     let columns = join.schema.fields().len();
     let events = |column: usize| if kept.contains(&column) { node.events[column].clone() } else { BTreeSet::new() };

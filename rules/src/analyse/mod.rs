@@ -49,7 +49,8 @@ pub(crate) fn analyse(
     version: &str,
 ) -> Result<Analysed, Vec<LintFinding>> {
     let reduction = contract::contract(source, text, version, &optimised)?;
-    let (plan, found) = scans::assign_slots(optimised, state).map_err(|error| vec![crate::sandbox::planning_error(text, &error)])?;
+    let (plan, found) =
+        scans::assign_slots(optimised, state).map_err(|error| vec![crate::sandbox::planning_error(text, &error)])?;
     let planes: Vec<Plane> = found.iter().map(|scan| scan.plane).collect();
     if has_null_aware_join(&plan) {
         let message = "NOT IN with a subquery is never true once the subquery holds a NULL";

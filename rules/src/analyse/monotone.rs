@@ -29,9 +29,10 @@ impl Behaviour {
     fn scans(&self) -> BTreeSet<usize> {
         match self {
             Behaviour::Fixed => BTreeSet::new(),
-            Behaviour::Grows(scans) | Behaviour::Shrinks(scans) | Behaviour::Varies(scans) | Behaviour::Inexact(scans) => {
-                scans.clone()
-            }
+            Behaviour::Grows(scans)
+            | Behaviour::Shrinks(scans)
+            | Behaviour::Varies(scans)
+            | Behaviour::Inexact(scans) => scans.clone(),
         }
     }
 }
@@ -98,7 +99,8 @@ fn visit(plan: &LogicalPlan, name: &dyn Fn(usize) -> String) -> Node {
         }
         LogicalPlan::Projection(projection) => {
             let mut node = visit(&projection.input, name);
-            node.columns = projection.expr.iter().map(|expr| behaviour(expr, projection.input.schema(), &node)).collect();
+            node.columns =
+                projection.expr.iter().map(|expr| behaviour(expr, projection.input.schema(), &node)).collect();
             node
         }
         LogicalPlan::Join(join) => joined(join, name),
@@ -118,12 +120,15 @@ fn visit(plan: &LogicalPlan, name: &dyn Fn(usize) -> String) -> Node {
             let mut node = visit(&window.input, name);
             for expr in &window.window_expr {
                 let function = window_function(expr);
-                let inexact = function.is_some_and(|(name, params)| adds_floats(name, &params.args, window.input.schema()));
+                let inexact =
+                    function.is_some_and(|(name, params)| adds_floats(name, &params.args, window.input.schema()));
                 let scans = node.scans.clone();
                 node.columns.push(if inexact { Behaviour::Inexact(scans) } else { Behaviour::Varies(scans) });
                 let function = function.map_or("a window function", |(name, _)| name);
                 let scans = node.scans.clone();
-                node.verdict.wait(&scans, || format!("`{function}` over a window depends on rows that may still come in between"));
+                node.verdict.wait(&scans, || {
+                    format!("`{function}` over a window depends on rows that may still come in between")
+                });
             }
             node
         }
@@ -161,7 +166,8 @@ fn joined(join: &Join, name: &dyn Fn(usize) -> String) -> Node {
         for (a, b) in &join.on {
             for side in [a, b] {
                 let scans = behaviour(side, &schema, &node).scans();
-                node.verdict.wait(&scans, || format!("the join condition reads `{side}`, which can change while rows arrive"));
+                node.verdict
+                    .wait(&scans, || format!("the join condition reads `{side}`, which can change while rows arrive"));
             }
         }
     }
@@ -174,7 +180,9 @@ fn joined(join: &Join, name: &dyn Fn(usize) -> String) -> Node {
     };
     if let Some(absent) = absent.cloned() {
         node.verdict.wait(&absent, || match join.join_type {
-            JoinType::LeftAnti | JoinType::RightAnti => format!("NOT EXISTS waits until no `{}` can come any more", names(&absent)),
+            JoinType::LeftAnti | JoinType::RightAnti => {
+                format!("NOT EXISTS waits until no `{}` can come any more", names(&absent))
+            }
             JoinType::LeftMark | JoinType::RightMark => {
                 format!("EXISTS under OR or NOT waits until no `{}` can come any more", names(&absent))
             }
@@ -212,7 +220,9 @@ fn behaviour(expr: &Expr, schema: &DFSchema, node: &Node) -> Behaviour {
             .and_then(|at| node.columns.get(at).cloned())
             .unwrap_or_else(|| Behaviour::Varies(node.scans.clone())),
         // Casts between whole numbers keep the order.
-        Expr::Cast(cast) if cast.field.data_type().is_integer() && cast.expr.get_type(schema).is_ok_and(|ty| ty.is_integer()) => {
+        Expr::Cast(cast)
+            if cast.field.data_type().is_integer() && cast.expr.get_type(schema).is_ok_and(|ty| ty.is_integer()) =>
+        {
             behaviour(&cast.expr, schema, node)
         }
         other => {
@@ -260,7 +270,8 @@ fn falsified_by(condition: &Expr, schema: &DFSchema, node: &Node) -> Option<BTre
                     return (!scans.is_empty()).then_some(scans);
                 }
             };
-            let safe = matches!(less, Behaviour::Fixed | Behaviour::Shrinks(_)) && matches!(more, Behaviour::Fixed | Behaviour::Grows(_));
+            let safe = matches!(less, Behaviour::Fixed | Behaviour::Shrinks(_))
+                && matches!(more, Behaviour::Fixed | Behaviour::Grows(_));
             (!safe).then(|| less.scans().union(&more.scans()).copied().collect())
         }
         other => {
@@ -279,7 +290,9 @@ fn aggregate_behaviour(expr: &Expr, schema: &DFSchema, scans: &BTreeSet<usize>, 
     let scans = scans.clone();
     match expr {
         Expr::Alias(alias) => aggregate_behaviour(&alias.expr, schema, &scans, moved),
-        Expr::AggregateFunction(AggregateFunction { func, params }) if adds_floats(func.name(), &params.args, schema) => {
+        Expr::AggregateFunction(AggregateFunction { func, params })
+            if adds_floats(func.name(), &params.args, schema) =>
+        {
             Behaviour::Inexact(scans)
         }
         // Over values that move themselves nothing is promised.
@@ -297,10 +310,11 @@ fn aggregate_behaviour(expr: &Expr, schema: &DFSchema, scans: &BTreeSet<usize>, 
 fn adds_floats(function: &str, arguments: &[Expr], schema: &DFSchema) -> bool {
     let float = |argument: &Expr| argument.get_type(schema).is_ok_and(|ty| ty.is_floating());
     // Averages of whole numbers are divided once, after an exact sum.
-    matches!(function, "sum" | "avg") && arguments.iter().any(|argument| match argument {
-        Expr::Cast(cast) => float(argument) && cast.expr.get_type(schema).is_ok_and(|ty| !ty.is_integer()),
-        argument => float(argument),
-    })
+    matches!(function, "sum" | "avg")
+        && arguments.iter().any(|argument| match argument {
+            Expr::Cast(cast) => float(argument) && cast.expr.get_type(schema).is_ok_and(|ty| !ty.is_integer()),
+            argument => float(argument),
+        })
 }
 
 /// Whether a term of a sum is provably not below zero: then the sum only grows.
@@ -316,8 +330,8 @@ fn never_negative(expr: &Expr, schema: &DFSchema) -> bool {
             case.when_then_expr.iter().all(|(_, then)| never_negative(then, schema))
                 && case.else_expr.as_ref().is_none_or(|expr| never_negative(expr, schema))
         }
-        other => other.get_type(schema).is_ok_and(|ty| {
-            matches!(ty, DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64)
-        }),
+        other => other
+            .get_type(schema)
+            .is_ok_and(|ty| matches!(ty, DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64)),
     }
 }

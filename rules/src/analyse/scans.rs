@@ -8,8 +8,8 @@ use datafusion::common::{Column, DFSchema, Result};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, TableScan};
-use watershed_schemas::tables::runtime;
 use watershed_schemas::Plane;
+use watershed_schemas::tables::runtime;
 
 use crate::compiled::Conjunct;
 use crate::session::{plane_of, source_of};
@@ -52,7 +52,12 @@ fn visit(
     plan.map_children(|child| Ok(Transformed::yes(visit(child, alias.clone(), change)?))).map(|plan| plan.data)
 }
 
-fn slotted(scan: TableScan, alias: Option<String>, state: &SessionState, scans: &mut Vec<FoundScan>) -> Result<TableScan> {
+fn slotted(
+    scan: TableScan,
+    alias: Option<String>,
+    state: &SessionState,
+    scans: &mut Vec<FoundScan>,
+) -> Result<TableScan> {
     let Some(plane) = plane_of(&scan.source) else { return Ok(scan) };
     let read = scan.projection.clone().unwrap_or_else(|| (0..plane.columns().len()).collect());
     let mut projection = read.clone();
@@ -64,7 +69,13 @@ fn slotted(scan: TableScan, alias: Option<String>, state: &SessionState, scans: 
     let slot = Slot::new(Arc::new(schema));
     let table = SlotTable::new(scans.len(), plane, projection.clone(), slot.clone());
     let filters = conjuncts(plane, &scan.filters, state)?;
-    scans.push(FoundScan { plane, alias: alias.unwrap_or_else(|| plane.table().to_owned()), filters, projection, slot });
+    scans.push(FoundScan {
+        plane,
+        alias: alias.unwrap_or_else(|| plane.table().to_owned()),
+        filters,
+        projection,
+        slot,
+    });
     Ok(TableScan { source: source_of(Arc::new(table)), projection: Some(read), ..scan })
 }
 
@@ -170,6 +181,13 @@ fn is_pattern(op: Operator) -> bool {
     };
     matches!(
         op,
-        LikeMatch | ILikeMatch | NotLikeMatch | NotILikeMatch | RegexMatch | RegexIMatch | RegexNotMatch | RegexNotIMatch
+        LikeMatch
+            | ILikeMatch
+            | NotLikeMatch
+            | NotILikeMatch
+            | RegexMatch
+            | RegexIMatch
+            | RegexNotMatch
+            | RegexNotIMatch
     )
 }

@@ -1,6 +1,8 @@
 //! Arrow values as JSON.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
@@ -24,13 +26,26 @@ pub(super) fn normalised(column: &ArrayRef) -> ArrayRef {
     }
 }
 
-/// The value of one row: texts, numbers, booleans, lists and structs as themselves, times as RFC 3339, anything else as
-/// its text. A number that JSON doesn't have is null.
+/// A column by which rows can be put in order whatever order they came in: lists and structs as their canonical JSON.
+pub(super) fn comparable(column: &ArrayRef) -> ArrayRef {
+    if !column.data_type().is_nested() {
+        return ArrayRef::clone(column);
+    }
+    let texts = (0..column.len()).map(|row| (!column.is_null(row)).then(|| value(column, row).to_string()));
+    Arc::new(texts.collect::<StringArray>())
+}
+
+/// The value of one row: texts, booleans and structs as themselves, times as RFC 3339, anything else as its text. A number
+/// that JSON doesn't have is null. Lists are sorted and fractions cut to twelve digits: neither may depend on the order in
+/// which rows came.
 pub(super) fn value(column: &dyn Array, row: usize) -> Value {
     if column.is_null(row) {
         return Value::Null;
     }
-    let float = |number: f64| Number::from_f64(number).map_or(Value::Null, Value::Number);
+    let float = |number: f64| {
+        let rounded = format!("{number:.11e}").parse().unwrap_or(number);
+        Number::from_f64(rounded).map_or(Value::Null, Value::Number)
+    };
     match column.data_type() {
         DataType::Utf8 => Value::from(column.as_string::<i32>().value(row)),
         DataType::Boolean => Value::from(column.as_boolean().value(row)),
@@ -44,9 +59,9 @@ pub(super) fn value(column: &dyn Array, row: usize) -> Value {
         DataType::UInt64 => Value::from(column.as_primitive::<UInt64Type>().value(row)),
         DataType::Float32 => float(f64::from(column.as_primitive::<Float32Type>().value(row))),
         DataType::Float64 => float(column.as_primitive::<Float64Type>().value(row)),
-        DataType::Timestamp(TimeUnit::Microsecond, None) => {
-            Value::from(Timestamp::from_micros(column.as_primitive::<TimestampMicrosecondType>().value(row)).to_string())
-        }
+        DataType::Timestamp(TimeUnit::Microsecond, None) => Value::from(
+            Timestamp::from_micros(column.as_primitive::<TimestampMicrosecondType>().value(row)).to_string(),
+        ),
         DataType::Date32 => column
             .as_primitive::<Date32Type>()
             .value_as_date(row)
@@ -69,5 +84,35 @@ pub(super) fn value(column: &dyn Array, row: usize) -> Value {
 
 fn list(values: &ArrayRef) -> Value {
     let values = normalised(values);
-    Value::Array((0..values.len()).map(|row| value(&values, row)).collect())
+    let mut values: Vec<Value> = (0..values.len()).map(|row| value(&values, row)).collect();
+    values.sort_by_cached_key(Value::to_string);
+    Value::Array(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{Date32Array, Float64Array, ListArray, TimestampNanosecondArray};
+    use datafusion::arrow::datatypes::Int32Type as I32;
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(column: ArrayRef, expected: Value) {
+        let column = normalised(&column);
+        let values: Vec<Value> = (0..column.len()).map(|row| value(&column, row)).collect();
+        assert_eq!(Value::Array(values), expected);
+    }
+
+    #[test]
+    fn values_do_not_depend_on_the_order_of_rows() {
+        check(Arc::new(Float64Array::from(vec![0.1 + 0.2, 0.3, f64::NAN, -1.5])), json!([0.3, 0.3, null, -1.5]));
+        let lists = ListArray::from_iter_primitive::<I32, _, _>([Some(vec![Some(2), Some(1), None]), None]);
+        check(Arc::new(lists), json!([[1, 2, null], null]));
+    }
+
+    #[test]
+    fn times_of_every_unit_are_rfc_3339() {
+        check(Arc::new(TimestampNanosecondArray::from(vec![1_000])), json!(["1970-01-01T00:00:00.000001Z"]));
+        check(Arc::new(Date32Array::from(vec![1])), json!(["1970-01-02"]));
+    }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::TaskContext;
-use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::execution_plan::reset_plan_states;
 use futures::TryStreamExt;
 use tokio::runtime::Runtime;
 
@@ -29,7 +29,11 @@ pub(crate) struct CachedPlan {
 }
 
 impl CachedPlan {
-    pub(crate) fn new(template: Arc<dyn ExecutionPlan>, slots: Vec<Slot>, context: Arc<TaskContext>) -> std::io::Result<Self> {
+    pub(crate) fn new(
+        template: Arc<dyn ExecutionPlan>,
+        slots: Vec<Slot>,
+        context: Arc<TaskContext>,
+    ) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         Ok(CachedPlan { template, slots, context, runtime })
     }
@@ -46,7 +50,12 @@ impl CachedPlan {
         }
         for (at, (slot, rows)) in self.slots.iter().zip(rows).enumerate() {
             let same = slot.schema().fields().len() == rows.num_columns()
-                && slot.schema().fields().iter().zip(rows.schema_ref().fields()).all(|(a, b)| a.data_type() == b.data_type());
+                && slot
+                    .schema()
+                    .fields()
+                    .iter()
+                    .zip(rows.schema_ref().fields())
+                    .all(|(a, b)| a.data_type() == b.data_type());
             if !same {
                 self.clear();
                 return Err(format!("the batch of scan {at} has other columns than its projection"));
@@ -75,9 +84,9 @@ impl CachedPlan {
         let plan = reset_plan_states(Arc::clone(&self.template))?;
         let mut batches = Vec::new();
         for partition in 0..plan.properties().partitioning.partition_count() {
-            let part: Vec<RecordBatch> = self.runtime.block_on(async {
-                plan.execute(partition, Arc::clone(&self.context))?.try_collect().await
-            })?;
+            let part: Vec<RecordBatch> = self
+                .runtime
+                .block_on(async { plan.execute(partition, Arc::clone(&self.context))?.try_collect().await })?;
             batches.extend(part);
         }
         Ok(batches)

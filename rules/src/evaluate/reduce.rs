@@ -46,25 +46,26 @@ impl Reduction {
         }
         let rows = concat_batches(schema, batches).map_err(|error| error.to_string())?;
         let times = self.times(&rows)?;
+        let columns: Vec<ArrayRef> = rows.columns().iter().map(json::normalised).collect();
         let mut order: Vec<ArrayRef> = vec![ArrayRef::clone(&times)];
-        order.extend(rows.columns().iter().cloned());
+        order.extend(columns.iter().map(json::comparable));
         let order = encode(&order)?;
-        let mut identity: Vec<ArrayRef> = vec![ArrayRef::clone(rows.column(self.tenant))];
-        identity.extend(self.key.iter().map(|&at| ArrayRef::clone(rows.column(at))));
+        let mut identity: Vec<ArrayRef> = vec![ArrayRef::clone(&columns[self.tenant])];
+        identity.extend(self.key.iter().map(|&at| ArrayRef::clone(&columns[at])));
         let identity = encode(&identity)?;
 
         let mut groups: BTreeMap<OwnedRow, Group> = BTreeMap::new();
         for (row, (key, rank)) in identity.into_iter().zip(order).enumerate() {
-            let group = groups.entry(key).or_insert_with(|| Group { least: rank.clone(), row, evidence: BTreeSet::new() });
+            let group =
+                groups.entry(key).or_insert_with(|| Group { least: rank.clone(), row, evidence: BTreeSet::new() });
             if rank < group.least {
                 group.least = rank;
                 group.row = row;
             }
             for &at in &self.evidence {
-                gather(rows.column(at), row, &mut group.evidence);
+                gather(&columns[at], row, &mut group.evidence);
             }
         }
-        let columns: Vec<ArrayRef> = rows.columns().iter().map(json::normalised).collect();
         let times = times.as_primitive::<TimestampMicrosecondType>();
         let mut findings: Vec<Finding> = groups
             .into_values()
@@ -111,14 +112,15 @@ impl Reduction {
 
 fn encode(columns: &[ArrayRef]) -> Result<Vec<OwnedRow>, String> {
     let nulls_last = SortOptions { descending: false, nulls_first: false };
-    let fields = columns.iter().map(|column| SortField::new_with_options(column.data_type().clone(), nulls_last)).collect();
+    let fields =
+        columns.iter().map(|column| SortField::new_with_options(column.data_type().clone(), nulls_last)).collect();
     let converter = RowConverter::new(fields).map_err(|error| error.to_string())?;
     let rows = converter.convert_columns(columns).map_err(|error| error.to_string())?;
     Ok(rows.iter().map(|row| row.owned()).collect())
 }
 
 fn gather(column: &ArrayRef, row: usize, evidence: &mut BTreeSet<String>) {
-    match json::value(&json::normalised(&column.slice(row, 1)), 0) {
+    match json::value(column, row) {
         Value::String(id) => {
             evidence.insert(id);
         }

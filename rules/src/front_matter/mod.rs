@@ -4,7 +4,7 @@ mod parse;
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use watershed_schemas::{PlaneScores, RulePlane, Severity};
 
 /// A rule file as read: nothing is planned yet.
@@ -61,7 +61,7 @@ pub struct RuleMeta {
     #[serde(default)]
     pub first_move: FirstMove,
     /// How much a finding counts for each plane; 1 for the planes of `plane` where absent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "weights")]
     pub weights: Option<PlaneScores>,
     /// Free words for routing.
     #[serde(default)]
@@ -79,4 +79,16 @@ pub struct FirstMove {
     pub model: Option<String>,
     /// For IAM.
     pub access: Option<String>,
+}
+
+/// Weights of one plane or both; a plane that isn't named has none.
+fn weights<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PlaneScores>, D::Error> {
+    #[derive(Default, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Weights {
+        model: f64,
+        access: f64,
+    }
+    let weights = Option::<Weights>::deserialize(deserializer)?;
+    Ok(weights.map(|Weights { model, access }| PlaneScores { model, access }))
 }

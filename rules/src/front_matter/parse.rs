@@ -103,19 +103,33 @@ fn check_meta(source: &RuleSource, yaml_at: usize, yaml: &str) -> Vec<LintFindin
         let help = "name the output columns that identify a finding, such as `key: [tool_event_id]`";
         fault(Code::MetaInvalid, "key", "the key is empty".into(), help);
     }
-    if let Some(repeated) = meta.key.iter().enumerate().find_map(|(at, name)| meta.key[..at].contains(name).then_some(name)) {
+    if let Some(repeated) =
+        meta.key.iter().enumerate().find_map(|(at, name)| meta.key[..at].contains(name).then_some(name))
+    {
         fault(Code::MetaInvalid, "key", format!("`{repeated}` is twice in the key"), "name each column once");
     }
     let owner = meta.owner.as_deref();
     match (meta.plane, owner) {
-        (_, None) | (RulePlane::Model | RulePlane::Both, Some("ai-security")) | (RulePlane::Access | RulePlane::Both, Some("iam")) => {}
+        (_, None)
+        | (RulePlane::Model | RulePlane::Both, Some("ai-security"))
+        | (RulePlane::Access | RulePlane::Both, Some("iam")) => {}
         (RulePlane::Model, Some(_)) => {
             let message = format!("`{}` doesn't own the model plane", owner.unwrap_or_default());
-            fault(Code::OwnerMismatch, "owner", message, "write `owner: ai-security`, or `plane: access` where the finding is IAM's");
+            fault(
+                Code::OwnerMismatch,
+                "owner",
+                message,
+                "write `owner: ai-security`, or `plane: access` where the finding is IAM's",
+            );
         }
         (RulePlane::Access, Some(_)) => {
             let message = format!("`{}` doesn't own the access plane", owner.unwrap_or_default());
-            fault(Code::OwnerMismatch, "owner", message, "write `owner: iam`, or `plane: model` where the finding is AI security's");
+            fault(
+                Code::OwnerMismatch,
+                "owner",
+                message,
+                "write `owner: iam`, or `plane: model` where the finding is AI security's",
+            );
         }
         (RulePlane::Both, Some(_)) => {
             let message = format!("`{}` owns neither plane", owner.unwrap_or_default());

@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn finds_values_by_dotted_names_indices_and_pointers() {
-        let json = r#"{"a": {"b": [1, {"c": "x"}]}, "gen_ai.tool.name": "shell", "n": null, "t": true, "s": {"k/e": 1.5}}"#;
+        let json =
+            r#"{"a": {"b": [1, {"c": "x"}]}, "gen_ai.tool.name": "shell", "n": null, "t": true, "s": {"k/e": 1.5}}"#;
         for (path, expected) in [
             ("a.b[1].c", Some("x")),
             ("$.a.b[0]", Some("1")),

@@ -19,7 +19,12 @@ pub(crate) fn register(context: &SessionContext) {
     context.register_udf(function("ip_prefix", vec![Utf8, Int64], Utf8, address::ip_prefix));
 }
 
-fn function(name: &str, inputs: Vec<DataType>, output: DataType, apply: fn(&[ArrayRef]) -> Result<ArrayRef>) -> ScalarUDF {
+fn function(
+    name: &str,
+    inputs: Vec<DataType>,
+    output: DataType,
+    apply: fn(&[ArrayRef]) -> Result<ArrayRef>,
+) -> ScalarUDF {
     let implementation = move |arguments: &[ColumnarValue]| {
         let constant = arguments.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let values = apply(&ColumnarValue::values_to_arrays(arguments)?)?;

@@ -59,6 +59,7 @@ codes! {
     NoInput "W034" Error "The query reads neither `runtime` nor `identity`.";
     NeverFires "W035" Error "The query can't have a result.";
     Shadow "W036" Error "A query in WITH has the name of a table.";
+    OrderMissing "W037" Error "A function picks rows by an order that isn't unique.";
     OutputMissing "W040" Error "A column that every rule must have is missing from the output.";
     OutputType "W041" Error "An output column has a type that isn't allowed for it.";
     KeyMissing "W042" Error "A key column isn't in the output.";

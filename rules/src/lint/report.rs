@@ -69,7 +69,8 @@ fn key(rule: &CompiledRule) -> String {
         return "none: a global rule, on one worker".to_owned();
     };
     let classes = (0..first.key.len()).map(|at| {
-        let mut columns: Vec<&str> = rule.scans.iter().filter_map(|scan| Some(scan.plane.columns().get(*scan.key.get(at)?)?.name)).collect();
+        let mut columns: Vec<&str> =
+            rule.scans.iter().filter_map(|scan| Some(scan.plane.columns().get(*scan.key.get(at)?)?.name)).collect();
         columns.dedup();
         columns.join(" = ")
     });

@@ -2,8 +2,8 @@
 
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::expr::{AggregateFunction, Like, ScalarFunction};
-use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, LogicalPlan, Operator, WindowFrameBound};
+use datafusion::logical_expr::expr::{AggregateFunction, Like, ScalarFunction, Sort};
+use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, LogicalPlan, Operator, WindowFrameBound, WindowFrameUnits};
 
 use super::functions::{AGGREGATE, SCALAR, WINDOW};
 use crate::lint::{Code, LintFinding};
@@ -59,21 +59,50 @@ impl Checker<'_> {
             | LogicalPlan::Distinct(Distinct::All(_)) => {}
             LogicalPlan::Aggregate(aggregate) => {
                 if aggregate.group_expr.is_empty() && reads_a_plane(&aggregate.input) {
-                    let words: Vec<String> = aggregate.aggr_expr.iter().filter_map(|expr| expr.to_string().split('(').next().map(str::to_owned)).collect();
+                    let words: Vec<String> = aggregate
+                        .aggr_expr
+                        .iter()
+                        .filter_map(|expr| expr.to_string().split('(').next().map(str::to_owned))
+                        .collect();
                     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                    let message = "an aggregate without GROUP BY gives a row even when nothing happened, and never ends".to_owned();
-                    self.refuse(Code::EmptyAggregate, &words, message, "group by tenant, principal and `date_bin(INTERVAL '15 minutes', event_time)`, or write EXISTS");
+                    let message =
+                        "an aggregate without GROUP BY gives a row even when nothing happened, and never ends"
+                            .to_owned();
+                    self.refuse(
+                        Code::EmptyAggregate,
+                        &words,
+                        message,
+                        "group by tenant, principal and `date_bin(INTERVAL '15 minutes', event_time)`, or write EXISTS",
+                    );
                 }
             }
             LogicalPlan::Limit(_) => {
-                self.refuse(Code::Limit, &["limit"], "LIMIT chooses rows by an order that a stream doesn't have".into(), "leave it out");
+                self.refuse(
+                    Code::Limit,
+                    &["limit"],
+                    "LIMIT chooses rows by an order that a stream doesn't have".into(),
+                    "leave it out",
+                );
             }
             LogicalPlan::RecursiveQuery(_) => {
-                self.refuse(Code::Recursive, &["recursive"], "a recursive query isn't bounded".into(), "write the steps as joins");
+                self.refuse(
+                    Code::Recursive,
+                    &["recursive"],
+                    "a recursive query isn't bounded".into(),
+                    "write the steps as joins",
+                );
             }
             other => {
-                let message = format!("{} can't be streamed", other.display().to_string().split(':').next().unwrap_or("this construct"));
-                self.refuse(Code::NodeForbidden, &["select"], message, "use joins, EXISTS, GROUP BY, UNION ALL or a bounded window");
+                let message = format!(
+                    "{} can't be streamed",
+                    other.display().to_string().split(':').next().unwrap_or("this construct")
+                );
+                self.refuse(
+                    Code::NodeForbidden,
+                    &["select"],
+                    message,
+                    "use joins, EXISTS, GROUP BY, UNION ALL or a bounded window",
+                );
             }
         }
     }
@@ -81,11 +110,19 @@ impl Checker<'_> {
     fn expression(&mut self, expr: &Expr) {
         match expr {
             Expr::ScalarFunction(function) => self.scalar(function),
-            Expr::AggregateFunction(AggregateFunction { func, .. }) => self.aggregate(func.name(), func.aliases()),
+            Expr::AggregateFunction(AggregateFunction { func, params }) => {
+                self.aggregate(func.name(), func.aliases());
+                if matches!(func.name(), "first_value" | "last_value" | "string_agg") {
+                    self.ordered(func.name(), &params.order_by);
+                }
+            }
             Expr::WindowFunction(function) => {
                 let name = function.fun.name();
                 if !AGGREGATE.contains(&name) && !WINDOW.contains(&name) {
                     self.unknown(name, &[]);
+                }
+                if WINDOW.contains(&name) || function.params.window_frame.units == WindowFrameUnits::Rows {
+                    self.ordered(name, &function.params.order_by);
                 }
                 for bound in [&function.params.window_frame.start_bound, &function.params.window_frame.end_bound] {
                     if let WindowFrameBound::Preceding(value) | WindowFrameBound::Following(value) = bound
@@ -102,11 +139,21 @@ impl Checker<'_> {
             Expr::Not(inner) if matches!(inner.as_ref(), Expr::InSubquery(_)) => self.not_in(),
             Expr::SetComparison(_) => {
                 let message = "a comparison with ANY or ALL of a subquery can't be streamed".to_owned();
-                self.refuse(Code::NodeForbidden, &["any", "all", "some"], message, "write EXISTS with the comparison inside");
+                self.refuse(
+                    Code::NodeForbidden,
+                    &["any", "all", "some"],
+                    message,
+                    "write EXISTS with the comparison inside",
+                );
             }
             Expr::GroupingSet(_) => {
                 let message = "GROUPING SETS, ROLLUP and CUBE can't be streamed".to_owned();
-                self.refuse(Code::NodeForbidden, &["grouping", "rollup", "cube"], message, "write one SELECT per grouping with UNION ALL");
+                self.refuse(
+                    Code::NodeForbidden,
+                    &["grouping", "rollup", "cube"],
+                    message,
+                    "write one SELECT per grouping with UNION ALL",
+                );
             }
             Expr::Unnest(_) => {
                 let message = "`unnest` gives several rows for one and can't be streamed yet".to_owned();
@@ -148,9 +195,28 @@ impl Checker<'_> {
         self.refuse(Code::UnknownFunction, &words, message, "use a text, time, list, JSON or address function from the reference, or one of count, sum, min, max, avg, array_agg");
     }
 
+    /// A function that picks rows by their order needs one that no two rows share.
+    fn ordered(&mut self, name: &str, order: &[Sort]) {
+        let by_event = |sort: &Sort| matches!(&sort.expr, Expr::Column(column) if column.name.ends_with("event_id"));
+        if !order.iter().any(by_event) {
+            let message = format!("`{name}` depends on the order in which rows of one moment arrive");
+            self.refuse(
+                Code::OrderMissing,
+                &[name],
+                message,
+                "end its ORDER BY with the event's id, such as `ORDER BY event_time, event_id`",
+            );
+        }
+    }
+
     fn not_in(&mut self) {
         let message = "NOT IN with a subquery is never true once the subquery holds a NULL".to_owned();
-        self.refuse(Code::NotIn, &["not"], message, "write NOT EXISTS with the equality inside, and say what a NULL shall mean");
+        self.refuse(
+            Code::NotIn,
+            &["not"],
+            message,
+            "write NOT EXISTS with the equality inside, and say what a NULL shall mean",
+        );
     }
 
     fn pattern(&mut self, pattern: &Expr) {
@@ -159,24 +225,36 @@ impl Checker<'_> {
             Some(text) if text.len() > MAX_PATTERN_BYTES => {
                 Some(format!("the regular expression has {} bytes; it may have {MAX_PATTERN_BYTES}", text.len()))
             }
-            Some(text) => regex::RegexBuilder::new(text)
-                .size_limit(MAX_COMPILED_PATTERN_BYTES)
-                .build()
-                .err()
-                .map(|error| match error {
-                    regex::Error::CompiledTooBig(_) => "the regular expression is too large when compiled".to_owned(),
-                    other => format!("the regular expression isn't valid: {}", other.to_string().lines().last().unwrap_or_default()),
-                }),
+            Some(text) => {
+                regex::RegexBuilder::new(text).size_limit(MAX_COMPILED_PATTERN_BYTES).build().err().map(|error| {
+                    match error {
+                        regex::Error::CompiledTooBig(_) => {
+                            "the regular expression is too large when compiled".to_owned()
+                        }
+                        other => format!(
+                            "the regular expression isn't valid: {}",
+                            other.to_string().lines().last().unwrap_or_default()
+                        ),
+                    }
+                })
+            }
         };
         if let Some(message) = fault {
-            let place = literal_text(pattern).and_then(|text| self.text.literal(text)).unwrap_or_else(|| self.text.start());
-            self.findings.push(self.text.finding(Code::LargePattern, place, message, "write a shorter one, or several LIKE conditions"));
+            let place =
+                literal_text(pattern).and_then(|text| self.text.literal(text)).unwrap_or_else(|| self.text.start());
+            self.findings.push(self.text.finding(
+                Code::LargePattern,
+                place,
+                message,
+                "write a shorter one, or several LIKE conditions",
+            ));
         }
     }
 }
 
 fn reads_a_plane(plan: &LogicalPlan) -> bool {
-    plan.exists(|node| Ok(matches!(node, LogicalPlan::TableScan(scan) if plane_of(&scan.source).is_some()))).unwrap_or(true)
+    plan.exists(|node| Ok(matches!(node, LogicalPlan::TableScan(scan) if plane_of(&scan.source).is_some())))
+        .unwrap_or(true)
 }
 
 fn is_regex(op: Operator) -> bool {

@@ -23,20 +23,35 @@ const MAX_LIST: usize = 500;
 
 /// Parses the file's one statement and checks what can be checked without planning.
 pub(crate) fn statement(text: &SqlText) -> Result<Statement, Vec<LintFinding>> {
-    let one = |code: Code, place: Range<usize>, message: String, help: &str| Err(vec![text.finding(code, place, message, help)]);
+    let one = |code: Code, place: Range<usize>, message: String, help: &str| {
+        Err(vec![text.finding(code, place, message, help)])
+    };
     let operators = text.lexemes.iter().filter(|lexeme| is_operator(lexeme)).count();
     if text.lexemes.len() > MAX_TOKENS || operators > MAX_OPERATORS {
-        let message = format!("the query has {} words and {operators} operators; it may have {MAX_TOKENS} and {MAX_OPERATORS}", text.lexemes.len());
+        let message = format!(
+            "the query has {} words and {operators} operators; it may have {MAX_TOKENS} and {MAX_OPERATORS}",
+            text.lexemes.len()
+        );
         return one(Code::TooComplex, text.start(), message, "put long lists into a reference table and join it");
     }
     let parsed = DFParserBuilder::new(text.sql.as_str()).build().and_then(|mut parser| parser.parse_statements());
     let mut statements = parsed.map_err(|error| vec![planning_error(text, &error)])?;
     let Some(statement) = statements.pop_front() else {
-        return one(Code::NotOneSelect, text.start(), "the file holds no query".into(), "write one SELECT after the front matter");
+        return one(
+            Code::NotOneSelect,
+            text.start(),
+            "the file holds no query".into(),
+            "write one SELECT after the front matter",
+        );
     };
     if !statements.is_empty() {
         let message = format!("the file holds {} statements", statements.len() + 1);
-        return one(Code::NotOneSelect, text.start(), message, "write one SELECT; put further ones into files of their own");
+        return one(
+            Code::NotOneSelect,
+            text.start(),
+            message,
+            "write one SELECT; put further ones into files of their own",
+        );
     }
     let Statement::Statement(parsed) = &statement else {
         return one(Code::NotOneSelect, text.start(), "the statement isn't a SELECT".into(), "write one SELECT");
@@ -81,7 +96,12 @@ impl Checker<'_> {
             SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) => {}
             SetExpr::SetOperation { op, .. } => {
                 let place = self.text.find(&[&op.to_string()]);
-                self.refuse(Code::NodeForbidden, place, format!("{op} can't be bounded in time"), "write EXISTS or NOT EXISTS with a bound on `event_time`");
+                self.refuse(
+                    Code::NodeForbidden,
+                    place,
+                    format!("{op} can't be bounded in time"),
+                    "write EXISTS or NOT EXISTS with a bound on `event_time`",
+                );
             }
             other => {
                 let place = self.place(other);
@@ -104,7 +124,12 @@ impl Checker<'_> {
                     && is_negative(offset)
                 {
                     let help = "write PRECEDING for rows before the current one and FOLLOWING for rows after it, with a positive interval";
-                    self.refuse(Code::NegativeInterval, place.clone(), format!("the frame bound `{bound}` is negative"), help);
+                    self.refuse(
+                        Code::NegativeInterval,
+                        place.clone(),
+                        format!("the frame bound `{bound}` is negative"),
+                        help,
+                    );
                 }
             }
         }
@@ -118,7 +143,9 @@ impl Checker<'_> {
 fn is_negative(expr: &Expr) -> bool {
     match expr {
         Expr::UnaryOp { op: UnaryOperator::Minus, .. } => true,
-        Expr::Interval(interval) => is_negative(&interval.value) || interval.value.to_string().trim_matches('\'').contains('-'),
+        Expr::Interval(interval) => {
+            is_negative(&interval.value) || interval.value.to_string().trim_matches('\'').contains('-')
+        }
         Expr::Nested(inner) => is_negative(inner),
         _ => false,
     }
@@ -131,23 +158,43 @@ impl Visitor for Checker<'_> {
         if query.limit_clause.is_some() || query.fetch.is_some() {
             let place = self.text.find(&["limit", "offset", "fetch"]);
             let help = "leave it out: every row of the result is a finding; to find the first of several, join with NOT EXISTS of an earlier one";
-            self.refuse(Code::Limit, place, "LIMIT, OFFSET and FETCH choose rows by an order that a stream doesn't have", help);
+            self.refuse(
+                Code::Limit,
+                place,
+                "LIMIT, OFFSET and FETCH choose rows by an order that a stream doesn't have",
+                help,
+            );
         }
         if let Some(with) = &query.with {
             if with.recursive {
                 let place = self.text.find(&["recursive"]);
-                self.refuse(Code::Recursive, place, "a recursive query isn't bounded", "write the steps as joins, one per step");
+                self.refuse(
+                    Code::Recursive,
+                    place,
+                    "a recursive query isn't bounded",
+                    "write the steps as joins, one per step",
+                );
             }
             for cte in &with.cte_tables {
                 let name = cte.alias.name.value.to_lowercase();
                 if Plane::from_table(&name).is_some() {
                     let span = cte.alias.name.span;
                     let place = self.text.span(span.start, span.end);
-                    self.refuse(Code::Shadow, place, format!("`{name}` is the name of a table"), "give the query in WITH another name");
+                    self.refuse(
+                        Code::Shadow,
+                        place,
+                        format!("`{name}` is the name of a table"),
+                        "give the query in WITH another name",
+                    );
                 }
             }
         }
-        if !query.pipe_operators.is_empty() || !query.locks.is_empty() || query.for_clause.is_some() || query.settings.is_some() || query.format_clause.is_some() {
+        if !query.pipe_operators.is_empty()
+            || !query.locks.is_empty()
+            || query.for_clause.is_some()
+            || query.settings.is_some()
+            || query.format_clause.is_some()
+        {
             let place = self.text.find(&["for", "settings", "format"]);
             self.forbid(place, "what follows the SELECT", "end the query after WHERE, GROUP BY and HAVING");
         }
@@ -163,7 +210,12 @@ impl Visitor for Checker<'_> {
         }
         if select.top.is_some() {
             let place = self.text.find(&["top"]);
-            self.refuse(Code::Limit, place, "TOP chooses rows by an order that a stream doesn't have", "leave it out: every row of the result is a finding");
+            self.refuse(
+                Code::Limit,
+                place,
+                "TOP chooses rows by an order that a stream doesn't have",
+                "leave it out: every row of the result is a finding",
+            );
         }
         if select.into.is_some() {
             let place = self.text.find(&["into"]);
@@ -192,7 +244,12 @@ impl Visitor for Checker<'_> {
             _ => "this kind of table isn't allowed".to_owned(),
         };
         let place = self.place(factor);
-        self.refuse(Code::TableFunction, place, refused, "read `runtime`, `identity` or a reference table, and join them");
+        self.refuse(
+            Code::TableFunction,
+            place,
+            refused,
+            "read `runtime`, `identity` or a reference table, and join them",
+        );
         ControlFlow::Continue(())
     }
 
@@ -200,8 +257,14 @@ impl Visitor for Checker<'_> {
         match expr {
             Expr::InSubquery { expr: outer, negated: true, .. } => {
                 let place = self.text.words(&["not", "in"]).unwrap_or_else(|| self.place(expr));
-                let help = format!("write `NOT EXISTS (SELECT 1 FROM … WHERE … = {outer})`, and say what a NULL shall mean");
-                self.refuse(Code::NotIn, place, "NOT IN with a subquery is never true once the subquery holds a NULL", help);
+                let help =
+                    format!("write `NOT EXISTS (SELECT 1 FROM … WHERE … = {outer})`, and say what a NULL shall mean");
+                self.refuse(
+                    Code::NotIn,
+                    place,
+                    "NOT IN with a subquery is never true once the subquery holds a NULL",
+                    help,
+                );
             }
             Expr::InList { list, .. } if list.len() > MAX_LIST => {
                 let place = self.place(expr);
@@ -222,14 +285,23 @@ impl Visitor for Checker<'_> {
 pub(crate) fn planning_error(text: &SqlText, error: &DataFusionError) -> LintFinding {
     let message = error.strip_backtrace();
     let mut message = message.as_str();
-    for prefix in ["Error during planning: ", "Schema error: ", "SQL error: ", "Optimizer rule ", "type_coercion\ncaused by\n", "Diagnostic: "] {
+    for prefix in [
+        "Error during planning: ",
+        "Schema error: ",
+        "SQL error: ",
+        "Optimizer rule ",
+        "type_coercion\ncaused by\n",
+        "Diagnostic: ",
+    ] {
         message = message.strip_prefix(prefix).unwrap_or(message);
     }
     let message = message.strip_prefix("ParserError(\"").map_or(message, |rest| rest.trim_end_matches("\")"));
     let diagnosed = error.diagnostic().and_then(|diagnostic| diagnostic.span);
     let place = diagnosed
         .map(|span| text.span(location(span.start.line, span.start.column), location(span.end.line, span.end.column)))
-        .or_else(|| named_place(message).map(|(line, column)| text.span(location(line, column), location(line, column))));
+        .or_else(|| {
+            named_place(message).map(|(line, column)| text.span(location(line, column), location(line, column)))
+        });
     let lower = message.to_lowercase();
     let (code, help) = if lower.contains("no field named") {
         (Code::UnknownName, "see the columns of `runtime` and `identity` in the reference")
@@ -244,7 +316,8 @@ pub(crate) fn planning_error(text: &SqlText, error: &DataFusionError) -> LintFin
     };
     let message = message.replace("datafusion.public.", "");
     let quoted = message.split(['\'', '`', '"']).nth(1).unwrap_or_default();
-    let place = place.or_else(|| text.word(quoted.rsplit('.').next().unwrap_or_default())).unwrap_or_else(|| text.start());
+    let place =
+        place.or_else(|| text.word(quoted.rsplit('.').next().unwrap_or_default())).unwrap_or_else(|| text.start());
     text.finding(code, place, message.replace('\n', " "), help)
 }
 

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use watershed_rules::{ReferenceTables, RuleSource, compile, report};
+use watershed_rules::{RuleSource, report};
+
+use crate::check::compiled;
 
 fn rule_files() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalog");
@@ -22,7 +24,7 @@ fn every_rule_compiles_with_a_key_and_without_warnings() {
     let mut faults = Vec::new();
     for path in rule_files() {
         let text = fs::read_to_string(&path).expect("readable");
-        let rule = RuleSource::parse(&path, &text).and_then(|source| compile(&source, &ReferenceTables::default()));
+        let rule = RuleSource::parse(&path, &text).and_then(|source| compiled(&source));
         match rule {
             Err(findings) => faults.push(watershed_rules::render(&path, &text, &findings, false)),
             Ok(rule) => {

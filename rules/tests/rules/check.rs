@@ -1,8 +1,23 @@
 //! How the tests write rules.
 
 use std::path::Path;
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use watershed_rules::{CompiledRule, LintFinding, ReferenceTables, RuleSource, compile};
+
+/// Held for reading by whoever compiles: the count of plannings is one for the whole process.
+static COMPILING: RwLock<()> = RwLock::new(());
+
+/// While the guard lives no test compiles a rule.
+pub(crate) fn nobody_compiles() -> RwLockWriteGuard<'static, ()> {
+    COMPILING.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Compiles a rule that was read.
+pub(crate) fn compiled(source: &RuleSource) -> Result<CompiledRule, Vec<LintFinding>> {
+    let _held = COMPILING.read().unwrap_or_else(PoisonError::into_inner);
+    compile(source, &ReferenceTables::default())
+}
 
 /// A rule file around this SQL. The SQL begins on line 10.
 pub(crate) fn file(plane: &str, key: &str, sql: &str) -> String {
@@ -11,12 +26,14 @@ pub(crate) fn file(plane: &str, key: &str, sql: &str) -> String {
         "access" => "owner: iam",
         _ => "tags: []",
     };
-    format!("/*---\nid: under-test\ntitle: A rule under test\nplane: {plane}\nseverity: high\nkey: [{key}]\n{owner}\n\n---*/\n{sql}")
+    format!(
+        "/*---\nid: under-test\ntitle: A rule under test\nplane: {plane}\nseverity: high\nkey: [{key}]\n{owner}\n\n---*/\n{sql}"
+    )
 }
 
 /// Compiles a rule file.
 pub(crate) fn compile_text(text: &str) -> Result<CompiledRule, Vec<LintFinding>> {
-    compile(&RuleSource::parse(Path::new("under-test.sql"), text)?, &ReferenceTables::default())
+    compiled(&RuleSource::parse(Path::new("under-test.sql"), text)?)
 }
 
 /// Compiles SQL that is a rule of the access plane.

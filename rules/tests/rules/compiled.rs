@@ -20,7 +20,8 @@ fn scan<'a>(rule: &'a CompiledRule, alias: &str) -> &'a watershed_rules::Scan {
     rule.scans.iter().find(|scan| scan.alias == alias).unwrap_or_else(|| panic!("no scan {alias}: {:?}", rule.scans))
 }
 
-const REVOKED: &str = "SELECT r.event_time, r.tenant, r.principal, r.event_id AS tool_event_id, i.event_id AS revocation_event_id
+const REVOKED: &str =
+    "SELECT r.event_time, r.tenant, r.principal, r.event_id AS tool_event_id, i.event_id AS revocation_event_id
 FROM runtime r JOIN identity i
   ON i.tenant = r.tenant AND i.credential_id = r.credential_id
  AND r.event_time BETWEEN i.event_time AND i.event_time + INTERVAL '6 hours'
@@ -57,7 +58,10 @@ fn equal_conditions_have_equal_texts_and_cheap_ones_come_first() {
         "SELECT event_time, tenant, principal, event_id AS a_event_id FROM identity
          WHERE 'authentication' = kind AND outcome IN ('unknown', 'failure')",
     );
-    assert_eq!(rule.scans[0].filters[..2].iter().map(|c| &c.text).collect::<Vec<_>>(), other.scans[0].filters.iter().map(|c| &c.text).collect::<Vec<_>>());
+    assert_eq!(
+        rule.scans[0].filters[..2].iter().map(|c| &c.text).collect::<Vec<_>>(),
+        other.scans[0].filters.iter().map(|c| &c.text).collect::<Vec<_>>()
+    );
     assert_eq!(keys(&other), [["tenant", "event_id"]]);
 }
 

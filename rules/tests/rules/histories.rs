@@ -1,8 +1,8 @@
 //! Small random histories: few values, many ties, NULLs in the join columns.
 
 use proptest::prelude::*;
-use watershed_rules::{CompiledRule, Finding, batch};
 use watershed_rules::Scan;
+use watershed_rules::{CompiledRule, Finding, batch};
 use watershed_schemas::tables::{identity, runtime};
 use watershed_schemas::{Cell, EventBatchBuilder, Plane, Row, Timestamp};
 
@@ -33,11 +33,19 @@ const IDENTITY_KINDS: [&str; 3] = ["token_revoked", "authentication", "risk_chan
 pub(crate) fn events() -> impl Strategy<Value = Vec<Event>> {
     let plane = prop_oneof![Just(Plane::Model), Just(Plane::Access)];
     // Whole minutes, so that rows meet the edges of intervals, and a microsecond beside them.
-    let time = (0_i64..24, prop_oneof![4 => Just(0_i64), 1 => Just(1), 1 => Just(-1)]).prop_map(|(minute, off)| minute * 60_000_000 + off);
+    let time = (0_i64..24, prop_oneof![4 => Just(0_i64), 1 => Just(1), 1 => Just(-1)])
+        .prop_map(|(minute, off)| minute * 60_000_000 + off);
     let few = || prop_oneof![1 => Just(None), 8 => (0_usize..2).prop_map(Some)];
-    let event = (plane, time, 0_usize..3, few(), few(), 0_usize..3, prop_oneof![5 => Just(0_usize), 1 => Just(1)]).prop_map(
-        |(plane, time, kind, principal, session, value, tenant)| Event { plane, time, kind, principal, session, value, tenant },
-    );
+    let event = (plane, time, 0_usize..3, few(), few(), 0_usize..3, prop_oneof![5 => Just(0_usize), 1 => Just(1)])
+        .prop_map(|(plane, time, kind, principal, session, value, tenant)| Event {
+            plane,
+            time,
+            kind,
+            principal,
+            session,
+            value,
+            tenant,
+        });
     proptest::collection::vec(event, 4..EVENTS)
 }
 
@@ -123,6 +131,7 @@ pub(crate) fn time_of(rows: &RecordBatch, row: usize) -> i64 {
 
 /// Runs the cached plan over rows in the planes' full schemas, one batch per scan.
 pub(crate) fn run(rule: &CompiledRule, rows: &[RecordBatch]) -> Vec<Finding> {
-    let projected: Vec<RecordBatch> = rule.scans.iter().zip(rows).map(|(scan, rows)| rows.project(&scan.projection).expect("in range")).collect();
+    let projected: Vec<RecordBatch> =
+        rule.scans.iter().zip(rows).map(|(scan, rows)| rows.project(&scan.projection).expect("in range")).collect();
     rule.evaluate(&projected).expect("the rule runs")
 }

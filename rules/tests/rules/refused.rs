@@ -19,12 +19,22 @@ const COLUMNS: &str = "SELECT r.event_time, r.tenant, r.principal, r.event_id AS
 fn an_unbounded_scan_is_refused_with_a_bound_that_would_do() {
     let join = "JOIN identity i ON i.tenant = r.tenant AND i.principal = r.principal";
     let sql = format!("{COLUMNS}\nFROM runtime r\n{join}");
-    refused("e_event_id", &sql, Code::Unbounded, (3, 6), "r.event_time BETWEEN i.event_time AND i.event_time + INTERVAL '1 hour'");
-    for half in ["i.event_time <= r.event_time", "i.event_time >= r.event_time", "i.event_time = r.event_time OR i.kind = 'x'"] {
+    refused(
+        "e_event_id",
+        &sql,
+        Code::Unbounded,
+        (3, 6),
+        "r.event_time BETWEEN i.event_time AND i.event_time + INTERVAL '1 hour'",
+    );
+    for half in
+        ["i.event_time <= r.event_time", "i.event_time >= r.event_time", "i.event_time = r.event_time OR i.kind = 'x'"]
+    {
         refused("e_event_id", &format!("{sql} WHERE {half}"), Code::Unbounded, (3, 6), "BETWEEN");
     }
     refused("e_event_id", &format!("{COLUMNS}\nFROM runtime r, identity i"), Code::Unbounded, (2, 17), "BETWEEN");
-    let absent = format!("{COLUMNS}\nFROM runtime r WHERE NOT EXISTS (SELECT 1 FROM identity i WHERE i.principal = r.principal)");
+    let absent = format!(
+        "{COLUMNS}\nFROM runtime r WHERE NOT EXISTS (SELECT 1 FROM identity i WHERE i.principal = r.principal)"
+    );
     refused("e_event_id", &absent, Code::Unbounded, (2, 48), "BETWEEN");
 }
 
@@ -41,7 +51,11 @@ fn a_bound_inside_not_exists_says_nothing_about_the_rows_outside() {
 #[test]
 fn a_day_is_not_compared_with_hours_part_by_part() {
     // DataFusion compares intervals by months, then days, then the rest: any number of hours is less than a day.
-    let sql = |bound: &str| format!("{COLUMNS}\nFROM runtime r JOIN identity i ON i.tenant = r.tenant AND i.event_time <= r.event_time AND {bound}");
+    let sql = |bound: &str| {
+        format!(
+            "{COLUMNS}\nFROM runtime r JOIN identity i ON i.tenant = r.tenant AND i.event_time <= r.event_time AND {bound}"
+        )
+    };
     let whole = rule("e_event_id", &sql("r.event_time - i.event_time <= INTERVAL '24 hours'"));
     assert!(whole.is_ok(), "{}", list(&whole.err().unwrap_or_default()));
 }
@@ -59,13 +73,18 @@ fn constructs_without_a_meaning_over_streams_are_refused() {
         (" WHERE random() < 0.5", Code::Volatile, (2, 22), "event_time"),
         (" WHERE repeat(r.tool, 1000000) = 'x'", Code::UnknownFunction, (2, 22), "reference"),
         (" WHERE r.ingest_time > r.event_time", Code::IngestTime, (2, 24), "event_time"),
-        (" WHERE r.nothing = 1", Code::UnknownName, (2, 24), "columns"),
+        (" WHERE r.nothing = 1", Code::UnknownName, (2, 22), "columns"),
         (" WHERE r.tool ~ '(a{900}){900}'", Code::LargePattern, (2, 31), "LIKE"),
         (" WHERE r.tool ~ '('", Code::LargePattern, (2, 31), "LIKE"),
         (" WHERE r.tool ~ r.content", Code::LargePattern, (1, 1), "LIKE"),
         (" WHERE", Code::Syntax, (2, 1), ""),
         (", generate_series(1, 1000000000)", Code::TableFunction, (2, 17), "reference table"),
-        (" EXCEPT SELECT event_time, tenant, principal, event_id FROM identity", Code::NodeForbidden, (2, 16), "EXISTS"),
+        (
+            " EXCEPT SELECT event_time, tenant, principal, event_id FROM identity",
+            Code::NodeForbidden,
+            (2, 16),
+            "EXISTS",
+        ),
     ] {
         let sql = format!("{COLUMNS}{from}{tail}");
         if code == Code::Syntax {
@@ -79,34 +98,98 @@ fn constructs_without_a_meaning_over_streams_are_refused() {
 
 #[test]
 fn whole_statements_other_than_one_select_are_refused() {
-    for sql in ["DROP TABLE runtime", "EXPLAIN SELECT 1", "INSERT INTO runtime SELECT * FROM runtime", "COPY runtime TO '/tmp/x'", "SELECT 1; SELECT 2", "", "SET a = 1"] {
+    for sql in [
+        "DROP TABLE runtime",
+        "EXPLAIN SELECT 1",
+        "INSERT INTO runtime SELECT * FROM runtime",
+        "COPY runtime TO '/tmp/x'",
+        "SELECT 1; SELECT 2",
+        "",
+        "SET a = 1",
+    ] {
         let findings = rule("e_event_id", sql).err().unwrap_or_else(|| panic!("accepted: {sql}"));
         assert_eq!(findings[0].code, Code::NotOneSelect, "{sql}: {}", list(&findings));
     }
-    refused("x", "WITH RECURSIVE t AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM t) SELECT * FROM t", Code::Recursive, (1, 6), "joins");
+    refused(
+        "x",
+        "WITH RECURSIVE t AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM t) SELECT * FROM t",
+        Code::Recursive,
+        (1, 6),
+        "joins",
+    );
     refused("x", "WITH runtime AS (SELECT 1 AS x) SELECT * FROM runtime", Code::Shadow, (1, 6), "another name");
 }
 
 #[test]
 fn the_output_contract_is_checked() {
     let from = " FROM runtime r";
-    refused("e_event_id", &format!("SELECT r.tenant, r.principal, r.event_id AS e_event_id{from}"), Code::OutputMissing, (1, 1), "event_time");
-    refused("e_event_id", &format!("SELECT r.event_time, r.principal, r.event_id AS e_event_id{from}"), Code::OutputMissing, (1, 1), "tenant");
-    refused("e_event_id", &format!("SELECT r.event_time, r.tenant, r.event_id AS e_event_id{from}"), Code::OutputMissing, (1, 1), "session_id");
-    refused("principal", "SELECT 'x' AS event_time, tenant, principal FROM runtime", Code::OutputType, (1, 15), "event_time");
+    refused(
+        "e_event_id",
+        &format!("SELECT r.tenant, r.principal, r.event_id AS e_event_id{from}"),
+        Code::OutputMissing,
+        (1, 1),
+        "event_time",
+    );
+    refused(
+        "e_event_id",
+        &format!("SELECT r.event_time, r.principal, r.event_id AS e_event_id{from}"),
+        Code::OutputMissing,
+        (1, 1),
+        "tenant",
+    );
+    refused(
+        "e_event_id",
+        &format!("SELECT r.event_time, r.tenant, r.event_id AS e_event_id{from}"),
+        Code::OutputMissing,
+        (1, 1),
+        "session_id",
+    );
+    refused(
+        "principal",
+        "SELECT 'x' AS event_time, tenant, principal FROM runtime",
+        Code::OutputType,
+        (1, 15),
+        "event_time",
+    );
     refused("score", "SELECT event_time, tenant, principal, score FROM runtime", Code::OutputType, (1, 39), "rounding");
-    refused("principal, country", "SELECT DISTINCT event_time, tenant, principal, country FROM identity WHERE 1 = 0", Code::NoInput, (1, 1), "runtime");
-    refused("principal", "SELECT max(event_time) AS event_time, tenant, principal FROM identity GROUP BY tenant, principal", Code::KeyUnbounded, (1, 1), "date_bin");
-    refused("n", "SELECT count(*) AS n, max(event_time) AS event_time, max(tenant) AS tenant, max(principal) AS principal FROM identity", Code::EmptyAggregate, (1, 8), "group by");
+    refused(
+        "principal, country",
+        "SELECT DISTINCT event_time, tenant, principal, country FROM identity WHERE 1 = 0",
+        Code::NoInput,
+        (1, 1),
+        "runtime",
+    );
+    refused(
+        "principal",
+        "SELECT max(event_time) AS event_time, tenant, principal FROM identity GROUP BY tenant, principal",
+        Code::KeyUnbounded,
+        (1, 1),
+        "date_bin",
+    );
+    refused(
+        "n",
+        "SELECT count(*) AS n, max(event_time) AS event_time, max(tenant) AS tenant, max(principal) AS principal FROM identity",
+        Code::EmptyAggregate,
+        (1, 8),
+        "group by",
+    );
     let findings = rule("missing", &format!("{COLUMNS}{from}")).err().expect("the key isn't there");
-    assert_eq!((findings[0].code, findings[0].line, findings[0].column), (Code::KeyMissing, 6, 7), "{}", list(&findings));
+    assert_eq!(
+        (findings[0].code, findings[0].line, findings[0].column),
+        (Code::KeyMissing, 6, 7),
+        "{}",
+        list(&findings)
+    );
 }
 
 #[test]
 fn contradicting_bounds_and_float_thresholds_are_refused() {
-    let sql = format!("{COLUMNS}\nFROM runtime r JOIN identity i ON i.tenant = r.tenant AND i.event_time < r.event_time AND i.event_time > r.event_time + INTERVAL '1 second'");
+    let sql = format!(
+        "{COLUMNS}\nFROM runtime r JOIN identity i ON i.tenant = r.tenant AND i.event_time < r.event_time AND i.event_time > r.event_time + INTERVAL '1 second'"
+    );
     refused("e_event_id", &sql, Code::NeverFires, (2, 32), "earlier");
-    let sql = "SELECT max(event_time) AS event_time, tenant, principal, date_bin(INTERVAL '1 hour', event_time) AS bucket
+    let sql =
+        "SELECT max(event_time) AS event_time, tenant, principal, date_bin(INTERVAL '1 hour', event_time) AS bucket
 FROM runtime GROUP BY tenant, principal, date_bin(INTERVAL '1 hour', event_time) HAVING sum(score) > 0.6";
     refused("principal, bucket", sql, Code::FloatPredicate, (2, 82), "DECIMAL");
 }
@@ -114,11 +197,23 @@ FROM runtime GROUP BY tenant, principal, date_bin(INTERVAL '1 hour', event_time)
 #[test]
 fn windows_need_a_bound_and_no_negative_interval() {
     let window = |over: &str| {
-        format!("SELECT event_time, tenant, principal, event_id AS e_event_id, count(*) OVER (PARTITION BY tenant, principal {over}) AS n\nFROM identity")
+        format!(
+            "SELECT event_time, tenant, principal, event_id AS e_event_id, count(*) OVER (PARTITION BY tenant, principal {over}) AS n\nFROM identity"
+        )
     };
+    let lag = "SELECT event_time, tenant, principal, event_id AS e_event_id,
+lag(country) OVER (PARTITION BY principal ORDER BY event_time) AS previous FROM identity";
+    refused("e_event_id", lag, Code::OrderMissing, (2, 1), "event_id");
     refused("e_event_id", &window("ORDER BY event_time"), Code::WindowUnbounded, (1, 72), "RANGE BETWEEN");
-    refused("e_event_id", &window("ORDER BY event_time RANGE BETWEEN INTERVAL '-1 hour' PRECEDING AND CURRENT ROW"), Code::NegativeInterval, (1, 63), "positive");
-    let bounded = rule("e_event_id", &window("ORDER BY event_time RANGE BETWEEN INTERVAL '1 hour' PRECEDING AND CURRENT ROW"));
+    refused(
+        "e_event_id",
+        &window("ORDER BY event_time RANGE BETWEEN INTERVAL '-1 hour' PRECEDING AND CURRENT ROW"),
+        Code::NegativeInterval,
+        (1, 63),
+        "positive",
+    );
+    let bounded =
+        rule("e_event_id", &window("ORDER BY event_time RANGE BETWEEN INTERVAL '1 hour' PRECEDING AND CURRENT ROW"));
     assert!(bounded.is_ok(), "{}", list(&bounded.err().unwrap_or_default()));
 }
 
@@ -131,6 +226,8 @@ fn the_front_matter_is_strict() {
     };
     let good = file("access", "e_event_id", body);
     assert!(compile_text(&good).is_ok());
+    assert!(compile_text(&good.replace("severity: high", "severity: high\nweights: {access: 2}")).is_ok());
+    check(&good.replace("severity: high", "severity: high\nweights: {model: 2, access: 1}"), Code::MetaInvalid, 6);
     check(body, Code::FrontMatterMissing, 1);
     check(&good.replace("---*/", "*/"), Code::FrontMatterMissing, 1);
     check(&good.replace("severity: high", "severity: terrible"), Code::FrontMatterInvalid, 5);
@@ -145,9 +242,21 @@ fn the_front_matter_is_strict() {
 #[test]
 fn enormous_queries_are_refused_quickly() {
     let list = (0..2_000).map(|n| format!("'{n}'")).collect::<Vec<_>>().join(", ");
-    refused("e_event_id", &format!("{COLUMNS} FROM runtime r WHERE r.tool IN ({list})"), Code::LargeList, (1, 91), "reference table");
+    refused(
+        "e_event_id",
+        &format!("{COLUMNS} FROM runtime r WHERE r.tool IN ({list})"),
+        Code::LargeList,
+        (1, 91),
+        "reference table",
+    );
     let chain = vec!["r.tool = 'a'"; 3_000].join(" OR ");
-    refused("e_event_id", &format!("{COLUMNS} FROM runtime r WHERE {chain}"), Code::TooComplex, (1, 1), "reference table");
+    refused(
+        "e_event_id",
+        &format!("{COLUMNS} FROM runtime r WHERE {chain}"),
+        Code::TooComplex,
+        (1, 1),
+        "reference table",
+    );
     let deep = format!("{}r.asn{}", "(".repeat(400), ")".repeat(400));
     let findings = rule("e_event_id", &format!("{COLUMNS} FROM runtime r WHERE {deep} = 1")).err().expect("too deep");
     assert_eq!(findings[0].code, Code::Syntax, "{}", crate::check::list(&findings));

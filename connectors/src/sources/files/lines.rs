@@ -22,7 +22,8 @@ pub(super) struct Lines<R> {
 impl<R: Read> Lines<R> {
     /// Lines of `head`, which was read from the input before, and of what follows.
     pub(super) fn new(head: Bytes, input: R) -> Self {
-        let mut lines = Lines { input, partial: BytesMut::from(head.as_ref()), chunk: Bytes::new(), ended: false, number: 0 };
+        let mut lines =
+            Lines { input, partial: BytesMut::from(head.as_ref()), chunk: Bytes::new(), ended: false, number: 0 };
         lines.cut(0);
         lines
     }

@@ -126,7 +126,8 @@ impl FileCursor {
 
 impl Window {
     fn new(decoded: EventBatch, records: &[RawRecord]) -> Result<Self, datafusion::arrow::error::ArrowError> {
-        let mut offsets: Vec<i64> = decoded.record_of_row.iter().map(|record| records[*record as usize].offset).collect();
+        let mut offsets: Vec<i64> =
+            decoded.record_of_row.iter().map(|record| records[*record as usize].offset).collect();
         let mut rows = decoded.rows;
         let mut keys = keys(&rows);
         if !keys.is_sorted() {

@@ -89,7 +89,8 @@ impl ConsumerContext for Callbacks {
             }
             return;
         }
-        let partitions = list.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
+        let partitions =
+            list.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
         self.rebalances().push_back(match decision {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Rebalance::Assign(partitions),
             _ => Rebalance::Revoke { partitions, lost: consumer.assignment_lost() },

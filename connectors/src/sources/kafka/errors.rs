@@ -7,7 +7,10 @@ use crate::sources::SourceError;
 /// The error as the engine's: what a person must mend stops, everything else is tried again.
 pub(super) fn of(what: &str, error: &KafkaError) -> SourceError {
     let text = format!("kafka: {what}: {error}");
-    if matches!(error, KafkaError::MessageConsumptionFatal(_) | KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_)) {
+    if matches!(
+        error,
+        KafkaError::MessageConsumptionFatal(_) | KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_)
+    ) {
         return SourceError::Stop(text);
     }
     match error.rdkafka_error_code() {

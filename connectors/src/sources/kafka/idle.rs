@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn a_partition_whose_broker_just_answered_is_at_its_end() {
-        let expected = Mark { topic: "t".into(), index: 2, end: 7, at: Timestamp::from_micros(1_000_000_000 - 700_000) };
+        let expected =
+            Mark { topic: "t".into(), index: 2, end: 7, at: Timestamp::from_micros(1_000_000_000 - 700_000) };
         assert_eq!(marks(&statistics(|_| {})), [expected]);
     }
 

@@ -7,10 +7,10 @@
 //! polled is dropped: the next owner reads it from the committed offset. With `lost` the group has not waited, and
 //! nothing may be committed.
 //!
-//! **Positions.** Nothing is left to `auto.offset.reset`: see [`start`]. A first start is committed at once, so that a
+//! **Positions.** Nothing is left to `auto.offset.reset`: see `start.rs`. A first start is committed at once, so that a
 //! crash before the first checkpoint does not move it.
 //!
-//! **Ends.** See [`idle`]: a partition at its end says so once a second.
+//! **Ends.** See `idle.rs`: a partition at its end says so once a second.
 
 mod callbacks;
 mod connection;
@@ -36,8 +36,8 @@ use super::clock::now;
 use super::{Positions, Source, SourceError, SourceEvent};
 use crate::raw::{Partition, RawBatch, RawRecord};
 
-pub use connection::{Connection, SaslSettings, TlsSettings};
 pub(crate) use connection::log_line;
+pub use connection::{Connection, SaslSettings, TlsSettings};
 pub use settings::{KafkaSettings, StartFrom, TopicSettings};
 
 /// After an assignment or a resume the statistics may still show what was before.
@@ -161,7 +161,13 @@ impl KafkaSource {
         let consumer = self.consumer()?;
         let partitions = partitions.iter().filter_map(|(topic, index)| self.partition(topic, *index)).collect();
         let (start_from, timeout) = (self.settings.start_from, self.settings.request_timeout);
-        let starts = start::starts(consumer, partitions, &start::Known { stored: &self.stored, left: &self.left }, start_from, timeout)?;
+        let starts = start::starts(
+            consumer,
+            partitions,
+            &start::Known { stored: &self.stored, left: &self.left },
+            start_from,
+            timeout,
+        )?;
         let mut list = TopicPartitionList::with_capacity(starts.len());
         let mut first = TopicPartitionList::new();
         for start in &starts {
@@ -268,7 +274,8 @@ struct Gathered {
 
 impl Gathered {
     fn take(&mut self, message: &BorrowedMessage<'_>, assigned: &mut [Assigned]) {
-        let is_own = |own: &Assigned| own.partition.index == message.partition() && *own.partition.topic == *message.topic();
+        let is_own =
+            |own: &Assigned| own.partition.index == message.partition() && *own.partition.topic == *message.topic();
         let of_last = self.batches.get(self.last).is_some_and(|(index, _)| is_own(&assigned[*index]));
         if !of_last {
             // Fetched before a revocation that was carried out meanwhile: no longer ours.
@@ -362,7 +369,8 @@ impl Source for KafkaSource {
             list.add_partition(&own.partition.topic, own.partition.index);
         }
         let consumer = self.consumer()?;
-        if paused { consumer.pause(&list) } else { consumer.resume(&list) }.map_err(|error| errors::of("pause", &error))?;
+        if paused { consumer.pause(&list) } else { consumer.resume(&list) }
+            .map_err(|error| errors::of("pause", &error))?;
         self.paused = paused;
         self.marks.clear();
         self.settled_at = Instant::now() + SETTLING;

@@ -29,9 +29,9 @@ impl TryFrom<String> for StartFrom {
         match text.as_str() {
             "latest" => Ok(StartFrom::Latest),
             "earliest" => Ok(StartFrom::Earliest),
-            text => Timestamp::parse(text)
-                .map(StartFrom::Time)
-                .map_err(|_| format!("`{text}` is neither `latest` nor `earliest` nor a time such as 2026-01-31T12:00:00Z")),
+            text => Timestamp::parse(text).map(StartFrom::Time).map_err(|_| {
+                format!("`{text}` is neither `latest` nor `earliest` nor a time such as 2026-01-31T12:00:00Z")
+            }),
         }
     }
 }

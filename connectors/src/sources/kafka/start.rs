@@ -40,7 +40,8 @@ pub(super) fn starts<C: ConsumerContext>(
     for partition in &partitions {
         asked.add_partition(&partition.topic, partition.index);
     }
-    let committed = consumer.committed_offsets(asked, timeout).map_err(|error| errors::of("committed offsets", &error))?;
+    let committed =
+        consumer.committed_offsets(asked, timeout).map_err(|error| errors::of("committed offsets", &error))?;
     let mut starts = Vec::with_capacity(partitions.len());
     for partition in partitions {
         let committed = committed.find_partition(&partition.topic, partition.index).map(|element| element.offset());

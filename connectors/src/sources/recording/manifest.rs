@@ -129,8 +129,8 @@ impl Manifest {
     pub(super) fn write(&self, dir: &Path) -> Result<(), RecordingError> {
         let path = dir.join(FILE);
         let new = dir.join("manifest.json.new");
-        let mut text = serde_json::to_vec_pretty(self)
-            .map_err(|error| RecordingError::io(&path)(std::io::Error::other(error)))?;
+        let mut text =
+            serde_json::to_vec_pretty(self).map_err(|error| RecordingError::io(&path)(std::io::Error::other(error)))?;
         text.push(b'\n');
         fs::write(&new, text).map_err(RecordingError::io(&new))?;
         fs::rename(&new, &path).map_err(RecordingError::io(&path))

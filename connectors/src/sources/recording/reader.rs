@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use watershed_schemas::Timestamp;
 
+use super::RecordingError;
 use super::entry::Entry;
 use super::manifest::Manifest;
 use super::segment::{self, SegmentReader, Step};
-use super::RecordingError;
 use crate::raw::{Partition, RawBatch, RawRecord};
 use crate::sources::{Positions, Source, SourceError, SourceEvent};
 
@@ -213,7 +213,9 @@ impl RecordingSource {
             Entry::Assigned { partitions } => {
                 let assigned = self.all_defined(&partitions)?;
                 let known = &mut self.partitions;
-                known.extend(assigned.iter().filter(|partition| !known.contains(partition)).cloned().collect::<Vec<_>>());
+                known.extend(
+                    assigned.iter().filter(|partition| !known.contains(partition)).cloned().collect::<Vec<_>>(),
+                );
                 SourceEvent::Assigned(assigned)
             }
             Entry::Revoked { partitions, lost } => {

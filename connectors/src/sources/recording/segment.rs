@@ -73,7 +73,9 @@ impl SegmentReader {
         if !self.fill(HEAD)? {
             return Ok(if self.buffer.is_empty() && !self.cut { Step::End } else { Step::Damaged });
         }
-        let word = |at: usize| u32::from_le_bytes([self.buffer[at], self.buffer[at + 1], self.buffer[at + 2], self.buffer[at + 3]]);
+        let word = |at: usize| {
+            u32::from_le_bytes([self.buffer[at], self.buffer[at + 1], self.buffer[at + 2], self.buffer[at + 3]])
+        };
         let (length, sum) = (word(0) as usize, word(4));
         if length > LONGEST {
             return Ok(Step::Damaged);

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use watershed_schemas::Timestamp;
 
+use super::RecordingError;
 use super::entry::{self, Entry};
 use super::manifest::{Manifest, SegmentSummary, TopicSummary};
 use super::segment::{self, MAGIC};
-use super::RecordingError;
 use crate::raw::{Partition, RawBatch};
 use crate::sources::SourceEvent;
 
@@ -89,10 +89,14 @@ impl RecordingWriter {
         for record in &batch.records {
             entry::write_record(id, batch.received, record, &mut self.pending);
         }
-        let payload: usize = batch.records.iter().map(|record| {
-            let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-            record.payload.len() + record.key.as_ref().map_or(0, |key| key.len()) + headers
-        }).sum();
+        let payload: usize = batch
+            .records
+            .iter()
+            .map(|record| {
+                let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+                record.payload.len() + record.key.as_ref().map_or(0, |key| key.len()) + headers
+            })
+            .sum();
         self.count(batch.records.len() as u64, |summary| {
             summary.records += batch.records.len() as u64;
             summary.bytes += payload as u64;

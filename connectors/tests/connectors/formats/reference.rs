@@ -15,14 +15,14 @@ pub(crate) fn decode(
 ) -> Result<Map<String, Value>, String> {
     let object: Map<String, Value> = serde_json::from_str(text).map_err(|_| "not an object".to_owned())?;
     let mut row = Map::new();
-    let mut given = Map::new();
+    let mut given = None;
     let mut extra = Map::new();
     for (name, value) in object {
         let column = plane.columns().iter().find(|column| column.name == name);
         match column {
             None => _ = extra.insert(name, value),
             Some(_) if name == "attributes" => match object_of(&value) {
-                Some(object) => given = object,
+                Some(object) => given = Some(object),
                 None if value.is_null() || value == json!("") => {}
                 None => _ = extra.insert(name, value),
             },
@@ -54,15 +54,15 @@ pub(crate) fn decode(
     row.entry("tenant").or_insert(json!(tenant));
     row.entry("event_id").or_insert_with(|| json!(fingerprint(text)));
     row.insert("ingest_time".to_owned(), json!(ingest_time));
-    for (name, value) in extra {
-        let mut name = name;
-        while given.contains_key(&name) {
-            name.push('_');
+    if given.is_some() || !extra.is_empty() {
+        let mut attributes = given.unwrap_or_default();
+        for (mut name, value) in extra {
+            while attributes.contains_key(&name) {
+                name.push('_');
+            }
+            attributes.insert(name, value);
         }
-        given.insert(name, value);
-    }
-    if !given.is_empty() {
-        row.insert("attributes".to_owned(), Value::Object(given));
+        row.insert("attributes".to_owned(), Value::Object(attributes));
     }
     Ok(row)
 }

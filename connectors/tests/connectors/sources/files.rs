@@ -10,7 +10,11 @@ use watershed_schemas::Plane;
 use watershed_schemas::tables::runtime;
 
 fn line(id: &str, second: u32) -> String {
-    format!(r#"{{"event_id":"{id}","event_time":"2026-01-01T00:{:02}:{:02}Z","kind":"prompt"}}"#, second / 60, second % 60)
+    format!(
+        r#"{{"event_id":"{id}","event_time":"2026-01-01T00:{:02}:{:02}Z","kind":"prompt"}}"#,
+        second / 60,
+        second % 60
+    )
 }
 
 fn open(dir: &Path, files: &[(Plane, &str)]) -> PlainFiles {

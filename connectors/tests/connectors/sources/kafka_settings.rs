@@ -12,7 +12,8 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(read.start_from, StartFrom::Latest);
     assert_eq!((read.group_id.as_str(), read.runtime[0].format.as_str()), ("watershed", "auto"));
     assert_eq!(read.validate(), Vec::<String>::new());
-    let again: KafkaSettings = serde_json::from_value(serde_json::to_value(&read).expect("serialises")).expect("reads back");
+    let again: KafkaSettings =
+        serde_json::from_value(serde_json::to_value(&read).expect("serialises")).expect("reads back");
     assert_eq!(again, read);
 }
 

@@ -1,7 +1,6 @@
 //! Sources as the engine drives them.
 
 mod files;
-mod kafka_live;
 mod kafka_settings;
 mod memory;
 mod recording;

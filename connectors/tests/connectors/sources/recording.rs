@@ -59,7 +59,13 @@ fn partitions() -> impl Strategy<Value = Partition> {
 
 fn records() -> impl Strategy<Value = RawRecord> {
     let bytes = || proptest::collection::vec(any::<u8>(), 0..60);
-    (any::<i64>(), any::<Option<i64>>(), proptest::option::of(bytes()), proptest::collection::vec((".{0,5}", bytes()), 0..3), bytes())
+    (
+        any::<i64>(),
+        any::<Option<i64>>(),
+        proptest::option::of(bytes()),
+        proptest::collection::vec((".{0,5}", bytes()), 0..3),
+        bytes(),
+    )
         .prop_map(|(offset, timestamp, key, headers, payload)| RawRecord {
             offset,
             timestamp: timestamp.map(Timestamp::from_micros),
@@ -127,7 +133,7 @@ proptest! {
 fn a_killed_writer_leaves_what_it_flushed() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let own = partition(Plane::Model, 0);
-    let mut writer = RecordingWriter::create(dir.path(), "test", &[own.clone()]).expect("a new directory");
+    let mut writer = RecordingWriter::create(dir.path(), "test", std::slice::from_ref(&own)).expect("a new directory");
     writer.append(&batch(&own, 1, vec![record(0, "a")])).expect("written");
     writer.flush().expect("flushed");
     let mut source = RecordingSource::open(dir.path(), 10).expect("a recording");

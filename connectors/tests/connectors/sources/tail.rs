@@ -47,7 +47,10 @@ fn lines_come_when_they_are_whole_and_the_end_is_told() {
     assert_eq!(records(&mut source), [line(9, "two")]);
     let before = Timestamp::from_micros(chrono::Utc::now().timestamp_micros());
     let event = source.poll(WAIT).expect("the source goes on");
-    assert!(matches!(&event, SourceEvent::CaughtUp { partition, at } if partition.plane == Plane::Model && *at >= before), "{event:?}");
+    assert!(
+        matches!(&event, SourceEvent::CaughtUp { partition, at } if partition.plane == Plane::Model && *at >= before),
+        "{event:?}"
+    );
     assert!(matches!(source.poll(Duration::ZERO), Ok(SourceEvent::Quiet)), "marks are not repeated at once");
 }
 

@@ -17,9 +17,9 @@ use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan, Union};
 use watershed_schemas::tables::runtime;
 
 pub(super) use system::Reach;
-pub(super) use window::function as window_function;
 use system::{Contradiction, Edge, System, Var, lowers, uppers};
 use time::{Time, Times};
+pub(super) use window::function as window_function;
 
 use crate::slot::ScanRef;
 
@@ -111,7 +111,12 @@ fn shared_by(columns: impl Iterator<Item = usize>, node: &Node) -> BTreeSet<Var>
 }
 
 /// What holds between `member`, the value that `time` has in *some* row of a group, and the moments that the group shares.
-fn group_member(node: &Node, time: Time, shared: &BTreeSet<Var>, member: Var) -> std::result::Result<Vec<Edge>, Contradiction> {
+fn group_member(
+    node: &Node,
+    time: Time,
+    shared: &BTreeSet<Var>,
+    member: Var,
+) -> std::result::Result<Vec<Edge>, Contradiction> {
     let mut edges = Vec::new();
     let after = uppers(&node.system.edges, time.var)?;
     let before = lowers(&node.system.edges, time.var)?;
@@ -324,7 +329,8 @@ fn united(union: &Union, walk: &mut Walk) -> Result<Node> {
 
 /// What these edges say about the node's own columns among themselves.
 fn between(node: &Node, edges: &[Edge]) -> Vec<Edge> {
-    let vars: Vec<Var> = node.times.iter().flatten().map(|time| time.var).chain(node.events.iter().flatten().copied()).collect();
+    let vars: Vec<Var> =
+        node.times.iter().flatten().map(|time| time.var).chain(node.events.iter().flatten().copied()).collect();
     let mut found = Vec::new();
     for &earlier in &vars {
         let Ok(after) = uppers(edges, earlier) else { continue };

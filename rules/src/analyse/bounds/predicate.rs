@@ -71,7 +71,9 @@ impl Times<'_> {
     fn difference(&mut self, expr: &Expr) -> Option<(Time, Time)> {
         match expr {
             Expr::Alias(alias) => self.difference(&alias.expr),
-            Expr::Cast(Cast { expr, field }) if matches!(field.data_type(), DataType::Duration(_) | DataType::Interval(_)) => {
+            Expr::Cast(Cast { expr, field })
+                if matches!(field.data_type(), DataType::Duration(_) | DataType::Interval(_)) =>
+            {
                 self.difference(expr)
             }
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::Minus, right }) => self.of(left).zip(self.of(right)),
@@ -92,9 +94,7 @@ impl Times<'_> {
     fn comparable(&self, expr: &Expr) -> bool {
         match expr {
             Expr::Alias(alias) => self.comparable(&alias.expr),
-            Expr::Cast(cast) => {
-                matches!(cast.field.data_type(), DataType::Duration(_)) || self.comparable(&cast.expr)
-            }
+            Expr::Cast(cast) => matches!(cast.field.data_type(), DataType::Duration(_)) || self.comparable(&cast.expr),
             Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(value)), _) => value.months == 0 && value.days == 0,
             Expr::Literal(ScalarValue::IntervalDayTime(Some(value)), _) => value.days == 0,
             _ => expr.get_type(self.schema).is_ok_and(|ty| matches!(ty, DataType::Duration(_))),
@@ -129,10 +129,8 @@ fn alternatives<'a>(condition: &'a Expr, branches: &mut Vec<&'a Expr>) {
 
 /// For each pair of moments the bound that every claim implies; a claim that contradicts itself is never the one.
 pub(super) fn weakest(claims: &[Vec<Edge>]) -> Vec<Edge> {
-    let possible: Vec<&Vec<Edge>> = claims
-        .iter()
-        .filter(|edges| edges.iter().all(|edge| uppers(edges, edge.earlier).is_ok()))
-        .collect();
+    let possible: Vec<&Vec<Edge>> =
+        claims.iter().filter(|edges| edges.iter().all(|edge| uppers(edges, edge.earlier).is_ok())).collect();
     let Some(first) = possible.first() else { return Vec::new() };
     let vars: BTreeSet<Var> = first.iter().flat_map(|edge| [edge.later, edge.earlier]).collect();
     let mut weakest = Vec::new();

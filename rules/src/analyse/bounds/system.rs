@@ -119,6 +119,8 @@ fn shortest(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn edge(later: Var, earlier: Var, at_most: i64) -> Edge {
@@ -148,5 +150,38 @@ mod tests {
         let reaches = system.reaches(a).expect("consistent");
         assert_eq!(reaches[&1], Reach { ahead: Some(10), behind: Some(10) });
         assert_eq!(reaches[&2], Reach { ahead: None, behind: None });
+    }
+
+    /// Moments from -6 to 6 for the variables 1 to 3, and 0 for variable 0.
+    fn assignments() -> impl Iterator<Item = [i64; 4]> {
+        (-6..=6).flat_map(|a| (-6..=6).flat_map(move |b| (-6..=6).map(move |c| [0, a, b, c])))
+    }
+
+    proptest! {
+        #[test]
+        fn bounds_are_sound_and_tight(edges in proptest::collection::vec((0_usize..4, 0_usize..4, -2_i64..3), 0..8)) {
+            let edges: Vec<Edge> = edges.into_iter().map(|(later, earlier, at_most)| edge(later, earlier, at_most)).collect();
+            let holds = |at: &[i64; 4]| edges.iter().all(|edge| at[edge.later] - at[edge.earlier] <= edge.at_most);
+            let possible: Vec<[i64; 4]> = assignments().filter(holds).collect();
+            match (uppers(&edges, 0), lowers(&edges, 0)) {
+                // A contradiction elsewhere may go unnoticed: then there is nothing to bound.
+                (Ok(_), Ok(_)) if possible.is_empty() => {}
+                (Ok(after), Ok(before)) => {
+                    for var in 0..4 {
+                        let most = possible.iter().map(|at| at[var]).max();
+                        let least = possible.iter().map(|at| at[var]).min();
+                        // Chains of three edges stay inside the range of the brute force.
+                        if let Some(after) = after.get(&var) {
+                            prop_assert_eq!(most, Some(*after));
+                        }
+                        if let Some(before) = before.get(&var) {
+                            prop_assert_eq!(least, Some(-before));
+                        }
+                    }
+                }
+                // A contradiction that the base can reach leaves nothing.
+                _ => prop_assert!(possible.is_empty()),
+            }
+        }
     }
 }

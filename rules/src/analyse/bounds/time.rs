@@ -101,7 +101,11 @@ impl Times<'_> {
                 if stride.least <= 0 {
                     return None;
                 }
-                let how = arguments.iter().enumerate().filter(|(at, _)| *at != 1).fold(String::from("bin"), |how, (_, part)| format!("{how} {part}"));
+                let how = arguments
+                    .iter()
+                    .enumerate()
+                    .filter(|(at, _)| *at != 1)
+                    .fold(String::from("bin"), |how, (_, part)| format!("{how} {part}"));
                 Some(self.derived(time, 1 - stride.most, 0, &how))
             }
             "date_trunc" => {

@@ -50,7 +50,9 @@ pub(super) fn windowed(window: &Window, walk: &mut Walk) -> Result<Node> {
                     column = Some(Time { var, offset: 0 });
                 }
             }
-            (name, Some((current, other))) if has_frame(name) && params.window_frame.units == WindowFrameUnits::Range => {
+            (name, Some((current, other)))
+                if has_frame(name) && params.window_frame.units == WindowFrameUnits::Range =>
+            {
                 node.system.attached[*at].edges.extend(frame(params, *current, *other));
             }
             _ => {}
@@ -62,7 +64,13 @@ pub(super) fn windowed(window: &Window, walk: &mut Walk) -> Result<Node> {
 }
 
 /// Another row of the input: the same is known of it, and it shares with the current row what both are partitioned by.
-fn neighbour(params: &WindowFunctionParams, window: &Window, input: &Node, node: &mut Node, walk: &mut Walk) -> Neighbour {
+fn neighbour(
+    params: &WindowFunctionParams,
+    window: &Window,
+    input: &Node,
+    node: &mut Node,
+    walk: &mut Walk,
+) -> Neighbour {
     let schema = window.input.schema();
     let mut times = Times { walk, node: input, schema, edges: Vec::new() };
     let order = params.order_by.first().filter(|sort| sort.asc).and_then(|sort| times.of(&sort.expr));
