@@ -9,10 +9,10 @@
 //! It is not: rules, incidents, retries (the engine decides when to try again) or configuration files
 //! (the engine reads them; the settings of each connector are declared beside it).
 
-pub mod escape;
 pub mod byte_size;
 pub mod dlq;
 pub mod duration;
+pub mod escape;
 pub mod formats;
 mod raw;
 pub mod secret;

@@ -109,7 +109,7 @@ fn accept_row_by_row(batch: &EventBatch, partition: &Partition, watermarks: &mut
                 origin: 0,
                 partition: partition.clone(),
                 row: u32::try_from(row).unwrap_or(u32::MAX),
-                record: batch.record_of_row[row],
+                record: batch.record_of_row.get(row).copied().unwrap_or_default(),
                 event_id: ids.value(row).to_owned(),
                 event_time: time,
             }),

@@ -162,7 +162,8 @@ impl Core {
             self.segments.expire(commit);
         }
         self.sealed = self.watermarks.clone();
-        let clock = self.watermarks.snapshot();
+        // Not the end itself: should more be heard after a restart, it is history too.
+        let clock = heard.snapshot();
         if self.stored_clock.as_ref() != Some(&clock) {
             if let Ok(value) = serde_json::to_vec(&clock) {
                 commit.puts.push((CLOCK_KEY.to_vec(), value));

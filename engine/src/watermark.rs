@@ -30,6 +30,8 @@ struct PlaneClock {
     time: PlaneTime,
     /// The watermark of each live partition; `MIN` until it is heard, so that a new partition holds the plane.
     partitions: BTreeMap<Partition, Timestamp>,
+    /// Partitions of a snapshot that the source has not named again. They may be somebody else's now: nothing waits for them.
+    remembered: BTreeMap<Partition, Timestamp>,
     /// The plane's watermark: the least of the partitions, never going back.
     reached: Timestamp,
     /// Event time of the newest row heard.
@@ -42,6 +44,7 @@ impl Watermarks {
         let clock = |plane: Plane| PlaneClock {
             time: times[plane.index()],
             partitions: BTreeMap::new(),
+            remembered: BTreeMap::new(),
             reached: if present[plane.index()] { Timestamp::MIN } else { Timestamp::MAX },
             heard: Timestamp::MIN,
         };
@@ -50,7 +53,9 @@ impl Watermarks {
 
     /// Makes a partition hold its plane until it is heard.
     pub fn add(&mut self, partition: &Partition) {
-        self.planes[partition.plane.index()].partitions.entry(partition.clone()).or_insert(Timestamp::MIN);
+        let clock = &mut self.planes[partition.plane.index()];
+        let known = clock.remembered.remove(partition).unwrap_or(Timestamp::MIN);
+        clock.partitions.entry(partition.clone()).or_insert(known);
     }
 
     /// Stops waiting for a partition that somebody else reads now.
@@ -135,7 +140,7 @@ impl Watermarks {
             clock.heard = snapshot.heard[plane.index()];
         }
         for (partition, reached) in snapshot.partitions {
-            self.planes[partition.plane.index()].partitions.insert(partition, reached);
+            self.planes[partition.plane.index()].remembered.insert(partition, reached);
         }
     }
 }
@@ -210,5 +215,28 @@ mod tests {
         assert_eq!(restored.of(Plane::Model), minute(29));
         restored.hear(&partition(Plane::Model, 0), minute(20));
         assert_eq!(restored.of(Plane::Model), minute(29));
+    }
+
+    #[test]
+    fn a_partition_that_somebody_else_reads_after_a_restart_holds_nothing() {
+        let mut watermarks = watermarks();
+        watermarks.hear(&partition(Plane::Model, 0), minute(30));
+        watermarks.hear(&partition(Plane::Model, 1), minute(20));
+        let mut restored = self::watermarks();
+        restored.restore(watermarks.snapshot());
+        restored.add(&partition(Plane::Model, 0));
+        restored.hear(&partition(Plane::Model, 0), minute(60));
+        assert_eq!(restored.of(Plane::Model), minute(59));
+        // Named again, it goes on where it was.
+        let mut restored = self::watermarks();
+        restored.restore(watermarks.snapshot());
+        restored.add(&partition(Plane::Model, 0));
+        restored.add(&partition(Plane::Model, 1));
+        restored.caught_up(&partition(Plane::Model, 0), minute(60));
+        assert_eq!(restored.of(Plane::Model), minute(29));
+        restored.caught_up(&partition(Plane::Model, 1), minute(25));
+        assert_eq!(restored.of(Plane::Model), minute(29));
+        restored.caught_up(&partition(Plane::Model, 1), minute(40));
+        assert_eq!(restored.of(Plane::Model), minute(39));
     }
 }

@@ -45,14 +45,15 @@ pub fn run<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = A>) ->
 /// Runs it to its end, which must be a good one.
 ///
 /// # Errors
-/// When it ends with another code than 0: the message holds what it wrote to stderr.
+/// When it ends with another code than 0: the message holds what it wrote.
 pub fn succeed<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = A>) -> Result<Output> {
     let command = &mut command(arguments)?;
     let output = command.output().context("running watershed")?;
     ensure!(
         output.status.success(),
-        "{command:?} ended with {}:\n{}",
+        "{command:?} ended with {}:\n{}{}",
         output.status,
+        String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(output)

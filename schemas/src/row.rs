@@ -6,11 +6,8 @@ use crate::plane::Plane;
 use crate::tables::{identity, runtime};
 use crate::timestamp::Timestamp;
 
-const WIDEST: usize = if runtime::COLUMNS.len() > identity::COLUMNS.len() {
-    runtime::COLUMNS.len()
-} else {
-    identity::COLUMNS.len()
-};
+const WIDEST: usize =
+    if runtime::COLUMNS.len() > identity::COLUMNS.len() { runtime::COLUMNS.len() } else { identity::COLUMNS.len() };
 
 /// The value of one column of one event. Text borrows from the record where it can.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -49,7 +49,7 @@ table! {
         MODEL "model" Text optional "The model that was asked for", "ai_model.name", "gen_ai.request.model";
         TOOL "tool" Text optional "Name of the tool", "", "gen_ai.tool.name";
         TOOL_CALL_ID "tool_call_id" Text optional "Id that ties a call, its result and verdicts about it", "", "gen_ai.tool.call.id";
-        TARGET "target" Text optional "What the tool acts on: host, URL, table, recipient, document", "resources.uid", "server.address";
+        TARGET "target" Text optional "What the tool acts on: host, URL, table, recipient, document; for a verdict what was judged, as type:id (types: prompt, completion, tool_call, tool_result, retrieval, …)", "resources.uid", "server.address";
         CONTENT "content" Text optional "Text of the prompt, completion, result or offending excerpt. Hostile, and redacted in alerts", "prompt_text", "gen_ai.input.messages";
         ARGUMENTS "arguments" Text optional "Arguments of the tool call as JSON text. Hostile", "", "gen_ai.tool.call.arguments";
         OUTCOME "outcome" Text optional "One of: success, failure, unknown", "status", "StatusCode";

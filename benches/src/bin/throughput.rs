@@ -156,9 +156,19 @@ fn parse(directory: &Path) -> anyhow::Result<()> {
 fn replay(directory: &Path) -> anyhow::Result<()> {
     let path = |name: &str| directory.join(name).into_os_string();
     let args: Vec<OsString> = vec![
-        "watershed".into(), "replay".into(), "--format".into(), "watershed".into(),
-        "--runtime".into(), path("runtime.jsonl"), "--identity".into(), path("identity.jsonl"),
-        "--signals".into(), path("signals.out"), "--incidents".into(), path("incidents.out"), "--json".into(),
+        "watershed".into(),
+        "replay".into(),
+        "--format".into(),
+        "watershed".into(),
+        "--runtime".into(),
+        path("runtime.jsonl"),
+        "--identity".into(),
+        path("identity.jsonl"),
+        "--signals".into(),
+        path("signals.out"),
+        "--incidents".into(),
+        path("incidents.out"),
+        "--json".into(),
     ];
     let code = watershed_engine::cli::main(args);
     ensure!(code == std::process::ExitCode::SUCCESS, "replay failed");
@@ -168,7 +178,10 @@ fn replay(directory: &Path) -> anyhow::Result<()> {
 fn for_each_line(path: &Path, mut each: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let mut reader = std::io::BufReader::with_capacity(1 << 20, std::fs::File::open(path)?);
     let mut line = Vec::new();
-    while { line.clear(); reader.read_until(b'\n', &mut line)? > 0 } {
+    while {
+        line.clear();
+        reader.read_until(b'\n', &mut line)? > 0
+    } {
         each(line.trim_ascii_end())?;
     }
     Ok(())

@@ -3,8 +3,8 @@
 //!
 //! Beyond the columns of the table it has `rule` (the `policy` where that is missing), `native` (`{type, value}`, the
 //! product's own verdict, kept in `attributes`; where `verdict` is missing it is translated) and `target` (`{type, id}`,
-//! what was judged: the id is the column `target`, the type is the attribute `target_type`, and the id of a tool call
-//! or its result is also `tool_call_id` where that is missing).
+//! what was judged: the column `target` holds `type:id`, and the id of a tool call or its result is also `tool_call_id`
+//! where that is missing).
 
 use std::borrow::Cow;
 
@@ -171,10 +171,9 @@ fn arrange_target(draft: &mut Draft<'_>) {
     if let Some(column) = also.filter(|column| draft.row.is_null(*column)) {
         draft.text(column, Cow::Owned(id.clone()));
     }
-    draft.text(TARGET, Cow::Owned(id));
-    if !kind.is_empty() {
-        draft.attributes.set(Cow::Borrowed("target_type"), quote(&kind));
-    }
+    // Rules tell by the beginning what was judged: `target LIKE 'tool_result%'`.
+    draft
+        .text(TARGET, Cow::Owned([kind, id].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(":")));
 }
 
 fn arrange_verdict(draft: &mut Draft<'_>) {

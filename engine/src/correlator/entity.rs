@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use watershed_schemas::{IncidentStatus, Timestamp};
+use watershed_schemas::Timestamp;
 
 use super::episode::episodes;
 use super::incident::{self, Incident, Scene};
 use super::links::{Session, SessionLinks};
-use super::verdict::judge;
+use super::verdict::{Judgement, judge};
 use super::{SIGNAL_PREFIX, SignalRecord, store_signal};
-use crate::store::Commit;
 
 /// Whom signals are gathered by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,32 +61,26 @@ impl EntityState {
         self.signals.is_empty() && self.incidents.is_empty()
     }
 
-    /// Takes out the incidents that have no signal here any more.
-    pub(super) fn take_orphans(&mut self) -> Vec<Incident> {
-        let signals = &self.signals;
-        let has_signal = |incident: &Incident| signals.values().any(|record| record.incident.as_ref() == Some(&incident.id));
-        let (kept, orphans) = std::mem::take(&mut self.incidents).into_iter().partition(has_signal);
-        self.incidents = kept;
-        orphans
+    /// Takes out the incident of this id, where it has no signal here any more.
+    pub(super) fn take_orphan(&mut self, id: &str) -> Option<Incident> {
+        let at = self.incidents.iter().position(|incident| incident.id == id && incident.is_live())?;
+        let orphaned = self.signals.values().all(|record| record.incident.as_deref() != Some(id));
+        orphaned.then(|| self.incidents.remove(at))
     }
 
     /// Cuts the signals into episodes, ties each to the oldest incident among its signals, and revises those.
     pub(super) fn settle(&mut self, entity: &Entity, scene: &mut Scene<'_>) {
         self.incidents.sort_by_key(|incident| incident.opened);
-        let keys: Vec<(Timestamp, String)> = self.signals.keys().cloned().collect();
-        let times: Vec<Timestamp> = keys.iter().map(|(time, _)| *time).collect();
+        let EntityState { signals, incidents, .. } = self;
+        let mut records: Vec<&mut SignalRecord> = signals.values_mut().collect();
+        let times: Vec<Timestamp> = records.iter().map(|record| record.event_time).collect();
         let mut taken: Vec<String> = Vec::new();
         let mut before: Option<String> = None;
         for episode in episodes(&times, scene.settings.gap, scene.settings.max_duration) {
-            let keys = &keys[episode.signals];
-            let claimed = |incident: &Incident| {
-                !taken.contains(&incident.id)
-                    && keys.iter().any(|key| self.signals.get(key).is_some_and(|record| record.incident.as_ref() == Some(&incident.id)))
-            };
-            let claims: Vec<usize> =
-                (0..self.incidents.len()).filter(|at| self.incidents[*at].is_live() && claimed(&self.incidents[*at])).collect();
-            let records = keys.iter().filter_map(|key| self.signals.get(key));
-            let judgement = judge(records, scene.settings.threshold, scene.settings.clock_skew);
+            let records = &mut records[episode.signals];
+            let claims = claims(incidents, records, &taken);
+            let judgement =
+                judge(records.iter().map(|record| &**record), scene.settings.threshold, scene.settings.clock_skew);
             let at = match claims.first() {
                 Some(at) => *at,
                 None if judgement.verdict.is_none() => {
@@ -95,29 +88,27 @@ impl EntityState {
                     continue;
                 }
                 None => {
-                    let first = keys.first().map_or("", |(_, id)| id.as_str());
+                    let first = records.first().map_or("", |record| record.signal_id.as_str());
                     let continues = before.clone().filter(|_| episode.continues);
-                    let incident = Incident::open(entity, first, *scene.opened, continues, &self.incidents);
+                    let incident = Incident::open(entity, first, *scene.opened, continues, incidents);
                     *scene.opened += 1;
-                    self.incidents.push(incident);
-                    self.incidents.len() - 1
+                    incidents.push(incident);
+                    incidents.len() - 1
                 }
             };
-            let id = self.incidents[at].id.clone();
-            for key in keys {
-                if let Some(record) = self.signals.get_mut(key)
-                    && record.incident.as_ref() != Some(&id)
-                {
+            let id = incidents[at].id.clone();
+            for record in records.iter_mut() {
+                if record.incident.as_ref() != Some(&id) {
                     record.incident = Some(id.clone());
                     store_signal(record, scene.commit);
                 }
             }
             for other in claims.iter().skip(1) {
-                self.incidents[*other].merge_into(&id, entity, scene);
-                taken.push(self.incidents[*other].id.clone());
+                incidents[*other].merge_into(&id, entity, scene);
+                taken.push(incidents[*other].id.clone());
             }
-            let records: Vec<&SignalRecord> = keys.iter().filter_map(|key| self.signals.get(key)).collect();
-            self.incidents[at].revise(entity, &judgement, &records, scene);
+            let records: Vec<&SignalRecord> = records.iter().map(|record| &**record).collect();
+            incidents[at].revise(entity, &judgement, &records, scene);
             taken.push(id.clone());
             before = Some(id);
         }
@@ -125,19 +116,36 @@ impl EntityState {
     }
 
     /// Resolves open incidents whose last event lies before `quiet`.
-    pub(super) fn resolve(&mut self, quiet: Timestamp, scene: &mut Scene<'_>) {
-        for at in 0..self.incidents.len() {
-            if self.incidents[at].is_open() && self.incidents[at].last_event_time() < quiet {
-                let id = self.incidents[at].id.clone();
-                let records: Vec<&SignalRecord> =
-                    self.signals.values().filter(|record| record.incident.as_ref() == Some(&id)).collect();
-                self.incidents[at].close(IncidentStatus::Resolved, "quiet for the gap", &records, scene);
-            }
+    pub(super) fn resolve(&mut self, entity: &Entity, quiet: Timestamp, scene: &mut Scene<'_>) {
+        let due = |incident: &Incident| incident.is_open() && incident.last_event_time() < quiet;
+        self.each_with_signals(scene, due, |incident, judgement, records, scene| {
+            incident.resolve(entity, judgement, records, scene);
+        });
+    }
+
+    /// Calls `act` for the incidents that are `wanted`, each with its signals and what these amount to.
+    fn each_with_signals(
+        &mut self,
+        scene: &mut Scene<'_>,
+        wanted: impl Fn(&Incident) -> bool,
+        act: impl Fn(&mut Incident, &Judgement, &[&SignalRecord], &mut Scene<'_>),
+    ) {
+        for incident in self.incidents.iter_mut().filter(|incident| wanted(incident)) {
+            let records: Vec<&SignalRecord> =
+                self.signals.values().filter(|record| record.incident.as_ref() == Some(&incident.id)).collect();
+            let judgement = judge(records.iter().copied(), scene.settings.threshold, scene.settings.clock_skew);
+            act(incident, &judgement, &records, scene);
         }
     }
 
-    /// Forgets signals and incidents whose last event lies before `over`: nothing acceptable can join them any more.
-    pub(super) fn forget(&mut self, over: Timestamp, lag: Duration, commit: &mut Commit) -> Vec<SignalRecord> {
+    /// Forgets signals and incidents whose last event lies before `over`: nothing acceptable can join them any more. The
+    /// last word on each is said first.
+    pub(super) fn forget(&mut self, entity: &Entity, over: Timestamp, scene: &mut Scene<'_>) -> Vec<SignalRecord> {
+        let due = |incident: &Incident| incident.last_event_time() < over;
+        self.each_with_signals(scene, due, |incident, judgement, records, scene| {
+            incident.last_word(entity, judgement, records, scene);
+        });
+        let commit = &mut *scene.commit;
         let live: Vec<String> = self
             .incidents
             .iter()
@@ -163,20 +171,15 @@ impl EntityState {
             }
             keep
         });
-        self.note_next_change(lag);
+        self.note_next_change(scene.settings.signal_lag);
         forgotten
     }
 
     /// States what the last revision of each incident left out.
     pub(super) fn last_word(&mut self, entity: &Entity, scene: &mut Scene<'_>) {
-        for at in 0..self.incidents.len() {
-            let id = self.incidents[at].id.clone();
-            let records: Vec<&SignalRecord> =
-                self.signals.values().filter(|record| record.incident.as_ref() == Some(&id)).collect();
-            let judgement =
-                judge(records.iter().copied(), scene.settings.threshold, scene.settings.clock_skew);
-            self.incidents[at].last_word(entity, &judgement, &records, scene);
-        }
+        self.each_with_signals(scene, |_| true, |incident, judgement, records, scene| {
+            incident.last_word(entity, judgement, records, scene);
+        });
     }
 
     /// An open incident may resolve once its last event is quiet; everything else may be forgotten a lag later.
@@ -188,4 +191,18 @@ impl EntityState {
         let loose = self.signals.iter().find(|(_, record)| record.incident.is_none()).map(|((time, _), _)| time.plus(lag));
         self.next_change = incidents.chain(loose).min().unwrap_or(Timestamp::MIN);
     }
+}
+
+/// Positions of the live incidents that these signals belong to, oldest first.
+fn claims(incidents: &[Incident], records: &[&mut SignalRecord], taken: &[String]) -> Vec<usize> {
+    let mut named: Vec<&str> = Vec::new();
+    for record in records {
+        if let Some(id) = record.incident.as_deref()
+            && !named.contains(&id)
+        {
+            named.push(id);
+        }
+    }
+    let claimed = |incident: &Incident| incident.is_live() && named.contains(&incident.id.as_str()) && !taken.contains(&incident.id);
+    (0..incidents.len()).filter(|at| claimed(&incidents[*at])).collect()
 }

@@ -15,7 +15,7 @@ pub(super) const PREFIX: &[u8] = b"i/";
 
 /// Signals up to this many are each worth a revision; beyond it a revision is written when their number has doubled.
 const EACH_SIGNAL_UP_TO: usize = 16;
-/// Most signals that a telling carries.
+/// Most signals that a telling carries, of its own plane.
 const TOLD_SIGNALS: usize = 64;
 
 /// What settling an incident reads and writes.
@@ -45,6 +45,16 @@ pub(super) struct Incident {
     continues: Option<String>,
     last: Option<IncidentRevision>,
     told: [Option<Told>; 2],
+    /// Time of its last event; a revision may not have said it yet.
+    #[serde(skip)]
+    latest: Option<Timestamp>,
+}
+
+/// What a revision has to say.
+struct News {
+    reason: String,
+    /// Whether it opens an incident that was over.
+    reopens: bool,
 }
 
 impl Incident {
@@ -67,7 +77,13 @@ impl Incident {
         };
         // A signal whose incident was merged or withdrawn may open another one.
         let id = (0..).map(name).find(|id| others.iter().all(|other| other.id != *id)).unwrap_or_default();
-        Incident { id, opened, continues, last: None, told: [None, None] }
+        Incident { id, opened, continues, last: None, told: [None, None], latest: None }
+    }
+
+    /// Becomes an incident of another entity, with all of its signals.
+    pub(super) fn adopted(self, entity: &Entity, commit: &mut Commit) -> Incident {
+        self.store(entity, commit);
+        self
     }
 
     pub(super) fn is_live(&self) -> bool {
@@ -79,42 +95,56 @@ impl Incident {
     }
 
     pub(super) fn last_event_time(&self) -> Timestamp {
-        self.last.as_ref().map_or(Timestamp::MAX, |last| last.last_event_time)
+        let said = self.last.as_ref().map(|last| last.last_event_time);
+        self.latest.or(said).unwrap_or(Timestamp::MAX)
     }
 
     /// Writes a revision where the signals say something new.
     pub(super) fn revise(&mut self, entity: &Entity, judgement: &Judgement, records: &[&SignalRecord], scene: &mut Scene<'_>) {
-        let Some(reason) = self.news(judgement) else { return };
-        let status = if judgement.verdict.is_some() { IncidentStatus::Open } else { IncidentStatus::Withdrawn };
-        self.write(entity, judgement, status, reason, records, scene);
+        self.latest = Some(judgement.last);
+        let Some(news) = self.news(entity, judgement) else { return };
+        let status = match (&self.last, judgement.verdict) {
+            (_, None) => IncidentStatus::Withdrawn,
+            (Some(last), _) if !news.reopens => last.status,
+            _ => IncidentStatus::Open,
+        };
+        self.write(entity, judgement, status, news.reason, records, scene);
         self.tell(records, scene);
         self.store(entity, scene.commit);
     }
 
     /// What is new, in words; nothing where a revision would say what the last one said.
-    fn news(&self, judgement: &Judgement) -> Option<String> {
-        let Some(last) = &self.last else { return judgement.verdict.map(|_| "opened".to_owned()) };
+    fn news(&self, entity: &Entity, judgement: &Judgement) -> Option<News> {
+        let opens = |reason: &str| Some(News { reason: reason.to_owned(), reopens: true });
+        let adds = |reason: &str| Some(News { reason: reason.to_owned(), reopens: false });
+        let Some(last) = &self.last else { return judgement.verdict.and_then(|_| opens("opened")) };
         let Some(verdict) = judgement.verdict else {
-            return (last.status != IncidentStatus::Withdrawn).then(|| "the evidence was withdrawn".to_owned());
+            return adds("the evidence was withdrawn").filter(|_| last.status != IncidentStatus::Withdrawn);
         };
+        let grown = judgement.standing > last.signals.len() || judgement.last > last.last_event_time;
         if last.verdict != verdict {
-            return Some(format!("verdict changed from {} to {}", last.verdict.name(), verdict.name()));
+            let reason = format!("verdict changed from {} to {}", last.verdict.name(), verdict.name());
+            return Some(News { reason, reopens: grown || last.status == IncidentStatus::Withdrawn });
         }
-        if last.status != IncidentStatus::Open {
-            return Some("reopened by new evidence".to_owned());
+        // Resolved, it stays so until there is more; a correction is no reason to wake anybody.
+        if last.status == IncidentStatus::Withdrawn || (last.status == IncidentStatus::Resolved && grown) {
+            return opens("reopened by new evidence");
         }
         if last.severity < judgement.severity {
-            return Some(format!("severity rose from {} to {}", last.severity.name(), judgement.severity.name()));
+            return adds(&format!("severity rose from {} to {}", last.severity.name(), judgement.severity.name()));
         }
         let (before, now) = (last.signals.len(), judgement.standing);
         if now < before {
-            return Some("evidence was withdrawn".to_owned());
+            return adds("evidence was withdrawn");
+        }
+        if last.principal.as_deref() != entity.principal() {
+            return adds("its principal became known");
         }
         let other = !judgement.rules.iter().eq(&last.rules)
             || !judgement.sessions.iter().eq(&last.sessions)
             || judgement.origin != last.origin;
-        let grown = now > before && (now <= EACH_SIGNAL_UP_TO || now >= 2 * before);
-        (other || grown).then(|| "evidence was added".to_owned())
+        let many = now > before && (now <= EACH_SIGNAL_UP_TO || now >= 2 * before);
+        adds("evidence was added").filter(|_| other || many)
     }
 
     fn write(
@@ -126,7 +156,22 @@ impl Incident {
         records: &[&SignalRecord],
         scene: &mut Scene<'_>,
     ) {
-        let Some(verdict) = judgement.verdict.or(self.last.as_ref().map(|last| last.verdict)) else { return };
+        if let Some(revision) = self.revision(entity, judgement, status, reason, records, scene) {
+            self.put(revision, entity, scene);
+        }
+    }
+
+    /// The next revision, as the signals have it.
+    fn revision(
+        &self,
+        entity: &Entity,
+        judgement: &Judgement,
+        status: IncidentStatus,
+        reason: String,
+        records: &[&SignalRecord],
+        scene: &Scene<'_>,
+    ) -> Option<IncidentRevision> {
+        let verdict = judgement.verdict.or(self.last.as_ref().map(|last| last.verdict))?;
         let mut signals: Vec<String> =
             records.iter().filter(|record| !record.withdrawn).map(|record| record.signal_id.clone()).collect();
         signals.sort_unstable();
@@ -136,7 +181,7 @@ impl Incident {
             (Some(last), None) => last.severity,
             _ => judgement.severity,
         };
-        self.put(IncidentRevision {
+        Some(IncidentRevision {
             incident_id: self.id.clone(),
             revision: self.last.as_ref().map_or(1, |last| last.revision + 1),
             status,
@@ -156,7 +201,7 @@ impl Incident {
             reason,
             merged_into: None,
             continues: self.continues.clone(),
-        }, entity, scene);
+        })
     }
 
     fn put(&mut self, revision: IncidentRevision, entity: &Entity, scene: &mut Scene<'_>) {
@@ -176,47 +221,38 @@ impl Incident {
         let Some(last) = self.last.clone() else { return };
         for plane in Plane::ALL {
             let told = self.told[plane.index()];
+            let own: Vec<&SignalRecord> =
+                records.iter().copied().filter(|record| !record.withdrawn && record.plane.planes().contains(&plane)).collect();
+            // How bad it is for this team: what the other plane's signals add is not its news.
+            let severity = own.iter().map(|record| record.severity).max().unwrap_or(last.severity);
             let inside = last.verdict.planes().contains(&plane) && last.status == IncidentStatus::Open;
             let reason = match told {
                 None if inside => NotifyReason::Opened,
                 None => continue,
                 Some(told) if inside && told.over => NotifyReason::Opened,
                 Some(told) if inside && last.verdict == Verdict::Both && told.verdict != Verdict::Both => NotifyReason::VerdictGrew,
-                Some(told) if inside && last.severity > told.severity => NotifyReason::SeverityRose,
+                Some(told) if inside && severity > told.severity => NotifyReason::SeverityRose,
                 Some(_) if inside => continue,
                 Some(told) if told.over => continue,
                 Some(_) if matches!(last.status, IncidentStatus::Open | IncidentStatus::Withdrawn) => NotifyReason::Withdrawn,
                 Some(_) => NotifyReason::Resolved,
             };
-            let severity = told.map_or(last.severity, |told| told.severity.max(last.severity));
+            let severity = told.map_or(severity, |told| told.severity.max(severity));
             self.told[plane.index()] = Some(Told { verdict: last.verdict, severity, over: !inside });
             scene.correlated.tellings.push(Telling {
                 incident: last.clone(),
                 plane,
                 reason,
-                signals: records.iter().filter(|record| !record.withdrawn).take(TOLD_SIGNALS).map(|record| (*record).clone()).collect(),
+                signals: own.into_iter().take(TOLD_SIGNALS).cloned().collect(),
             });
         }
     }
 
-    /// Ends the incident.
-    pub(super) fn close(&mut self, status: IncidentStatus, reason: &str, records: &[&SignalRecord], scene: &mut Scene<'_>) {
-        let Some(last) = &self.last else { return };
-        let entity = self.entity(last);
-        let mut signals: Vec<String> =
-            records.iter().filter(|record| !record.withdrawn).map(|record| record.signal_id.clone()).collect();
-        signals.sort_unstable();
-        let revision = IncidentRevision {
-            revision: last.revision + 1,
-            status,
-            coverage: coverage(scene.watermarks, last.last_event_time, scene.settings.silence_after),
-            signals,
-            reason: reason.to_owned(),
-            ..last.clone()
-        };
-        self.put(revision, &entity, scene);
+    /// Ends the incident: it has been quiet for the gap.
+    pub(super) fn resolve(&mut self, entity: &Entity, judgement: &Judgement, records: &[&SignalRecord], scene: &mut Scene<'_>) {
+        self.write(entity, judgement, IncidentStatus::Resolved, "quiet for the gap".to_owned(), records, scene);
         self.tell(records, scene);
-        self.store(&entity, scene.commit);
+        self.store(entity, scene.commit);
     }
 
     /// Becomes part of an older incident.
@@ -234,25 +270,17 @@ impl Incident {
         self.store(entity, scene.commit);
     }
 
-    /// At the end of all inputs: says what the last revision left out, and tells nobody.
+    /// At the end of all inputs, and before it is forgotten: says what the last revision left out, and tells nobody.
     pub(super) fn last_word(&mut self, entity: &Entity, judgement: &Judgement, records: &[&SignalRecord], scene: &mut Scene<'_>) {
         let Some(last) = &self.last else { return };
         if last.status == IncidentStatus::Merged || judgement.verdict.is_none() {
             return;
         }
-        let coverage = coverage(scene.watermarks, judgement.last, scene.settings.silence_after);
-        if last.signals.len() == judgement.standing && last.coverage == coverage && last.scores == judgement.scores {
-            return;
-        }
-        let status = last.status;
-        self.write(entity, judgement, status, "end of input".to_owned(), records, scene);
-    }
-
-    fn entity(&self, last: &IncidentRevision) -> Entity {
-        let tenant = last.tenant.clone();
-        match &last.principal {
-            Some(principal) => Entity::Principal { tenant, principal: principal.clone() },
-            None => Entity::Session { tenant, session_id: last.sessions.first().cloned().unwrap_or_default() },
+        let reason = "what earlier revisions left out".to_owned();
+        let Some(whole) = self.revision(entity, judgement, last.status, reason, records, scene) else { return };
+        let same = IncidentRevision { revision: last.revision, reason: last.reason.clone(), ..whole.clone() } == *last;
+        if !same {
+            self.put(whole, entity, scene);
         }
     }
 }

@@ -11,6 +11,7 @@ use datafusion::arrow::array::{Array, AsArray};
 use serde::{Deserialize, Serialize};
 use watershed_schemas::{EventBatch, Plane, Timestamp};
 
+use super::SignalRecord;
 use crate::acceptance::event_times;
 use crate::store::Commit;
 
@@ -22,6 +23,13 @@ pub(super) const PREFIX: &[u8] = b"l/";
 pub(super) struct Session {
     pub(super) tenant: String,
     pub(super) session_id: String,
+}
+
+impl Session {
+    /// Whether the signal is of this session and names no principal itself.
+    pub(super) fn has_nameless(&self, record: &SignalRecord) -> bool {
+        record.principal.is_none() && record.tenant == self.tenant && record.session_id.as_ref() == Some(&self.session_id)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,6 +89,9 @@ impl SessionLinks {
             let principal = hash(&principals.value(row));
             if self.settled.get(&session).is_some_and(|(known, since)| *known == principal && *since <= time) {
                 return;
+            }
+            if self.settled.len() > self.limit {
+                self.settled.clear();
             }
             self.settled.insert(session, (principal, time));
             let session = Session { tenant: tenants.value(row).to_owned(), session_id: sessions.value(row).to_owned() };

@@ -93,16 +93,10 @@ pub struct SignalRecord {
     pub withdrawn: bool,
     /// The events behind it, oldest first, bounded.
     pub evidence: Vec<Evidence>,
+    /// When each plane moved: the first event of that plane behind it, else the signal itself.
+    moved: [Timestamp; 2],
     /// The incident that it belongs to.
     incident: Option<String>,
-}
-
-impl SignalRecord {
-    /// When its plane moved: the first event of that plane behind it, else the signal itself.
-    fn moved_at(&self, plane: Plane) -> Timestamp {
-        let first = self.evidence.iter().find(|evidence| evidence.plane == plane);
-        first.map_or(self.event_time, |evidence| evidence.event_time)
-    }
 }
 
 /// Something that a plane's team must be told about an incident.
@@ -139,8 +133,8 @@ pub struct Correlator {
     entities: BTreeMap<Entity, EntityState>,
     /// Where each remembered signal is: its entity and time.
     places: HashMap<String, (Entity, Timestamp)>,
-    /// Sessions with signals that name no principal.
-    nameless: BTreeSet<Session>,
+    /// Sessions with signals that name no principal, and where these are.
+    nameless: BTreeMap<Session, Entity>,
     dirty: BTreeSet<Entity>,
     opened: u64,
     /// The least `next_change` of all entities.
@@ -155,7 +149,7 @@ impl Correlator {
             settings,
             entities: BTreeMap::new(),
             places: HashMap::new(),
-            nameless: BTreeSet::new(),
+            nameless: BTreeMap::new(),
             dirty: BTreeSet::new(),
             opened: 0,
             next_change: Timestamp::MIN,
@@ -165,9 +159,7 @@ impl Correlator {
     /// Learns which principals sessions belong to.
     pub fn learn(&mut self, batch: &EventBatch, accepted: Option<&[u32]>, commit: &mut Commit) {
         for session in self.links.learn(batch, accepted, commit) {
-            if self.nameless.contains(&session) {
-                self.rehome(&session, commit);
-            }
+            self.rehome(&session, commit);
         }
     }
 
@@ -177,7 +169,12 @@ impl Correlator {
             if setups[found.rule].shadow {
                 continue;
             }
-            let record = self.record(found, &setups[found.rule]);
+            let mut record = self.record(found, &setups[found.rule]);
+            let at = (record.event_time, record.signal_id.clone());
+            let entity = self.entities.get(&Entity::of(&record, &self.links));
+            if entity.is_some_and(|state| state.signals.len() >= EVIDENCED_SIGNALS && !state.signals.contains_key(&at)) {
+                record.evidence.clear();
+            }
             self.place(record, commit);
         }
     }
@@ -187,9 +184,14 @@ impl Correlator {
         let known = self.places.get(&signal.signal_id).and_then(|(entity, time)| {
             self.entities.get(entity)?.signals.get(&(*time, signal.signal_id.clone()))
         });
-        let evidence = match known {
-            Some(known) if signal.withdrawn => known.evidence.clone(),
-            _ => found.evidence.iter().take(EVIDENCE_PER_SIGNAL).map(Evidence::of).collect(),
+        let (evidence, moved) = match known {
+            Some(known) if signal.withdrawn => (known.evidence.clone(), known.moved),
+            _ => {
+                let evidence = found.evidence.iter().take(EVIDENCE_PER_SIGNAL).map(Evidence::of).collect();
+                let first = |plane: Plane| found.evidence.iter().find(|row| row.segment.plane == plane);
+                let moved = |plane| first(plane).map_or(signal.event_time, |row| row.segment.event_time(row.row));
+                (evidence, Plane::ALL.map(moved))
+            }
         };
         SignalRecord {
             signal_id: signal.signal_id.clone(),
@@ -203,56 +205,43 @@ impl Correlator {
             weights: setup.weights(),
             withdrawn: signal.withdrawn,
             evidence,
+            moved,
             incident: known.and_then(|known| known.incident.clone()),
         }
     }
 
-    /// Puts a signal where its entity is, away from where it was.
-    fn place(&mut self, mut record: SignalRecord, commit: &mut Commit) {
+    /// Puts a signal where its entity is, away from where it was. An incident whose signals have all gone goes with them.
+    fn place(&mut self, record: SignalRecord, commit: &mut Commit) {
         let entity = Entity::of(&record, &self.links);
+        let mut orphan = None;
         if let Some((before, time)) = self.places.get(&record.signal_id).cloned()
             && (before != entity || time != record.event_time)
             && let Some(state) = self.entities.get_mut(&before)
         {
             state.signals.remove(&(time, record.signal_id.clone()));
+            if before != entity {
+                orphan = record.incident.as_deref().and_then(|id| state.take_orphan(id));
+            }
             self.dirty.insert(before);
         }
         if let (None, Some(session_id)) = (&record.principal, &record.session_id) {
-            self.nameless.insert(Session { tenant: record.tenant.clone(), session_id: session_id.clone() });
+            let session = Session { tenant: record.tenant.clone(), session_id: session_id.clone() };
+            self.nameless.insert(session, entity.clone());
         }
         let state = self.entities.entry(entity.clone()).or_default();
-        let at = (record.event_time, record.signal_id.clone());
-        if state.signals.len() >= EVIDENCED_SIGNALS && !state.signals.contains_key(&at) {
-            record.evidence.clear();
-        }
+        state.incidents.extend(orphan.map(|orphan| orphan.adopted(&entity, commit)));
         self.places.insert(record.signal_id.clone(), (entity.clone(), record.event_time));
         store_signal(&record, commit);
-        state.signals.insert(at, record);
+        state.signals.insert((record.event_time, record.signal_id.clone()), record);
         self.dirty.insert(entity);
     }
 
-    /// Moves the signals of a session, and the incidents that are left without any, to the principal now known.
+    /// Moves the signals of a session to the principal now known.
     fn rehome(&mut self, session: &Session, commit: &mut Commit) {
-        let moving: Vec<SignalRecord> = self
-            .entities
-            .values()
-            .flat_map(|state| state.signals.values())
-            .filter(|record| {
-                record.principal.is_none()
-                    && record.tenant == session.tenant
-                    && record.session_id.as_ref() == Some(&session.session_id)
-            })
-            .cloned()
-            .collect();
+        let Some(state) = self.nameless.get(session).and_then(|entity| self.entities.get(entity)) else { return };
+        let moving: Vec<SignalRecord> = state.signals.values().filter(|record| session.has_nameless(record)).cloned().collect();
         for record in moving {
-            let before = self.places.get(&record.signal_id).map(|(entity, _)| entity.clone());
-            let after = Entity::of(&record, &self.links);
             self.place(record, commit);
-            let Some(before) = before.filter(|before| *before != after) else { continue };
-            let Some(state) = self.entities.get_mut(&before) else { continue };
-            for incident in state.take_orphans() {
-                self.entities.entry(after.clone()).or_default().incidents.push(incident);
-            }
         }
     }
 
@@ -286,8 +275,7 @@ impl Correlator {
         if self.next_change >= quiet {
             return;
         }
-        let lag = self.settings.signal_lag;
-        let over = quiet.minus(lag);
+        let over = quiet.minus(self.settings.signal_lag);
         let mut next_change = Timestamp::MAX;
         let mut empty = Vec::new();
         for (entity, state) in &mut self.entities {
@@ -302,11 +290,14 @@ impl Correlator {
                 commit,
                 correlated,
             };
-            state.resolve(quiet, &mut scene);
-            for record in state.forget(over, lag, scene.commit) {
+            state.resolve(entity, quiet, &mut scene);
+            for record in state.forget(entity, over, &mut scene) {
                 self.places.remove(&record.signal_id);
                 if let (None, Some(session_id)) = (record.principal, record.session_id) {
-                    self.nameless.remove(&Session { tenant: record.tenant, session_id });
+                    let session = Session { tenant: record.tenant, session_id };
+                    if !state.signals.values().any(|left| session.has_nameless(left)) {
+                        self.nameless.remove(&session);
+                    }
                 }
             }
             if state.is_empty() {
@@ -354,10 +345,8 @@ impl Correlator {
             self.opened = self.opened.max(incident.opened + 1);
             self.entities.entry(entity).or_default().incidents.push(incident);
         }
-        for state in self.entities.values_mut() {
-            state.incidents.sort_by_key(|incident| incident.opened);
-        }
-        self.dirty.clear();
+        // Settled again, they say nothing new, but know when they last heard of each.
+        self.dirty = self.entities.keys().cloned().collect();
     }
 }
 

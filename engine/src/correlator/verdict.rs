@@ -1,6 +1,6 @@
 //! What the signals of one episode amount to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use watershed_schemas::{Coverage, Origin, Plane, PlaneCoverage, PlaneScores, Severity, Timestamp, Verdict};
@@ -30,7 +30,9 @@ pub(super) fn judge<'a>(
     clock_skew: Duration,
 ) -> Judgement {
     let standing = signals.clone().filter(|signal| !signal.withdrawn);
-    let mut by_rule: BTreeMap<&str, (u32, PlaneScores)> = BTreeMap::new();
+    // An entity's signals are of few rules and sessions, and an incident may have thousands of signals.
+    let mut by_rule: Vec<(&str, u32, PlaneScores)> = Vec::new();
+    let mut session_before: Option<&str> = None;
     let mut moved: [Timestamp; 2] = [Timestamp::MAX; 2];
     let mut judgement = Judgement {
         verdict: None,
@@ -46,20 +48,25 @@ pub(super) fn judge<'a>(
     for signal in standing {
         judgement.standing += 1;
         judgement.severity = judgement.severity.max(signal.severity);
-        if !judgement.rules.contains(&signal.rule) {
-            judgement.rules.insert(signal.rule.clone());
+        match by_rule.iter_mut().find(|(rule, ..)| *rule == signal.rule) {
+            Some((_, count, _)) => *count += 1,
+            None => by_rule.push((&signal.rule, 1, signal.weights)),
         }
-        if let Some(session) = &signal.session_id
+        let session = signal.session_id.as_deref();
+        if let Some(session) = session.filter(|_| session != session_before)
             && !judgement.sessions.contains(session)
         {
-            judgement.sessions.insert(session.clone());
+            judgement.sessions.insert(session.to_owned());
         }
-        by_rule.entry(&signal.rule).or_insert((0, signal.weights)).0 += 1;
+        session_before = session;
         for plane in signal.plane.planes() {
-            moved[plane.index()] = moved[plane.index()].min(signal.moved_at(*plane));
+            moved[plane.index()] = moved[plane.index()].min(signal.moved[plane.index()]);
         }
     }
-    for (count, weights) in by_rule.values() {
+    // Floats are added in one order.
+    by_rule.sort_unstable_by_key(|(rule, ..)| *rule);
+    judgement.rules = by_rule.iter().map(|(rule, ..)| (*rule).to_owned()).collect();
+    for (_, count, weights) in by_rule {
         // A rule counts fully once, then half, a quarter, …: never more than twice its weight.
         let repeats = 2.0 - 0.5_f64.powi(i32::try_from(count.saturating_sub(1).min(40)).unwrap_or(40));
         judgement.scores.model += weights.model * repeats;

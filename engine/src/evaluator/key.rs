@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use datafusion::arrow::compute::take;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::row::{RowConverter, SortField};
 use watershed_rules::Scan;
@@ -23,13 +24,20 @@ impl KeyEncoder {
         Ok(KeyEncoder { columns: scan.key.clone(), converter: RowConverter::new(fields)? })
     }
 
-    /// The key of every row of a batch in the plane's full schema.
-    pub(super) fn keys(&self, rows: &RecordBatch) -> Result<Vec<Key>, ArrowError> {
+    /// The keys of these rows, in their order, of a batch in the plane's full schema.
+    pub(super) fn keys(&self, batch: &RecordBatch, rows: &[u32]) -> Result<Vec<Key>, ArrowError> {
         if self.columns.is_empty() {
             let global: Key = Arc::from([]);
-            return Ok(vec![global; rows.num_rows()]);
+            return Ok(vec![global; rows.len()]);
         }
-        let columns: Vec<ArrayRef> = self.columns.iter().map(|column| Arc::clone(rows.column(*column))).collect();
+        // A segment holds the rows of all rules; most scans use few of them.
+        let all = rows.len() == batch.num_rows();
+        let positions = UInt32Array::from_iter_values(rows.iter().copied());
+        let column = |column: &usize| {
+            let column = batch.column(*column);
+            if all { Ok(Arc::clone(column)) } else { take(column, &positions, None) }
+        };
+        let columns: Vec<ArrayRef> = self.columns.iter().map(column).collect::<Result<_, _>>()?;
         let encoded = self.converter.convert_columns(&columns)?;
         Ok(encoded.iter().map(|row| Key::from(row.as_ref())).collect())
     }

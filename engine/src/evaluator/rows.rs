@@ -56,9 +56,12 @@ pub struct RowRef {
 }
 
 impl RowRef {
-    /// What rows of one key are ordered by, so that a result never depends on the order of arrival.
-    pub fn order(&self) -> (Timestamp, &str) {
-        (self.segment.event_time(self.row), self.segment.event_id(self.row))
+    /// What rows of one key are ordered by, so that a result never depends on the order of arrival. Ids are unique per
+    /// tenant and source.
+    pub fn order(&self) -> (Timestamp, &str, [Option<&str>; 2]) {
+        let text = |column| self.segment.text(column, self.row);
+        let names = [runtime::SOURCE, runtime::TENANT].map(text);
+        (self.segment.event_time(self.row), self.segment.event_id(self.row), names)
     }
 }
 

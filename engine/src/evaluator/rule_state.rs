@@ -28,6 +28,8 @@ pub(super) struct RuleState {
     held: BTreeMap<(Timestamp, String), Key>,
     /// What was said before a restart of findings that had been withdrawn: their numbering goes on.
     withdrawn_before: HashMap<String, Said>,
+    /// What was said before a restart and can't change any more: to be taken out of the store.
+    forgotten: Vec<String>,
     rows_per_key: usize,
     rows: usize,
     quarantined: Option<String>,
@@ -100,6 +102,7 @@ impl RuleState {
             expiries,
             held: BTreeMap::new(),
             withdrawn_before: HashMap::new(),
+            forgotten: Vec::new(),
             rows_per_key,
             rows: 0,
             quarantined,
@@ -122,12 +125,11 @@ impl RuleState {
         if self.quarantined.is_some() {
             return;
         }
-        let keys = match self.encoders[scan].keys(&segment.rows) {
+        let keys = match self.encoders[scan].keys(&segment.rows, rows) {
             Ok(keys) => keys,
             Err(error) => return self.quarantine(format!("its key can't be encoded: {error}")),
         };
-        for row in rows {
-            let key = &keys[*row as usize];
+        for (row, key) in rows.iter().zip(&keys) {
             let scans = self.rule.scans.len();
             let state = self.keys.entry(Arc::clone(key)).or_insert_with(|| KeyState {
                 scans: vec![Vec::new(); scans],
@@ -211,7 +213,7 @@ impl RuleState {
                 self.held.insert((finding.event_time, finding.signal_id.clone()), Arc::clone(key));
                 state.held.insert(finding.signal_id.clone(), finding);
             } else {
-                say(state, finding, &mut self.withdrawn_before, statements);
+                say(&self.rule, state, finding, &mut self.withdrawn_before, statements);
             }
         }
         for id in gone {
@@ -237,13 +239,25 @@ impl RuleState {
             let Some(((_, id), key)) = self.held.pop_first() else { return };
             let Some(state) = self.keys.get_mut(&key) else { continue };
             if let Some(finding) = state.held.remove(&id) {
-                say(state, finding, &mut self.withdrawn_before, statements);
+                say(&self.rule, state, finding, &mut self.withdrawn_before, statements);
             }
         }
     }
 
     /// Forgets rows, and what was said of findings that nothing can change any more.
     pub(super) fn expire(&mut self, watermarks: &Watermarks, commit: &mut Commit) {
+        let rule = &self.rule;
+        let mut forgotten = std::mem::take(&mut self.forgotten);
+        self.withdrawn_before.retain(|id, said| {
+            let sealed = is_sealed(rule, said.event_time, watermarks);
+            if sealed {
+                forgotten.push(id.clone());
+            }
+            !sealed
+        });
+        // Their order must not reach the store.
+        forgotten.sort_unstable();
+        commit.deletes.extend(forgotten.iter().map(|id| Statement::key(&rule.meta.id, id)));
         let mut touched: BTreeMap<Key, ()> = BTreeMap::new();
         for (scan, expiries) in self.rule.scans.iter().zip(&mut self.expiries) {
             while let Some(Reverse((time, _))) = expiries.peek() {
@@ -294,15 +308,22 @@ impl RuleState {
                 Err(error) => return self.quarantine(error.reason),
             };
             for finding in findings {
+                let stands = said.get(&finding.signal_id).map(|said| !said.withdrawn);
                 if let Some(said) = said.remove(&finding.signal_id) {
                     state.said.insert(finding.signal_id.clone(), said);
-                    state.last.insert(finding.signal_id.clone(), finding);
-                } else if is_sealed(&self.rule, finding.event_time, watermarks) {
-                } else if matches!(self.rule.speaks, Speaks::AtOnce { .. }) {
-                    unsaid = true;
-                } else {
-                    self.held.insert((finding.event_time, finding.signal_id.clone()), Arc::clone(&key));
-                    state.held.insert(finding.signal_id.clone(), finding);
+                    state.last.insert(finding.signal_id.clone(), finding.clone());
+                }
+                // One that was withdrawn, and is true again, waits to be said again.
+                if stands == Some(true) || is_sealed(&self.rule, finding.event_time, watermarks) {
+                    continue;
+                }
+                match self.rule.speaks {
+                    Speaks::AtOnce { .. } => unsaid = true,
+                    Speaks::AtWatermark { .. } if state.degraded => {}
+                    Speaks::AtWatermark { .. } => {
+                        self.held.insert((finding.event_time, finding.signal_id.clone()), Arc::clone(&key));
+                        state.held.insert(finding.signal_id.clone(), finding);
+                    }
                 }
             }
             if unsaid {
@@ -311,6 +332,8 @@ impl RuleState {
             }
         }
         self.dirty = again;
+        // What was not found again and stands is sealed: its rows have gone.
+        self.forgotten = said.iter().filter(|(_, said)| !said.withdrawn).map(|(id, _)| id.clone()).collect();
         said.retain(|_, said| said.withdrawn);
         self.withdrawn_before = said;
     }
@@ -345,6 +368,7 @@ fn run(rule: &CompiledRule, state: &KeyState, span: Span, tally: &mut Tally) -> 
 
 /// Says a finding, or corrects what was said of it; says nothing where nothing changed.
 fn say(
+    rule: &CompiledRule,
     state: &mut KeyState,
     finding: Finding,
     withdrawn_before: &mut HashMap<String, Said>,
@@ -361,23 +385,28 @@ fn say(
     };
     state.said.insert(finding.signal_id.clone(), said.clone());
     if !unchanged {
-        let evidence = evidence(state, &finding);
+        let evidence = evidence(rule, state, &finding);
         state.last.insert(finding.signal_id.clone(), finding.clone());
         statements.push(Statement { finding, said, evidence });
     }
 }
 
 /// The rows behind a finding's evidence ids, once each, ordered by time and id.
-fn evidence(state: &KeyState, finding: &Finding) -> Vec<RowRef> {
+fn evidence(rule: &CompiledRule, state: &KeyState, finding: &Finding) -> Vec<RowRef> {
+    let moment = Span { least: finding.event_time.micros(), most: finding.event_time.micros() };
     let mut rows: Vec<RowRef> = Vec::new();
-    for row in state.scans.iter().flatten() {
-        let id = row.segment.event_id(row.row);
-        let wanted = finding.evidence.binary_search_by(|known| known.as_str().cmp(id)).is_ok();
-        if wanted && !rows.iter().any(|known| known.segment.plane == row.segment.plane && known.order() == row.order()) {
-            rows.push(row.clone());
+    for (scan, kept) in rule.scans.iter().zip(&state.scans) {
+        for row in moment.seen(scan.around).slice(kept) {
+            let id = row.segment.event_id(row.row);
+            if finding.evidence.binary_search_by(|known| known.as_str().cmp(id)).is_ok() {
+                rows.push(row.clone());
+            }
         }
     }
-    rows.sort_by(|a, b| a.order().cmp(&b.order()));
+    // Several scans may have kept the same row.
+    let order = |a: &RowRef, b: &RowRef| (a.order(), a.segment.plane).cmp(&(b.order(), b.segment.plane));
+    rows.sort_by(order);
+    rows.dedup_by(|a, b| order(a, b).is_eq());
     rows
 }
 

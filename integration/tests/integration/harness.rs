@@ -1,5 +1,7 @@
 //! The harness against itself: a broker that answers, a receiver that remembers, a scenario that repeats itself.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use watershed_integration::agentdojo::{Detector, own_corpus};
@@ -30,15 +32,25 @@ fn a_broker_keeps_what_it_is_given() {
 fn a_receiver_answers_as_it_is_told_and_remembers() {
     let receiver = Receiver::start().expect("a receiver");
     receiver.answer_next([Answer::Status(503)]);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let client = reqwest::Client::new();
     for (body, status) in [("one", 503), ("two", 200)] {
-        let response = runtime.block_on(client.post(receiver.url("/hook")).body(body).send()).expect("an answer");
-        assert_eq!(response.status(), status);
+        let answer = post(&receiver.url("/hook"), body);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     }
     let requests = receiver.wait_for("two requests", DEADLINE, |requests| requests.len() == 2).expect("they came");
     assert_eq!((requests[0].status, requests[1].status), (Some(503), Some(200)));
     assert_eq!(requests[1].body, "two");
+}
+
+/// One request, byte by byte: what the receiver understands doesn't depend on a client library.
+fn post(url: &str, body: &str) -> String {
+    let (host, path) = url.trim_start_matches("http://").split_once('/').expect("a path");
+    let mut stream = TcpStream::connect(host).expect("it listens");
+    let length = body.len();
+    write!(stream, "POST /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
+        .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
 }
 
 #[test]

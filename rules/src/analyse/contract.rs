@@ -95,6 +95,7 @@ pub(super) fn contract(
             session_id,
             key,
             evidence,
+            gathered: Vec::new(),
         }),
         _ => Err(findings),
     }

@@ -48,7 +48,7 @@ pub(crate) fn analyse(
     optimised: LogicalPlan,
     version: &str,
 ) -> Result<Analysed, Vec<LintFinding>> {
-    let reduction = contract::contract(source, text, version, &optimised)?;
+    let mut reduction = contract::contract(source, text, version, &optimised)?;
     let (plan, found) =
         scans::assign_slots(optimised, state).map_err(|error| vec![crate::sandbox::planning_error(text, &error)])?;
     let planes: Vec<Plane> = found.iter().map(|scan| scan.plane).collect();
@@ -74,6 +74,7 @@ pub(crate) fn analyse(
         let help = "cast the summed value first, such as `sum(CAST(score AS DECIMAL(18, 6)))`";
         return Err(vec![text.finding(Code::FloatPredicate, text.find(&["having", "sum", "avg"]), message, help)]);
     }
+    reduction.gathered.clone_from(&verdict.moving);
     let horizon = horizon::horizon(text, &plan, &reduction, &found, &verdict)?;
     let key = key::key(&plan, &planes, &reduction.key, reduction.tenant);
     let guards = guards::min_rows(&plan);

@@ -54,6 +54,8 @@ pub(super) struct Verdict {
     pub(super) why: Option<String>,
     /// A predicate that depends on the order in which floats are added.
     pub(super) float_predicate: Option<String>,
+    /// The output columns that can change while rows arrive.
+    pub(super) moving: Vec<usize>,
 }
 
 impl Verdict {
@@ -79,6 +81,8 @@ pub(super) fn verdict(plan: &LogicalPlan, key: &[usize], name: &dyn Fn(usize) ->
         let (_, field) = plan.schema().qualified_field(column);
         node.verdict.wait(&scans, || format!("the key column `{}` can change while rows arrive", field.name()));
     }
+    let moving = (0..node.columns.len()).filter(|&column| node.columns[column] != Behaviour::Fixed);
+    node.verdict.moving = moving.collect();
     node.verdict
 }
 

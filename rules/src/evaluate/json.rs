@@ -26,18 +26,29 @@ pub(super) fn normalised(column: &ArrayRef) -> ArrayRef {
     }
 }
 
-/// A column by which rows can be put in order whatever order they came in: lists and structs as their canonical JSON.
-pub(super) fn comparable(column: &ArrayRef) -> ArrayRef {
+/// A column by which rows can be put in order whatever order they came in: lists and structs as their JSON, lists that an
+/// aggregate gathered (`gathered`) sorted.
+pub(super) fn comparable(column: &ArrayRef, gathered: bool) -> ArrayRef {
     if !column.data_type().is_nested() {
         return ArrayRef::clone(column);
     }
-    let texts = (0..column.len()).map(|row| (!column.is_null(row)).then(|| value(column, row).to_string()));
+    let texts =
+        (0..column.len()).map(|row| (!column.is_null(row)).then(|| value_of(column, row, gathered).to_string()));
     Arc::new(texts.collect::<StringArray>())
 }
 
-/// The value of one row: texts, booleans and structs as themselves, times as RFC 3339, anything else as its text. A number
-/// that JSON doesn't have is null. Lists are sorted and fractions cut to twelve digits: neither may depend on the order in
-/// which rows came.
+/// As [`value`]; a list that an aggregate gathered is sorted, as it came in no order that means anything.
+pub(super) fn value_of(column: &dyn Array, row: usize, gathered: bool) -> Value {
+    let mut value = value(column, row);
+    if let (true, Value::Array(values)) = (gathered, &mut value) {
+        values.sort_by_cached_key(Value::to_string);
+    }
+    value
+}
+
+/// The value of one row: texts, booleans, lists and structs as themselves, times as RFC 3339, anything else as its text. A
+/// number that JSON doesn't have is null. Fractions are cut to twelve digits, as further ones depend on the order in which
+/// rows came.
 pub(super) fn value(column: &dyn Array, row: usize) -> Value {
     if column.is_null(row) {
         return Value::Null;
@@ -84,9 +95,7 @@ pub(super) fn value(column: &dyn Array, row: usize) -> Value {
 
 fn list(values: &ArrayRef) -> Value {
     let values = normalised(values);
-    let mut values: Vec<Value> = (0..values.len()).map(|row| value(&values, row)).collect();
-    values.sort_by_cached_key(Value::to_string);
-    Value::Array(values)
+    Value::Array((0..values.len()).map(|row| value(&values, row)).collect())
 }
 
 #[cfg(test)]
@@ -99,7 +108,7 @@ mod tests {
 
     fn check(column: ArrayRef, expected: Value) {
         let column = normalised(&column);
-        let values: Vec<Value> = (0..column.len()).map(|row| value(&column, row)).collect();
+        let values: Vec<Value> = (0..column.len()).map(|row| value_of(&column, row, true)).collect();
         assert_eq!(Value::Array(values), expected);
     }
 

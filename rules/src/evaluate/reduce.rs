@@ -28,6 +28,8 @@ pub(crate) struct Reduction {
     pub(crate) key: Vec<usize>,
     /// Columns that hold event ids or lists of them.
     pub(crate) evidence: Vec<usize>,
+    /// Columns that an aggregate computes.
+    pub(crate) gathered: Vec<usize>,
 }
 
 /// What one key has gathered.
@@ -48,7 +50,9 @@ impl Reduction {
         let times = self.times(&rows)?;
         let columns: Vec<ArrayRef> = rows.columns().iter().map(json::normalised).collect();
         let mut order: Vec<ArrayRef> = vec![ArrayRef::clone(&times)];
-        order.extend(columns.iter().map(json::comparable));
+        order.extend(
+            columns.iter().enumerate().map(|(at, column)| json::comparable(column, self.gathered.contains(&at))),
+        );
         let order = encode(&order)?;
         let mut identity: Vec<ArrayRef> = vec![ArrayRef::clone(&columns[self.tenant])];
         identity.extend(self.key.iter().map(|&at| ArrayRef::clone(&columns[at])));
@@ -88,7 +92,7 @@ impl Reduction {
     }
 
     fn finding(&self, columns: &[ArrayRef], group: Group, time: impl Fn(usize) -> Timestamp) -> Finding {
-        let at = |column: usize| json::value(&columns[column], group.row);
+        let at = |column: usize| json::value_of(&columns[column], group.row, self.gathered.contains(&column));
         let text = |column: usize| match at(column) {
             Value::String(text) => Some(text),
             _ => None,

@@ -1,0 +1,207 @@
+//! Feeds the core as a source would: partitions, batches, disorder, repeats, a restart.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use watershed_connectors::Partition;
+use watershed_engine::core::{Core, Input, Output, Settings};
+use watershed_engine::evaluator::RuleSetup;
+use watershed_engine::store::Commit;
+use watershed_engine::watermark::PlaneTime;
+use watershed_rules::CompiledRule;
+use watershed_schemas::{Plane, Signal};
+
+use crate::history::{Event, MINUTE, as_written, batch};
+
+pub(crate) const LATENESS: i64 = 6 * MINUTE;
+
+/// Short times, so that watermarks move past much of a small history.
+pub(crate) fn settings() -> Settings {
+    let time = PlaneTime { out_of_orderness: Duration::from_secs(60), allowed_lateness: Duration::from_secs(360) };
+    Settings { times: [time; 2], ..Settings::default() }
+}
+
+/// How a history arrives.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    /// For each event how much later than its time it arrives, and in which partition of its plane.
+    delays: Vec<(i64, i32)>,
+    /// For some events that they arrive again, so much later than their time.
+    repeats: Vec<Option<i64>>,
+    /// How far each plane lags behind.
+    lags: [i64; 2],
+    /// Sizes of steps, used round and round.
+    steps: Vec<usize>,
+    /// After how many steps the process dies.
+    restart: Option<usize>,
+}
+
+impl Arrival {
+    /// In the order of the times, in steps of this many events.
+    pub(crate) fn in_order(step: usize) -> Self {
+        Arrival { delays: vec![(0, 0)], repeats: vec![None], lags: [0; 2], steps: vec![step], restart: None }
+    }
+
+    pub(crate) fn restarting(self, after: usize) -> Self {
+        Arrival { restart: Some(after), ..self }
+    }
+
+    /// Positions of events with their partition, in order of arrival.
+    fn order(&self, events: &[Event]) -> Vec<(usize, i32)> {
+        let mut order: Vec<(i64, usize, i32)> = Vec::new();
+        for (at, event) in events.iter().enumerate() {
+            let (delay, partition) = self.delays[at % self.delays.len()];
+            let lag = self.lags[usize::from(event.access)];
+            order.push((event.time + lag + delay, at, partition));
+            if let Some(delay) = self.repeats[at % self.repeats.len()] {
+                order.push((event.time + lag + delay, at, partition));
+            }
+        }
+        order.sort_by_key(|(arrival, at, _)| (*arrival, *at));
+        order.into_iter().map(|(_, at, partition)| (at, partition)).collect()
+    }
+}
+
+/// Any arrival that stays within the lateness, so that nothing is refused.
+pub(crate) fn arrivals() -> impl Strategy<Value = Arrival> {
+    let delay = || 0..LATENESS;
+    (
+        proptest::collection::vec((delay(), 0_i32..2), 40),
+        proptest::collection::vec(prop_oneof![5 => Just(None), 1 => delay().prop_map(Some)], 40),
+        [0..40 * MINUTE, 0..40 * MINUTE],
+        proptest::collection::vec(prop_oneof![2 => 1_usize..3, 1 => 1_usize..20], 1..6),
+        proptest::option::weighted(0.7, 0_usize..20),
+    )
+        .prop_map(|(delays, repeats, lags, steps, restart)| Arrival { delays, repeats, lags, steps, restart })
+}
+
+/// What is durable.
+#[derive(Default)]
+pub(crate) struct Disk(BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl Disk {
+    pub(crate) fn apply(&mut self, commit: Commit) {
+        self.0.extend(commit.puts);
+        for key in commit.deletes {
+            self.0.remove(&key);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn under(&self, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.0.iter().filter(|(key, _)| key.starts_with(prefix)).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+}
+
+/// A core with its disk.
+pub(crate) struct Driver {
+    settings: Settings,
+    setups: Vec<RuleSetup>,
+    pub(crate) core: Core,
+    pub(crate) disk: Disk,
+    /// Everything that followed, step by step.
+    pub(crate) outputs: Vec<Output>,
+}
+
+pub(crate) fn partition(plane: Plane, index: i32) -> Partition {
+    Partition { plane, topic: plane.table().into(), index }
+}
+
+impl Driver {
+    pub(crate) fn new(settings: Settings, setups: Vec<RuleSetup>) -> Self {
+        let core = Core::new(settings, setups.clone());
+        Driver { settings, setups, core, disk: Disk::default(), outputs: Vec::new() }
+    }
+
+    pub(crate) fn step(&mut self, inputs: Vec<Input>) -> &Output {
+        let mut commit = Commit::default();
+        let output = self.core.step(inputs, &mut commit);
+        self.disk.apply(commit);
+        self.outputs.push(output);
+        self.outputs.last().expect("just pushed")
+    }
+
+    /// The process dies and another one takes up what is durable.
+    pub(crate) fn restart(&mut self) {
+        self.core = Core::new(self.settings, self.setups.clone());
+        self.core.restore(|prefix| self.disk.under(prefix));
+        self.assign();
+    }
+
+    pub(crate) fn assign(&mut self) {
+        let all = Plane::ALL.into_iter().flat_map(|plane| [partition(plane, 0), partition(plane, 1)]);
+        self.step(all.map(Input::Assigned).collect());
+    }
+
+    /// Plays a whole history, to the end of all inputs.
+    pub(crate) fn play(&mut self, events: &[Event], arrival: &Arrival) {
+        self.assign();
+        let order = arrival.order(events);
+        let mut rest = order.as_slice();
+        let mut steps = arrival.steps.iter().cycle();
+        for step in 0.. {
+            if arrival.restart == Some(step) {
+                self.restart();
+            }
+            if rest.is_empty() {
+                break;
+            }
+            let (now, later) = rest.split_at((*steps.next().expect("a cycle")).min(rest.len()));
+            rest = later;
+            // Neighbours of one partition come in one batch.
+            let batches = now.chunk_by(|a, b| a.1 == b.1 && events[a.0].access == events[b.0].access);
+            let inputs = batches.map(|rows| {
+                let plane = events[rows[0].0].plane();
+                let which: Vec<usize> = rows.iter().map(|(at, _)| *at).collect();
+                Input::Rows { origin: 0, partition: partition(plane, rows[0].1), batch: batch(plane, events, &which) }
+            });
+            self.step(inputs.collect());
+        }
+        self.step(vec![Input::End]);
+        assert_eq!(self.core.quarantined().next(), None);
+    }
+
+    pub(crate) fn refused(&self) -> usize {
+        self.outputs.iter().map(|output| output.refused.len()).sum()
+    }
+
+    /// Every statement, in order.
+    pub(crate) fn signals(&self) -> impl Iterator<Item = &Signal> {
+        self.outputs.iter().flat_map(|output| &output.signals)
+    }
+
+    /// The last state of each signal that stands.
+    pub(crate) fn standing(&self) -> BTreeMap<&str, &Signal> {
+        let mut standing: BTreeMap<&str, &Signal> = BTreeMap::new();
+        for signal in self.signals() {
+            standing.insert(&signal.signal_id, signal);
+        }
+        standing.retain(|_, signal| !signal.withdrawn);
+        standing
+    }
+
+    /// Fails where a revision was said twice, left out, or came after a later one.
+    pub(crate) fn check_numbering(&self) -> Result<(), TestCaseError> {
+        let mut last: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut gone: BTreeSet<&str> = BTreeSet::new();
+        for signal in self.signals() {
+            let before = last.insert(&signal.signal_id, signal.revision).unwrap_or(0);
+            prop_assert_eq!(signal.revision, before + 1, "{:?}", signal);
+            let was_gone = if signal.withdrawn { !gone.insert(&signal.signal_id) } else { gone.remove(signal.signal_id.as_str()) };
+            prop_assert!(!(signal.withdrawn && (was_gone || before == 0)), "withdrawn without having been said: {:?}", signal);
+        }
+        Ok(())
+    }
+}
+
+/// A played history under these rules.
+pub(crate) fn played(rules: &[Arc<CompiledRule>], events: &[Event], arrival: &Arrival) -> Driver {
+    let mut driver = Driver::new(settings(), as_written(rules));
+    driver.play(events, arrival);
+    driver
+}

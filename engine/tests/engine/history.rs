@@ -1,0 +1,98 @@
+//! Small random histories, and the rules that they are read by.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use watershed_engine::evaluator::RuleSetup;
+use watershed_rules::{CompiledRule, ReferenceTables, RuleSource, compile};
+use watershed_schemas::tables::{identity, runtime};
+use watershed_schemas::{Cell, EventBatch, EventBatchBuilder, Plane, Row, Timestamp};
+
+/// What all times count from: a whole hour, so that buckets begin with it.
+pub(crate) const START: i64 = 1_700_002_800_000_000;
+pub(crate) const MINUTE: i64 = 60_000_000;
+
+/// One event; what the numbers mean depends on the plane.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Event {
+    pub(crate) access: bool,
+    /// Microseconds since the start.
+    pub(crate) time: i64,
+    pub(crate) kind: usize,
+    pub(crate) principal: Option<usize>,
+    pub(crate) session: Option<usize>,
+    pub(crate) value: usize,
+}
+
+impl Event {
+    pub(crate) fn plane(&self) -> Plane {
+        if self.access { Plane::Access } else { Plane::Model }
+    }
+
+    fn row(&self, id: usize) -> Row<'static> {
+        let mut row = Row::new(self.plane());
+        row.text(runtime::EVENT_ID, format!("{}{id}", if self.access { "i" } else { "r" }));
+        row.set(runtime::EVENT_TIME, Cell::Time(Timestamp::from_micros(START + self.time)));
+        row.text(runtime::TENANT, "acme");
+        row.text(runtime::SOURCE, "test");
+        let principal = self.principal.map(|number| format!("p{number}"));
+        let session = self.session.map(|number| format!("s{number}"));
+        if self.access {
+            row.text(identity::KIND, ["token_revoked", "authentication", "risk_changed"][self.kind]);
+            row.maybe_text(identity::PRINCIPAL, principal);
+            row.maybe_text(identity::SESSION_ID, session.clone());
+            row.maybe_text(identity::CREDENTIAL_ID, session);
+            row.text(identity::COUNTRY, ["DE", "FR", "US"][self.value]);
+        } else {
+            row.text(runtime::KIND, ["tool_call", "guardrail", "prompt"][self.kind]);
+            row.maybe_text(runtime::PRINCIPAL, principal);
+            row.maybe_text(runtime::SESSION_ID, session.clone());
+            row.maybe_text(runtime::CREDENTIAL_ID, session);
+            row.text(runtime::TOOL, format!("tool{}", self.value));
+        }
+        row
+    }
+}
+
+/// Random events within so many minutes: few values, many ties, NULLs in the join columns.
+pub(crate) fn events(minutes: i64, most: usize) -> impl Strategy<Value = Vec<Event>> {
+    // Whole minutes, so that rows meet the edges of intervals, and a microsecond beside them.
+    let time = (0..minutes, prop_oneof![4 => Just(0_i64), 1 => Just(1), 1 => Just(-1)]);
+    let few = || prop_oneof![1 => Just(None), 8 => (0_usize..2).prop_map(Some)];
+    let event = (any::<bool>(), time, 0_usize..3, few(), few(), 0_usize..3).prop_map(
+        |(access, (minute, off), kind, principal, session, value)| Event {
+            access,
+            time: minute * MINUTE + off,
+            kind,
+            principal,
+            session,
+            value,
+        },
+    );
+    proptest::collection::vec(event, 4..most)
+}
+
+/// Some of the events of one plane, named by their positions, as one batch in this order.
+pub(crate) fn batch(plane: Plane, events: &[Event], which: &[usize]) -> EventBatch {
+    let mut builder = EventBatchBuilder::new(plane);
+    for (record, at) in which.iter().enumerate() {
+        builder.start_record(record);
+        builder.append(&events[*at].row(*at), None);
+    }
+    let batch = builder.finish();
+    assert!(batch.rejects.is_empty(), "{:?}", batch.rejects);
+    batch
+}
+
+/// The rule of this id, plane and key.
+pub(crate) fn rule(id: &str, plane: &str, more: &str, sql: &str) -> Arc<CompiledRule> {
+    let text = format!("/*---\nid: {id}\ntitle: {id}\nplane: {plane}\nseverity: high\n{more}\n---*/\n{sql}");
+    let source = RuleSource::parse(Path::new("rule.sql"), &text).unwrap_or_else(|findings| panic!("{id}: {findings:?}"));
+    let compiled = compile(&source, &ReferenceTables::default());
+    Arc::new(compiled.unwrap_or_else(|findings| panic!("{id}: {findings:?}")))
+}
+
+pub(crate) fn as_written(rules: &[Arc<CompiledRule>]) -> Vec<RuleSetup> {
+    rules.iter().map(|rule| RuleSetup::as_written(Arc::clone(rule))).collect()
+}

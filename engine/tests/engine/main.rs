@@ -1,0 +1,9 @@
+//! The core as a whole: what streams say against what their batch means.
+
+mod driver;
+mod history;
+mod incidents;
+mod lateness;
+mod matching;
+mod routing;
+mod stream;
