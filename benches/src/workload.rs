@@ -36,7 +36,7 @@ pub fn write(directory: &Path, events: u64, seed: u64) -> io::Result<Written> {
     let mut written = Written { runtime: 0, identity: 0 };
     for number in 0..events {
         let time = START.plus_micros(i64::try_from(number).unwrap_or(0) * STEP + rng.random_range(0..STEP));
-        if number % IDENTITY_SHARE == 0 {
+        if number.is_multiple_of(IDENTITY_SHARE) {
             writeln!(identity, "{}", identity_event(&mut rng, number, time))?;
             written.identity += 1;
         } else {
@@ -97,7 +97,7 @@ const IDENTITY_KINDS: [&str; 6] =
 
 fn identity_event(rng: &mut impl Rng, number: u64, time: Timestamp) -> String {
     let person = rng.random_range(0..2_000_u64);
-    let interesting = number % (INTERESTING * IDENTITY_SHARE) == 0;
+    let interesting = number.is_multiple_of(INTERESTING * IDENTITY_SHARE);
     let kind = if interesting { "token_revoked" } else { IDENTITY_KINDS[rng.random_range(0..IDENTITY_KINDS.len())] };
     let credential = if interesting { format!("tok-{:07}", number / 40 + 2) } else { format!("web-{number:09}") };
     json!({

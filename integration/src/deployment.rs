@@ -27,7 +27,7 @@ const STOP: Duration = Duration::from_secs(60);
 /// An installation on a broker, with two teams' receivers.
 #[derive(Debug)]
 pub struct Deployment {
-    dir: tempfile::TempDir,
+    dir: PathBuf,
     name: String,
     topics: Topics,
     port: u16,
@@ -56,7 +56,7 @@ impl Deployment {
         // A broker that isn't ours may remember an earlier run.
         let name = format!("{name}-{}", std::process::id());
         let deployment = Deployment {
-            dir: tempfile::tempdir()?,
+            dir: tempfile::Builder::new().prefix("watershed-").tempdir()?.keep(),
             topics: broker.topics(),
             port: TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
             starts: 0,
@@ -83,7 +83,7 @@ impl Deployment {
 
     /// A directory of its own.
     pub fn dir(&self) -> &Path {
-        self.dir.path()
+        &self.dir
     }
 
     /// The configuration file.
@@ -195,6 +195,17 @@ impl Deployment {
     /// When a request isn't what a Standard Webhooks receiver would take.
     pub fn delivered(&self) -> Result<(Vec<Delivered>, Vec<Delivered>)> {
         Ok((accepted(&self.ai_security, AI_SECRET)?, accepted(&self.iam, IAM_SECRET)?))
+    }
+}
+
+impl Drop for Deployment {
+    /// What a failed test leaves is worth a look.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            wait::say(&format!("{}: logs, state and configuration are in {}", self.name, self.dir.display()));
+        } else if let Err(error) = std::fs::remove_dir_all(&self.dir) {
+            wait::say(&format!("{} can't be removed: {error}", self.dir.display()));
+        }
     }
 }
 

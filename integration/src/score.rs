@@ -148,6 +148,8 @@ fn leaked_text(case: &Case, message: &Delivered, leaks: &mut Vec<String>) {
         let letters: Vec<char> = text.chars().collect();
         pieces.extend(letters.windows(PIECE).map(|piece| piece.iter().collect::<String>()));
     }
+    // Which tool was called is access evidence, too, and tool names turn up in conversations.
+    pieces.retain(|piece| !case.conversation.calls().any(|call| call.tool.contains(piece.as_str())));
     let Ok(body) = serde_json::from_str::<Value>(&message.body) else { return };
     let mut strings = Vec::new();
     collect(&body, &mut strings);

@@ -73,7 +73,7 @@ pub fn compile(source: &RuleSource, reference: &ReferenceTables) -> Result<Compi
 }
 
 fn in_order(mut findings: Vec<LintFinding>) -> Vec<LintFinding> {
-    findings.sort_by(|a, b| (a.span.start, a.code).cmp(&(b.span.start, b.code)));
+    findings.sort_by_key(|finding| (finding.span.start, finding.code));
     findings.dedup();
     findings
 }

@@ -1,7 +1,7 @@
 //! The canonical tables and messages of Watershed, defined once.
 //!
 //! * [`tables`]: the columns of `runtime` and `identity`. Everything that mentions a column is generated from
-//!   them: the Arrow schema, the Avro schema ([`avro`]) and the reference page ([`reference`]).
+//!   them: the Arrow schema, the Avro schema ([`avro`]) and the reference page ([`mod@reference`]).
 //! * [`Row`] and [`EventBatchBuilder`]: how a decoder turns one event into one row.
 //! * [`Signal`], [`IncidentRevision`], [`Notification`]: what the engine writes; [`json_schema`] publishes them.
 //!

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use watershed_connectors::formats::{AUTO, Registry};
-use watershed_connectors::sources::Source as _;
 use watershed_connectors::sources::files::FileInput;
 use watershed_connectors::sources::recording::RecordingSource;
 use watershed_rules::ReferenceTables;
@@ -210,8 +209,9 @@ fn intake(args: &ReplayArgs, config: Option<&Config>, core: &mut core::Settings)
         for warning in source.warnings() {
             output::complain(warning);
         }
-        let partitions = source.partitions();
-        core.present = Plane::ALL.map(|plane| partitions.iter().any(|partition| partition.plane == plane));
+        // A plane that was not recorded has no history to wait for.
+        let topics = &source.manifest().topics;
+        core.present = Plane::ALL.map(|plane| topics.iter().any(|topic| topic.plane == plane));
         return Ok(Intake::from_source(Box::new(source), registry, args.batch_size));
     }
     core.present = [!args.runtime.is_empty(), !args.identity.is_empty()];

@@ -3,6 +3,7 @@
 //! Only rows that some rule can use are looked at; a repeat of any other changes nothing.
 
 use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -38,11 +39,14 @@ impl Dedup {
             let at = *row as usize;
             let id = digest(&(tenants.value(at), sources.value(at), ids.value(at)));
             let time = Timestamp::from_micros(times.value(at));
-            if plane.known.contains_key(&id) {
-                repeats.insert(*row);
-            } else {
-                plane.known.insert(id, time);
-                plane.oldest.push(Reverse((time, id)));
+            match plane.known.entry(id) {
+                Entry::Occupied(_) => {
+                    repeats.insert(*row);
+                }
+                Entry::Vacant(unknown) => {
+                    unknown.insert(time);
+                    plane.oldest.push(Reverse((time, id)));
+                }
             }
         }
         if !repeats.is_empty() {

@@ -3,7 +3,7 @@
 //! The earliest such event decides (ties by the lesser principal), so the order of arrival does not. An event that comes
 //! late and decides otherwise moves the session's signals to the other principal.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -52,6 +52,8 @@ pub(super) struct SessionLinks {
     links: HashMap<Session, Link>,
     /// Hash of a session → hash of principal: what was looked at lately and needs no second look.
     settled: HashMap<u64, (u64, Timestamp)>,
+    /// What the last sweep forgot: seen again, it must not be deleted by the same commit.
+    forgotten: HashSet<Session>,
     swept: Timestamp,
     keep: Duration,
     limit: usize,
@@ -61,7 +63,7 @@ pub(super) struct SessionLinks {
 
 impl SessionLinks {
     pub(super) fn new(keep: Duration, limit: usize) -> Self {
-        SessionLinks { links: HashMap::new(), settled: HashMap::new(), swept: Timestamp::MIN, keep, limit, overflow: 0 }
+        SessionLinks { links: HashMap::new(), settled: HashMap::new(), forgotten: HashSet::new(), swept: Timestamp::MIN, keep, limit, overflow: 0 }
     }
 
     pub(super) fn principal(&self, session: &Session) -> Option<&str> {
@@ -121,6 +123,10 @@ impl SessionLinks {
         };
         if before != Some(&link) {
             let stored = StoredLink { session: session.clone(), link: link.clone() };
+            if self.forgotten.remove(&session) {
+                let again = key(&session);
+                commit.deletes.retain(|deleted| *deleted != again);
+            }
             if let Ok(value) = serde_json::to_vec(&stored) {
                 commit.puts.push((key(&session), value));
             }
@@ -141,10 +147,12 @@ impl SessionLinks {
         self.swept = low;
         // What goes on being seen gets a second look now, and so a fresh `seen`.
         self.settled.clear();
+        self.forgotten.clear();
         let oldest = low.minus(self.keep);
         self.links.retain(|session, link| {
             let live = link.seen >= oldest;
             if !live {
+                self.forgotten.insert(session.clone());
                 commit.deletes.push(key(session));
             }
             live

@@ -23,7 +23,8 @@ pub(super) struct Judgement {
     pub(super) standing: usize,
 }
 
-/// Judges the signals of one episode. Withdrawn ones count for nothing but still hold the episode together.
+/// Judges the signals of one episode. Withdrawn ones count for nothing but still hold the episode together: what was
+/// merged stays merged.
 pub(super) fn judge<'a>(
     signals: impl Iterator<Item = &'a SignalRecord> + Clone,
     threshold: f64,
@@ -41,12 +42,14 @@ pub(super) fn judge<'a>(
         severity: Severity::Info,
         rules: BTreeSet::new(),
         sessions: BTreeSet::new(),
-        first: signals.clone().map(|signal| signal.event_time).min().unwrap_or(Timestamp::MIN),
-        last: signals.clone().map(|signal| signal.event_time).max().unwrap_or(Timestamp::MIN),
+        first: Timestamp::MAX,
+        last: Timestamp::MIN,
         standing: 0,
     };
     for signal in standing {
         judgement.standing += 1;
+        judgement.first = judgement.first.min(signal.event_time);
+        judgement.last = judgement.last.max(signal.event_time);
         judgement.severity = judgement.severity.max(signal.severity);
         match by_rule.iter_mut().find(|(rule, ..)| *rule == signal.rule) {
             Some((_, count, _)) => *count += 1,
@@ -62,6 +65,10 @@ pub(super) fn judge<'a>(
         for plane in signal.plane.planes() {
             moved[plane.index()] = moved[plane.index()].min(signal.moved[plane.index()]);
         }
+    }
+    if judgement.standing == 0 {
+        judgement.first = signals.clone().map(|signal| signal.event_time).min().unwrap_or(Timestamp::MIN);
+        judgement.last = signals.map(|signal| signal.event_time).max().unwrap_or(Timestamp::MIN);
     }
     // Floats are added in one order.
     by_rule.sort_unstable_by_key(|(rule, ..)| *rule);

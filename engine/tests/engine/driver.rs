@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use watershed_connectors::Partition;
 use watershed_engine::core::{Core, Input, Output, Settings};
 use watershed_engine::evaluator::RuleSetup;
@@ -15,11 +16,11 @@ use watershed_schemas::{Plane, Signal};
 
 use crate::history::{Event, MINUTE, as_written, batch};
 
-pub(crate) const LATENESS: i64 = 6 * MINUTE;
+const LATENESS: i64 = 15 * MINUTE;
 
 /// Short times, so that watermarks move past much of a small history.
 pub(crate) fn settings() -> Settings {
-    let time = PlaneTime { out_of_orderness: Duration::from_secs(60), allowed_lateness: Duration::from_secs(360) };
+    let time = PlaneTime { out_of_orderness: Duration::from_secs(60), allowed_lateness: Duration::from_secs(15 * 60) };
     Settings { times: [time; 2], ..Settings::default() }
 }
 
@@ -32,6 +33,8 @@ pub(crate) struct Arrival {
     repeats: Vec<Option<i64>>,
     /// How far each plane lags behind.
     lags: [i64; 2],
+    /// Partitions of each plane.
+    partitions: i32,
     /// Sizes of steps, used round and round.
     steps: Vec<usize>,
     /// After how many steps the process dies.
@@ -41,7 +44,13 @@ pub(crate) struct Arrival {
 impl Arrival {
     /// In the order of the times, in steps of this many events.
     pub(crate) fn in_order(step: usize) -> Self {
-        Arrival { delays: vec![(0, 0)], repeats: vec![None], lags: [0; 2], steps: vec![step], restart: None }
+        Arrival { delays: vec![(0, 0)], repeats: vec![None], lags: [0; 2], partitions: 1, steps: vec![step], restart: None }
+    }
+
+    /// The same partitions without any disorder, in one step.
+    pub(crate) fn tidy(&self) -> Self {
+        let delays = self.delays.iter().map(|(_, partition)| (0, *partition)).collect();
+        Arrival { delays, partitions: self.partitions, ..Arrival::in_order(1_000) }
     }
 
     pub(crate) fn restarting(self, after: usize) -> Self {
@@ -54,6 +63,7 @@ impl Arrival {
         for (at, event) in events.iter().enumerate() {
             let (delay, partition) = self.delays[at % self.delays.len()];
             let lag = self.lags[usize::from(event.access)];
+            let partition = partition % self.partitions;
             order.push((event.time + lag + delay, at, partition));
             if let Some(delay) = self.repeats[at % self.repeats.len()] {
                 order.push((event.time + lag + delay, at, partition));
@@ -70,11 +80,11 @@ pub(crate) fn arrivals() -> impl Strategy<Value = Arrival> {
     (
         proptest::collection::vec((delay(), 0_i32..2), 40),
         proptest::collection::vec(prop_oneof![5 => Just(None), 1 => delay().prop_map(Some)], 40),
-        [0..40 * MINUTE, 0..40 * MINUTE],
+        ([0..40 * MINUTE, 0..40 * MINUTE], 1_i32..3),
         proptest::collection::vec(prop_oneof![2 => 1_usize..3, 1 => 1_usize..20], 1..6),
         proptest::option::weighted(0.7, 0_usize..20),
     )
-        .prop_map(|(delays, repeats, lags, steps, restart)| Arrival { delays, repeats, lags, steps, restart })
+        .prop_map(|(delays, repeats, (lags, partitions), steps, restart)| Arrival { delays, repeats, lags, partitions, steps, restart })
 }
 
 /// What is durable.
@@ -102,6 +112,7 @@ impl Disk {
 pub(crate) struct Driver {
     settings: Settings,
     setups: Vec<RuleSetup>,
+    partitions: i32,
     pub(crate) core: Core,
     pub(crate) disk: Disk,
     /// Everything that followed, step by step.
@@ -115,7 +126,7 @@ pub(crate) fn partition(plane: Plane, index: i32) -> Partition {
 impl Driver {
     pub(crate) fn new(settings: Settings, setups: Vec<RuleSetup>) -> Self {
         let core = Core::new(settings, setups.clone());
-        Driver { settings, setups, core, disk: Disk::default(), outputs: Vec::new() }
+        Driver { settings, setups, partitions: 1, core, disk: Disk::default(), outputs: Vec::new() }
     }
 
     pub(crate) fn step(&mut self, inputs: Vec<Input>) -> &Output {
@@ -134,12 +145,14 @@ impl Driver {
     }
 
     pub(crate) fn assign(&mut self) {
-        let all = Plane::ALL.into_iter().flat_map(|plane| [partition(plane, 0), partition(plane, 1)]);
+        let partitions = self.partitions;
+        let all = Plane::ALL.into_iter().flat_map(|plane| (0..partitions).map(move |index| partition(plane, index)));
         self.step(all.map(Input::Assigned).collect());
     }
 
     /// Plays a whole history, to the end of all inputs.
     pub(crate) fn play(&mut self, events: &[Event], arrival: &Arrival) {
+        self.partitions = arrival.partitions;
         self.assign();
         let order = arrival.order(events);
         let mut rest = order.as_slice();
@@ -164,6 +177,12 @@ impl Driver {
         }
         self.step(vec![Input::End]);
         assert_eq!(self.core.quarantined().next(), None);
+    }
+
+    /// Takes some rows of one plane, named by their positions, as a step of their own.
+    pub(crate) fn step_rows(&mut self, events: &[Event], which: &[usize]) -> &Output {
+        let plane = events[which[0]].plane();
+        self.step(vec![Input::Rows { origin: 7, partition: partition(plane, 0), batch: batch(plane, events, which) }])
     }
 
     pub(crate) fn refused(&self) -> usize {
@@ -197,6 +216,12 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// A runner with the same cases every time.
+pub(crate) fn runner(cases: u32) -> TestRunner {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
 }
 
 /// A played history under these rules.

@@ -1,1 +1,233 @@
-//! Placeholder.
+//! Incidents are a function of the set of signals: order of arrival, batches and restarts play no part.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use serde_json::Value;
+use watershed_engine::core::Settings;
+use watershed_engine::correlator;
+use watershed_rules::CompiledRule;
+use watershed_schemas::{IncidentRevision, IncidentStatus, NotifyReason, Plane, Verdict};
+
+use crate::driver::{Arrival, Driver, arrivals, runner, settings};
+use crate::history::{Event, MINUTE, as_written, events, rule};
+
+fn rules() -> Vec<Arc<CompiledRule>> {
+    let by_id = "key: [e_event_id]";
+    let flagged = "SELECT event_time, tenant, principal, session_id, event_id AS e_event_id FROM runtime WHERE kind = 'guardrail'";
+    let risk = "SELECT event_time, tenant, principal, event_id AS e_event_id FROM identity WHERE kind = 'risk_changed' AND principal IS NOT NULL";
+    let nameless = "SELECT event_time, tenant, session_id, event_id AS e_event_id FROM runtime WHERE kind = 'tool_call' AND session_id IS NOT NULL";
+    let alone = "SELECT i.event_time, i.tenant, i.principal, i.session_id, i.event_id AS e_event_id FROM identity i
+         WHERE i.kind = 'authentication' AND NOT EXISTS (SELECT 1 FROM runtime r WHERE r.tenant = i.tenant AND r.principal = i.principal
+           AND r.event_time >= i.event_time AND r.event_time < i.event_time + INTERVAL '5 minutes')";
+    vec![
+        rule("flagged", "model", by_id, flagged),
+        rule("risk", "access", by_id, risk),
+        rule("nameless", "model", by_id, nameless),
+        rule("alone", "access", "key: [e_event_id]\nemit: early", alone),
+    ]
+}
+
+fn short() -> Settings {
+    let incidents = correlator::Settings {
+        gap: Duration::from_secs(4 * 60),
+        max_duration: Duration::from_secs(15 * 60),
+        ..correlator::Settings::default()
+    };
+    Settings { incidents, ..settings() }
+}
+
+fn play(settings: Settings, rules: &[Arc<CompiledRule>], events: &[Event], arrival: &Arrival) -> Driver {
+    let mut driver = Driver::new(settings, as_written(rules));
+    driver.play(events, arrival);
+    driver
+}
+
+impl Driver {
+    fn revisions(&self) -> impl Iterator<Item = &IncidentRevision> {
+        self.outputs.iter().flat_map(|output| &output.incidents)
+    }
+
+    /// The last revision of each incident.
+    fn incidents(&self) -> BTreeMap<&str, &IncidentRevision> {
+        self.revisions().map(|revision| (revision.incident_id.as_str(), revision)).collect()
+    }
+
+    /// What a replay writes of incidents with `--final`.
+    fn final_incidents(&self) -> Vec<String> {
+        let stand = |incident: &&IncidentRevision| !matches!(incident.status, IncidentStatus::Merged | IncidentStatus::Withdrawn);
+        let shown = self.incidents().into_values().filter(stand).map(|incident| {
+            let mut value = serde_json::to_value(incident).expect("serialises");
+            let object = value.as_object_mut().expect("an object");
+            for history in ["incident_id", "revision", "reason", "merged_into", "continues"] {
+                object.remove(history);
+            }
+            value.to_string()
+        });
+        let mut shown: Vec<String> = shown.collect();
+        shown.sort_unstable();
+        shown
+    }
+
+    fn told(&self) -> Vec<(Plane, NotifyReason)> {
+        self.outputs.iter().flat_map(|output| &output.tellings).map(|telling| (telling.plane, telling.reason)).collect()
+    }
+}
+
+#[test]
+fn what_incidents_finally_are_does_not_depend_on_arrival() {
+    let rules = rules();
+    let seen = std::cell::RefCell::new(BTreeMap::<String, u32>::new());
+    let result = runner(150).run(&(events(60, 40), arrivals()), |(events, arrival)| {
+        let tidy = play(short(), &rules, &events, &arrival.tidy());
+        let other = play(short(), &rules, &events, &arrival);
+        prop_assert_eq!(other.refused(), 0);
+        // A withdrawn signal may have merged two incidents, and they stay merged: then arrival shows.
+        if !tidy.signals().chain(other.signals()).any(|signal| signal.withdrawn) {
+            prop_assert_eq!(other.final_incidents(), tidy.final_incidents());
+        }
+        let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
+        for revision in other.revisions() {
+            let before = numbers.insert(&revision.incident_id, revision.revision).unwrap_or(0);
+            prop_assert_eq!(revision.revision, before + 1, "{:?}", revision);
+            *seen.borrow_mut().entry(format!("{:?}", revision.status)).or_default() += 1;
+            *seen.borrow_mut().entry(format!("{:?}", revision.verdict)).or_default() += 1;
+            *seen.borrow_mut().entry("continued".to_owned()).or_default() += u32::from(revision.continues.is_some());
+        }
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+    let seen = seen.into_inner();
+    for kind in ["Open", "Resolved", "Merged", "Withdrawn", "ModelAbuse", "AccessCompromise", "Both", "continued"] {
+        assert!(seen.get(kind).is_some_and(|times| *times >= 20), "hardly any {kind}: {seen:?}");
+    }
+}
+
+fn flag(minute: i64, principal: Option<usize>, session: Option<usize>) -> Event {
+    Event { time: minute * MINUTE, kind: 1, principal, session, ..Event::default() }
+}
+
+fn call(minute: i64, principal: Option<usize>, session: Option<usize>) -> Event {
+    Event { kind: 0, ..flag(minute, principal, session) }
+}
+
+fn prompt(minute: i64, principal: Option<usize>, session: Option<usize>) -> Event {
+    Event { kind: 2, ..flag(minute, principal, session) }
+}
+
+fn risk(minute: i64, principal: usize) -> Event {
+    Event { access: true, kind: 2, time: minute * MINUTE, principal: Some(principal), ..Event::default() }
+}
+
+#[test]
+fn a_link_learned_late_moves_signals_and_their_incident() {
+    let rules = rules();
+    // The call names no principal; the prompt that does comes later. The incident of p0 is there already.
+    let history = [risk(0, 0), call(1, None, Some(0)), prompt(2, Some(0), Some(0))];
+    let driver = play(short(), &rules, &history, &Arrival::in_order(1));
+    let incidents = driver.incidents();
+    let last: Vec<_> = incidents.values().map(|incident| (incident.status, incident.principal.as_deref(), incident.verdict)).collect();
+    assert!(last.contains(&(IncidentStatus::Open, Some("p0"), Verdict::Both)), "{last:?}");
+    assert_eq!(last.iter().filter(|(status, ..)| *status == IncidentStatus::Open).count(), 1, "{last:?}");
+    let merged = incidents.values().find(|incident| incident.status == IncidentStatus::Merged).expect("the session's own became part of it");
+    let older = incidents.values().find(|incident| incident.status == IncidentStatus::Open).expect("checked above");
+    assert_eq!(merged.merged_into.as_ref(), Some(&older.incident_id));
+
+    // Nobody else's incident: it goes on under its own id, now with a name.
+    let driver = play(short(), &rules, &history[1..], &Arrival::in_order(1));
+    let incidents = driver.incidents();
+    assert_eq!(incidents.len(), 1);
+    let only = incidents.values().next().expect("one");
+    assert_eq!((only.principal.as_deref(), only.revision, only.reason.as_str()), (Some("p0"), 2, "its principal became known"));
+    // A name is no page.
+    assert_eq!(driver.told(), [(Plane::Model, NotifyReason::Opened)]);
+}
+
+#[test]
+fn a_late_bridge_merges_and_the_older_id_survives() {
+    let rules = rules();
+    let mut driver = Driver::new(short(), as_written(&rules));
+    let history = [flag(10, Some(0), None), flag(16, Some(0), None), flag(13, Some(0), None)];
+    let late = Arrival::in_order(1);
+    driver.assign();
+    for at in 0..history.len() {
+        driver.step_rows(&history, &[at]);
+    }
+    let first = driver.revisions().next().expect("opened").incident_id.clone();
+    let last = driver.incidents();
+    assert_eq!(last[first.as_str()].status, IncidentStatus::Open);
+    assert_eq!(last[first.as_str()].signals.len(), 3);
+    let other = last.values().find(|incident| incident.incident_id != first).expect("there were two");
+    assert_eq!((other.status, other.merged_into.as_deref()), (IncidentStatus::Merged, Some(first.as_str())));
+    assert_eq!(driver.final_incidents().len(), 1);
+    // The order of times tells of one incident only.
+    let mut tidy = history.to_vec();
+    tidy.sort_by_key(|event| event.time);
+    let tidy = play(short(), &rules, &tidy, &late);
+    assert_eq!(tidy.incidents().len(), 1);
+}
+
+#[test]
+fn withdrawn_evidence_withdraws_the_incident_and_tells_who_was_told() {
+    let rules = rules();
+    let sign_in = Event { access: true, kind: 1, principal: Some(0), ..Event::default() };
+    let driver = play(short(), &rules, &[sign_in, prompt(1, Some(0), None)], &Arrival::in_order(1));
+    assert_eq!(driver.told(), [(Plane::Access, NotifyReason::Opened), (Plane::Access, NotifyReason::Withdrawn)]);
+    let last = driver.incidents();
+    assert_eq!(last.values().map(|incident| incident.status).collect::<Vec<_>>(), [IncidentStatus::Withdrawn]);
+    assert!(driver.final_incidents().is_empty());
+}
+
+#[test]
+fn an_episode_that_lasts_too_long_is_continued() {
+    let rules = rules();
+    let history: Vec<Event> = (0..10).map(|step| flag(step * 3, Some(0), None)).collect();
+    for restart in [false, true] {
+        let arrival = if restart { Arrival::in_order(1).restarting(6) } else { Arrival::in_order(1) };
+        let driver = play(short(), &rules, &history, &arrival);
+        let mut incidents: Vec<_> = driver.incidents().into_values().collect();
+        incidents.sort_by_key(|incident| incident.first_event_time);
+        let counts: Vec<usize> = incidents.iter().map(|incident| incident.signals.len()).collect();
+        assert_eq!(counts, [6, 4]);
+        assert_eq!(incidents[1].continues.as_ref(), Some(&incidents[0].incident_id));
+        assert_eq!(incidents[0].continues, None);
+    }
+}
+
+#[test]
+fn a_slow_storm_is_one_incident_and_not_many() {
+    // One signal every three minutes for two hours: revisions get rare, but the incident is not over between them.
+    let rules = rules();
+    let settings = Settings { incidents: correlator::Settings { max_duration: Duration::from_secs(12 * 3_600), ..short().incidents }, ..short() };
+    let history: Vec<Event> = (0..40).flat_map(|step| [flag(step * 3, Some(0), None), Event { kind: 0, principal: None, ..risk(step * 3, 0) }]).collect();
+    let driver = play(settings, &rules, &history, &Arrival::in_order(1));
+    assert_eq!(driver.told(), [(Plane::Model, NotifyReason::Opened)]);
+    let last = driver.incidents();
+    assert_eq!(last.values().map(|incident| (incident.status, incident.signals.len())).collect::<Vec<_>>(), [(IncidentStatus::Open, 40)]);
+}
+
+#[test]
+fn ten_thousand_signals_are_a_handful_of_messages() {
+    let rules = rules();
+    let storm: Vec<Event> = (0..10_000).map(|at| Event { time: at * 1_000, ..flag(0, Some(0), Some(0)) }).collect();
+    let mut finals = Vec::new();
+    for step in [1, 5_000] {
+        let started = Instant::now();
+        let driver = play(Settings::default(), &rules, &storm, &Arrival::in_order(step));
+        let told = driver.told().len();
+        let revisions = driver.revisions().count();
+        assert!(told <= 5, "{told} tellings at batch size {step}");
+        assert!(revisions <= 40, "{revisions} revisions at batch size {step}");
+        assert_eq!(driver.standing().len(), 10_000);
+        finals.push(driver.final_incidents());
+        assert!(started.elapsed() < Duration::from_secs(60), "batch size {step} took {:?}", started.elapsed());
+        println!("batch size {step}: {:?}, {revisions} revisions, {told} tellings, {} keys", started.elapsed(), driver.disk.len());
+    }
+    assert_eq!(finals[0], finals[1]);
+    let one: Value = serde_json::from_str(&finals[0][0]).expect("own output parses");
+    assert_eq!(one["signals"].as_array().map(Vec::len), Some(10_000));
+}

@@ -42,7 +42,7 @@ impl Theft {
         Theft::RiskIgnored,
     ];
 
-    /// Whether it shows in what the agent does, so that the conversation needs a tool call.
+    /// Whether it shows in what the agent does, so that the conversation needs a tool call that succeeds.
     pub fn needs_calls(self) -> bool {
         matches!(
             self,

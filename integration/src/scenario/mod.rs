@@ -70,8 +70,9 @@ fn case(
 ) -> Case {
     let hijacked = conversation.label == Label::Hijacked;
     let stolen = luck.random_bool(if hijacked { BOTH } else { STOLEN });
-    let has_calls = conversation.calls().next().is_some();
-    let possible: Vec<Theft> = Theft::ALL.into_iter().filter(|theft| has_calls || !theft.needs_calls()).collect();
+    // A refused call is the control at work: only one that succeeds shows a theft.
+    let succeeds = conversation.messages.iter().any(|message| matches!(message, Message::Tool { error: None, .. }));
+    let possible: Vec<Theft> = Theft::ALL.into_iter().filter(|theft| succeeds || !theft.needs_calls()).collect();
     let theft = possible.choose(luck).copied().filter(|_| stolen);
     // What follows is drawn for every case, so that the fate of one says nothing about the next.
     let decoy = Decoy::ALL.choose(luck).copied();

@@ -17,7 +17,8 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_micros(i64::try_from(since.as_micros()).expect("before the year 294246"))
 }
 
-/// Twelve conversations within the last two minutes, numbered from `12 * wave`: four hijacked, four stolen, two both,
+/// Twelve conversations of a few minutes ago (rules about absence speak when the out-of-orderness of a minute has passed),
+/// numbered from `12 * wave`: four hijacked, four stolen, two both,
 /// two neither.
 pub(crate) fn wave(wave: usize) -> Scenario {
     let all = own_corpus().conversations;
@@ -26,7 +27,7 @@ pub(crate) fn wave(wave: usize) -> Scenario {
     };
     let conversations: Vec<Conversation> = [of(Label::Hijacked, 6), of(Label::Benign, 6)].concat();
     let corpus = Corpus { conversations, origin: "conversations of our own".to_owned() };
-    let first = now().minus(Duration::from_secs(60));
+    let first = now().minus(Duration::from_secs(150));
     let mut scenario = scenario::build(corpus, SURE, first, Duration::from_secs(1), 5);
     let thefts = [
         Theft::RevokedTokenUsed,

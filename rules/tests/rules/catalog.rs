@@ -28,7 +28,8 @@ fn every_rule_compiles_with_a_key_and_without_warnings() {
         match rule {
             Err(findings) => faults.push(watershed_rules::render(&path, &text, &findings, false)),
             Ok(rule) => {
-                println!("{}", report(&rule));
+                let described = report(&rule).to_string();
+                assert!(described.contains("speaks") && described.contains("remembers"), "{described}");
                 if !rule.warnings.is_empty() {
                     faults.push(watershed_rules::render(&path, &text, &rule.warnings, false));
                 }

@@ -173,7 +173,7 @@ fn the_output_contract_is_checked() {
         (1, 8),
         "group by",
     );
-    let findings = rule("missing", &format!("{COLUMNS}{from}")).err().expect("the key isn't there");
+    let findings = rule("missing", &format!("{COLUMNS}{from}")).expect_err("the key isn't there");
     assert_eq!(
         (findings[0].code, findings[0].line, findings[0].column),
         (Code::KeyMissing, 6, 7),
@@ -258,6 +258,6 @@ fn enormous_queries_are_refused_quickly() {
         "reference table",
     );
     let deep = format!("{}r.asn{}", "(".repeat(400), ")".repeat(400));
-    let findings = rule("e_event_id", &format!("{COLUMNS} FROM runtime r WHERE {deep} = 1")).err().expect("too deep");
+    let findings = rule("e_event_id", &format!("{COLUMNS} FROM runtime r WHERE {deep} = 1")).expect_err("too deep");
     assert_eq!(findings[0].code, Code::Syntax, "{}", crate::check::list(&findings));
 }
