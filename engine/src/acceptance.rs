@@ -4,9 +4,9 @@
 //! is quarantined; both are written to the late output with the reason. Each row is judged by the watermark that the
 //! rows before it made, so the decision does not depend on how the input was cut into batches.
 
+use datafusion::arrow::array::AsArray;
 use datafusion::arrow::array::{Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
-use datafusion::arrow::array::AsArray;
 use std::time::Duration;
 use watershed_connectors::Partition;
 use watershed_schemas::tables::runtime;
@@ -83,7 +83,12 @@ pub fn accept(batch: &EventBatch, partition: &Partition, watermarks: &mut Waterm
     accept_row_by_row(batch, partition, watermarks, skew)
 }
 
-fn accept_row_by_row(batch: &EventBatch, partition: &Partition, watermarks: &mut Watermarks, skew: Duration) -> Accepted {
+fn accept_row_by_row(
+    batch: &EventBatch,
+    partition: &Partition,
+    watermarks: &mut Watermarks,
+    skew: Duration,
+) -> Accepted {
     let times = event_times(&batch.rows);
     let ingest = batch.rows.column(runtime::INGEST_TIME).as_primitive::<TimestampMicrosecondType>();
     let ids: &StringArray = batch.rows.column(runtime::EVENT_ID).as_string();

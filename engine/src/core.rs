@@ -40,7 +40,8 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let time = PlaneTime { out_of_orderness: Duration::from_secs(60), allowed_lateness: Duration::from_secs(15 * 60) };
+        let time =
+            PlaneTime { out_of_orderness: Duration::from_secs(60), allowed_lateness: Duration::from_secs(15 * 60) };
         Settings {
             times: [time; 2],
             present: [true; 2],
@@ -173,7 +174,14 @@ impl Core {
         output
     }
 
-    fn take(&mut self, origin: usize, partition: &Partition, batch: &EventBatch, commit: &mut Commit, output: &mut Output) {
+    fn take(
+        &mut self,
+        origin: usize,
+        partition: &Partition,
+        batch: &EventBatch,
+        commit: &mut Commit,
+        output: &mut Output,
+    ) {
         let accepted = acceptance::accept(batch, partition, &mut self.watermarks, self.settings.skew);
         output.events[batch.plane.index()] += batch.rows.num_rows() as u64;
         output.refused.extend(accepted.refused.into_iter().map(|refused| Refused { origin, ..refused }));

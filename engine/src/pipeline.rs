@@ -32,6 +32,17 @@ pub enum Error {
     /// The store can't be written any more.
     #[error("the store stopped: {0}")]
     Store(#[from] store::Error),
+    /// A notification can't be written down, and nobody may go untold.
+    #[error("notification {id} can't be put in the outbox: {reason}")]
+    Outbox {
+        /// Its id.
+        id: String,
+        /// What happened.
+        reason: serde_json::Error,
+    },
+    /// The positions of the source can't be written down.
+    #[error("the positions of the source can't be stored: {0}")]
+    Positions(serde_json::Error),
     /// Delivery can't go on.
     #[error("delivery stopped: {0}")]
     Delivery(String),
@@ -124,7 +135,9 @@ impl Pipeline {
             let stored = load(store.as_ref())?;
             let under = |prefix: &[u8]| -> Vec<(Vec<u8>, Vec<u8>)> {
                 let from = stored.range(prefix.to_vec()..);
-                from.take_while(|(key, _)| key.starts_with(prefix)).map(|(key, value)| (key.clone(), value.clone())).collect()
+                from.take_while(|(key, _)| key.starts_with(prefix))
+                    .map(|(key, value)| (key.clone(), value.clone()))
+                    .collect()
             };
             core.restore(under);
             let positions: Positions = under(POSITIONS_KEY)
@@ -134,10 +147,7 @@ impl Pipeline {
                 .into_iter()
                 .collect();
             intake.resume_from(&positions)?;
-            next_seq = under(SEQ_KEY)
-                .first()
-                .and_then(|(_, value)| serde_json::from_slice(value).ok())
-                .unwrap_or(0);
+            next_seq = under(SEQ_KEY).first().and_then(|(_, value)| serde_json::from_slice(value).ok()).unwrap_or(0);
         }
         Ok(Pipeline {
             intake,
@@ -165,7 +175,7 @@ impl Pipeline {
         turn.counts.step = started.elapsed();
         self.write_refused(&output, &mut turn.counts)?;
 
-        let fresh = self.queue(&output, &mut turn.counts);
+        let fresh = self.queue(&output, &mut turn.counts)?;
         crash::point("before_commit");
         let due = self.committed.elapsed() >= self.parts.commit_interval && self.has_news();
         if must_commit || !fresh.is_empty() || due {
@@ -222,19 +232,18 @@ impl Pipeline {
     }
 
     /// Puts messages in the outbox of the next commit.
-    fn queue(&mut self, output: &Output, counts: &mut Counts) -> Vec<Notification> {
-        let Some(router) = &self.parts.router else { return Vec::new() };
+    fn queue(&mut self, output: &Output, counts: &mut Counts) -> Result<Vec<Notification>, Error> {
+        let Some(router) = &self.parts.router else { return Ok(Vec::new()) };
         let routed = router.route(&output.tellings);
         counts.unrouted += routed.unrouted;
         for notification in &routed.notifications {
             let row = OutboxRow { seq: self.next_seq, notification: notification.clone() };
+            let failed = |reason| Error::Outbox { id: notification.notification_id.clone(), reason };
+            self.pending.puts.push(row.encode().map_err(failed)?);
             self.next_seq += 1;
-            if let Ok(value) = serde_json::to_vec(&row) {
-                self.pending.puts.push((OutboxRow::key(row.seq), value));
-            }
             self.queued.push(row);
         }
-        routed.notifications
+        Ok(routed.notifications)
     }
 
     /// Makes everything so far durable, then tells the source, then the receivers: in this order nothing is lost.
@@ -248,8 +257,8 @@ impl Pipeline {
         let positions = self.intake.positions();
         if let Some(store) = &self.parts.store {
             let listed: Vec<_> = positions.iter().collect();
-            commit.puts.push((POSITIONS_KEY.to_vec(), serde_json::to_vec(&listed).unwrap_or_default()));
-            commit.puts.push((SEQ_KEY.to_vec(), serde_json::to_vec(&self.next_seq).unwrap_or_default()));
+            commit.puts.push((POSITIONS_KEY.to_vec(), serde_json::to_vec(&listed).map_err(Error::Positions)?));
+            commit.puts.push((SEQ_KEY.to_vec(), serde_json::to_vec(&self.next_seq).map_err(Error::Positions)?));
             store.commit(newest(commit))?;
         }
         crash::point("after_commit");
@@ -312,7 +321,9 @@ fn newest(commit: Commit) -> Commit {
 
 fn write(letters: &mut Option<Box<dyn DeadLetters>>, output: &'static str, letter: &DeadLetter) -> Result<(), Error> {
     match letters {
-        Some(letters) => letters.write(letter).map_err(|error| Error::DeadLetters { output, reason: error.to_string() }),
+        Some(letters) => {
+            letters.write(letter).map_err(|error| Error::DeadLetters { output, reason: error.to_string() })
+        }
         None => Ok(()),
     }
 }

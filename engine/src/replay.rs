@@ -36,13 +36,7 @@ pub struct Standing {
 impl Results {
     /// Results that go to these outputs, where there are any.
     pub fn new(signals: Option<Box<dyn Write>>, incidents: Option<Box<dyn Write>>, final_states: bool) -> Self {
-        Results {
-            signals,
-            incidents,
-            final_states,
-            last_signals: BTreeMap::new(),
-            last_incidents: BTreeMap::new(),
-        }
+        Results { signals, incidents, final_states, last_signals: BTreeMap::new(), last_incidents: BTreeMap::new() }
     }
 
     /// Takes in what one turn gave.
@@ -69,9 +63,7 @@ impl Results {
             .retain(|_, incident| !matches!(incident.status, IncidentStatus::Merged | IncidentStatus::Withdrawn));
         if self.final_states {
             let mut signals: Vec<&Signal> = self.last_signals.values().collect();
-            signals.sort_by(|a, b| {
-                (a.event_time, &a.rule, &a.signal_id).cmp(&(b.event_time, &b.rule, &b.signal_id))
-            });
+            signals.sort_by(|a, b| (a.event_time, &a.rule, &a.signal_id).cmp(&(b.event_time, &b.rule, &b.signal_id)));
             for signal in signals {
                 write_line(&mut self.signals, &without(signal, &["revision", "withdrawn"]))?;
             }

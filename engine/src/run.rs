@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-
 use crate::config::Config;
 use crate::console::{self, Health, Metrics};
 use crate::core::Core;

@@ -72,10 +72,8 @@ pub fn delivery(config: &Config, runtime: &Handle, store: Arc<dyn StateStore>) -
     let http = HttpClient::default();
     let mut receivers = Vec::new();
     for receiver in &config.receivers {
-        let sink = receiver
-            .sink
-            .build(&http)
-            .map_err(|error| Error::Receiver { name: receiver.name.clone(), error })?;
+        let sink =
+            receiver.sink.build(&http).map_err(|error| Error::Receiver { name: receiver.name.clone(), error })?;
         receivers.push(deliver::Receiver { name: receiver.name.clone(), sink, settings: receiver.delivery.clone() });
     }
     Ok(Delivery::start(runtime, store, receivers, config.delivery.clone(), Arc::new(SystemClock::new()))?)

@@ -12,7 +12,7 @@ home=${WATERSHED_KAFKA_HOME:-${HOME:?HOME is not set: set WATERSHED_KAFKA_HOME}/
 if [ ! -e "$home/.complete" ] || [ "$pom" -nt "$home/.complete" ]; then
     for tool in java mvn; do
         command -v "$tool" >/dev/null || {
-            echo "no $tool on the PATH: install a JDK 17 or newer and Maven, or set WATERSHED_TEST_KAFKA=host:port" >&2
+            echo "no $tool on the PATH: install a JDK (17 or newer) and Maven" >&2
             exit 1
         }
     done
@@ -21,5 +21,5 @@ if [ ! -e "$home/.complete" ] || [ "$pom" -nt "$home/.complete" ]; then
     mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$home" >&2
     touch "$home/.complete"
 fi
-command -v java >/dev/null || { echo "no java on the PATH: install a JDK 17 or newer" >&2; exit 1; }
+command -v java >/dev/null || { echo "no java on the PATH: install a JDK (17 or newer)" >&2; exit 1; }
 echo "$home"

@@ -97,7 +97,11 @@ impl Deployment {
         writeln!(text, "[input.kafka]\n{connection}\ngroup_id = \"{}\"\nstart_from = \"earliest\"", self.name)?;
         // A killed member must not keep its partitions longer than the test has patience.
         writeln!(text, "instance_id = \"one\"\nsession_timeout = \"10s\"")?;
-        writeln!(text, "[[input.kafka.runtime]]\ntopic = \"{}\"\nformat = \"auto\"\ntenant = \"sparrow\"", self.topic("runtime"))?;
+        writeln!(
+            text,
+            "[[input.kafka.runtime]]\ntopic = \"{}\"\nformat = \"auto\"\ntenant = \"sparrow\"",
+            self.topic("runtime")
+        )?;
         writeln!(
             text,
             "[[input.kafka.identity]]\ntopic = \"{}\"\nformat = \"watershed\"\ntenant = \"sparrow\"",
@@ -106,7 +110,8 @@ impl Deployment {
         writeln!(text, "[store]\npath = \"{dir}/state\"")?;
         writeln!(text, "[dlq]\ntopic = \"{}\"", self.topic("dlq"))?;
         writeln!(text, "[console]\nlisten = \"127.0.0.1:{}\"", self.port)?;
-        for (team, receiver, secret) in [("ai-security", &self.ai_security, AI_SECRET), ("iam", &self.iam, IAM_SECRET)] {
+        for (team, receiver, secret) in [("ai-security", &self.ai_security, AI_SECRET), ("iam", &self.iam, IAM_SECRET)]
+        {
             let file = self.dir().join(format!("{team}.secret"));
             std::fs::write(&file, secret)?;
             writeln!(

@@ -34,7 +34,11 @@ pub fn read(dir: &Path) -> Result<(Vec<Partition>, Vec<SourceEvent>)> {
 /// # Errors
 /// When it can't be read.
 pub fn records(dir: &Path) -> Result<usize> {
-    Ok(read(dir)?.1.iter().map(|event| if let SourceEvent::Batch(batch) = event { batch.records.len() } else { 0 }).sum())
+    Ok(read(dir)?
+        .1
+        .iter()
+        .map(|event| if let SourceEvent::Batch(batch) = event { batch.records.len() } else { 0 })
+        .sum())
 }
 
 /// Writes a recording.

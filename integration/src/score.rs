@@ -13,6 +13,17 @@ use crate::scenario::{Case, Quadrant, Scenario};
 /// Texts of another plane are looked for in pieces of this many characters.
 const PIECE: usize = 32;
 
+/// The rows of the confusion matrix. Who read an attacker's text and did not follow it is no victim, but no bystander
+/// either: a page about that is early, not wrong.
+const ROWS: [(Quadrant, bool, &str); 6] = [
+    (Quadrant::Neither, false, "nothing"),
+    (Quadrant::Neither, true, "nothing (exposed)"),
+    (Quadrant::Hijacked, false, "agent"),
+    (Quadrant::Stolen, false, "credential"),
+    (Quadrant::Stolen, true, "credential (exposed)"),
+    (Quadrant::Both, false, "both"),
+];
+
 /// Found of those that there were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Share {
@@ -51,8 +62,9 @@ pub struct Score {
     pub exposed: Share,
     /// Planted thefts by kind, and found.
     pub thefts: BTreeMap<String, Share>,
-    /// By what was attacked and what the last message of the incident said; `None` is silence.
-    pub confusion: BTreeMap<(Quadrant, Option<Verdict>), usize>,
+    /// By what was attacked (and whether an attacker's text was read all the same) and the widest verdict that anybody was
+    /// told; `None` is silence.
+    pub confusion: BTreeMap<(Quadrant, bool, Option<Verdict>), usize>,
     /// What must not be: pages at a team that has nothing to do with the case, or about nobody we know.
     pub wrong_team: Vec<String>,
     /// What must not be: text of one plane in a message of the other team.
@@ -67,8 +79,7 @@ pub struct Score {
 
 /// Holds what two teams were told against the truth.
 pub fn score(scenario: &Scenario, ai_security: &[Delivered], iam: &[Delivered]) -> Score {
-    let mut score =
-        Score { detector: scenario.measured, origin: scenario.origin.clone(), ..Score::default() };
+    let mut score = Score { detector: scenario.measured, origin: scenario.origin.clone(), ..Score::default() };
     let people: BTreeMap<&str, &Case> = scenario.cases.iter().map(|case| (case.who.principal.as_str(), case)).collect();
     let model = paged(ai_security, &people, "ai-security", &mut score.wrong_team);
     let access = paged(iam, &people, "iam", &mut score.wrong_team);
@@ -93,9 +104,12 @@ pub fn score(scenario: &Scenario, ai_security: &[Delivered], iam: &[Delivered]) 
             score.wrong_team.push(format!("iam was told about {person}: {:?}, {:?}", case.quadrant(), case.decoy));
         }
         let told = model.get(person).into_iter().chain(access.get(person)).copied().reduce(wider);
-        *score.confusion.entry((case.quadrant(), told)).or_default() += 1;
+        let exposed = case.conversation.label == Label::Exposed;
+        *score.confusion.entry((case.quadrant(), exposed, told)).or_default() += 1;
         if told.is_some_and(|told| told.planes().len() != usize::from(told_model) + usize::from(told_access)) {
-            score.wrong_verdicts.push(format!("{person}: {told:?}, told to ai-security: {told_model}, to iam: {told_access}"));
+            score
+                .wrong_verdicts
+                .push(format!("{person}: {told:?}, told to ai-security: {told_model}, to iam: {told_access}"));
         }
     }
     for message in iam {
@@ -107,7 +121,10 @@ pub fn score(scenario: &Scenario, ai_security: &[Delivered], iam: &[Delivered]) 
         if let Some(case) = message.notification.principal.as_deref().and_then(|person| people.get(person)) {
             let marks = case.session(&[]).marks();
             score.leaks.extend(
-                marks.iter().filter(|mark| message.body.contains(*mark)).map(|mark| format!("ai-security reads {mark}")),
+                marks
+                    .iter()
+                    .filter(|mark| message.body.contains(*mark))
+                    .map(|mark| format!("ai-security reads {mark}")),
             );
         }
     }
@@ -129,7 +146,10 @@ fn paged<'a>(
         }
         match notification.principal.as_deref() {
             Some(person) if people.contains_key(person) => {
-                paged.entry(person).and_modify(|known| *known = wider(*known, notification.verdict)).or_insert(notification.verdict);
+                paged
+                    .entry(person)
+                    .and_modify(|known| *known = wider(*known, notification.verdict))
+                    .or_insert(notification.verdict);
             }
             other => wrong.push(format!("{team} was told about {other:?}, sessions {:?}", notification.sessions)),
         }
@@ -155,7 +175,8 @@ fn leaked_text(case: &Case, message: &Delivered, leaks: &mut Vec<String>) {
     collect(&body, &mut strings);
     for string in strings {
         let letters: Vec<char> = string.chars().collect();
-        let leaked = letters.windows(PIECE).map(|piece| piece.iter().collect::<String>()).find(|piece| pieces.contains(piece));
+        let leaked =
+            letters.windows(PIECE).map(|piece| piece.iter().collect::<String>()).find(|piece| pieces.contains(piece));
         leaks.extend(leaked.map(|piece| format!("iam reads `{piece}`")));
     }
 }
@@ -190,14 +211,20 @@ impl fmt::Display for Score {
         writeln!(f, "{}", self.origin)?;
         let Measured { injected, clean, .. } = self.detector;
         let (recall, false_positives) = (100.0 * self.detector.recall(), 100.0 * self.detector.false_positives());
-        writeln!(f, "guardrail: recall {recall:.1} % of {injected} injected tool results, false positives {false_positives:.2} % of {clean} others")?;
-        writeln!(f, "{:<10} {:>8} {:>12} {:>18} {:>6}", "attacked", "silence", "model_abuse", "access_compromise", "both")?;
-        for quadrant in [Quadrant::Neither, Quadrant::Hijacked, Quadrant::Stolen, Quadrant::Both] {
-            let count = |told| self.confusion.get(&(quadrant, told)).copied().unwrap_or(0);
+        writeln!(
+            f,
+            "guardrail: recall {recall:.1} % of {injected} injected tool results, false positives {false_positives:.2} % of {clean} others"
+        )?;
+        writeln!(
+            f,
+            "{:<20} {:>8} {:>12} {:>18} {:>6}",
+            "attacked", "silence", "model_abuse", "access_compromise", "both"
+        )?;
+        for (quadrant, exposed, name) in ROWS {
+            let count = |told| self.confusion.get(&(quadrant, exposed, told)).copied().unwrap_or(0);
             writeln!(
                 f,
-                "{:<10} {:>8} {:>12} {:>18} {:>6}",
-                format!("{quadrant:?}").to_lowercase(),
+                "{name:<20} {:>8} {:>12} {:>18} {:>6}",
                 count(None),
                 count(Some(Verdict::ModelAbuse)),
                 count(Some(Verdict::AccessCompromise)),
@@ -214,6 +241,80 @@ impl fmt::Display for Score {
         }
         writeln!(f, "benign, paged: {}", self.benign)?;
         writeln!(f, "exposed and not hijacked, paged: {}", self.exposed)?;
-        write!(f, "wrong team: {}, leaks: {}, wrong verdicts: {}", self.wrong_team.len(), self.leaks.len(), self.wrong_verdicts.len())
+        write!(
+            f,
+            "wrong team: {}, leaks: {}, wrong verdicts: {}",
+            self.wrong_team.len(),
+            self.leaks.len(),
+            self.wrong_verdicts.len()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+    use watershed_schemas::Timestamp;
+
+    use super::*;
+    use crate::agentdojo::{Detector, own_corpus};
+    use crate::scenario;
+
+    fn scenario() -> Scenario {
+        let sure = Detector { seed: 1, overlooks: 0.0, imagines: 0.0 };
+        scenario::build(own_corpus(), sure, Timestamp::from_secs(1_000_000), Duration::from_secs(30), 2)
+    }
+
+    fn message(team: &str, principal: &str, verdict: &str, title: &str) -> Delivered {
+        let now = Timestamp::from_secs(1_000_000);
+        let body = json!({
+            "notification_id": "n", "receiver": "hook", "team": team, "planes": [], "reason": "opened", "incident_id": "i",
+            "revision": 1, "status": "open", "verdict": verdict, "origin": "undetermined",
+            "coverage": { "model": { "state": "observed" }, "access": { "state": "observed" } }, "severity": "high",
+            "tenant": "t", "principal": principal, "sessions": [], "title": title, "first_move": "", "rules": [],
+            "first_event_time": now, "last_event_time": now, "evidence": [], "evidence_omitted": 0, "related": [],
+        });
+        Delivered {
+            notification: serde_json::from_value(body.clone()).expect("a notification"),
+            body: body.to_string(),
+        }
+    }
+
+    fn case(scenario: &Scenario, quadrant: Quadrant) -> &Case {
+        scenario.cases.iter().find(|case| case.quadrant() == quadrant && !case.service).expect("a case")
+    }
+
+    #[test]
+    fn a_page_at_the_wrong_team_is_seen() {
+        let scenario = scenario();
+        let (hijacked, stolen) = (case(&scenario, Quadrant::Hijacked), case(&scenario, Quadrant::Stolen));
+        let to = |team, case: &Case, verdict| message(team, &case.who.principal, verdict, "");
+        let right =
+            score(&scenario, &[to("ai-security", hijacked, "model_abuse")], &[to("iam", stolen, "access_compromise")]);
+        assert_eq!((right.wrong_team.len(), right.wrong_verdicts.len()), (0, 0), "{right}");
+        assert_eq!((right.hijacked().part, right.stolen().part), (1, 1));
+        let wrong = score(&scenario, &[], &[to("iam", hijacked, "model_abuse")]);
+        assert_eq!(wrong.wrong_team.len(), 1, "{:?}", wrong.wrong_team);
+        let half = score(&scenario, &[to("ai-security", hijacked, "both")], &[]);
+        assert_eq!(half.wrong_verdicts.len(), 1, "both was told to one team alone");
+        let stranger = score(&scenario, &[message("ai-security", "nobody", "model_abuse", "")], &[]);
+        assert_eq!(stranger.wrong_team.len(), 1, "{:?}", stranger.wrong_team);
+    }
+
+    #[test]
+    fn the_other_planes_text_is_seen() {
+        let scenario = scenario();
+        let case = case(&scenario, Quadrant::Stolen);
+        let prompt = case.conversation.texts().nth(1).expect("a prompt");
+        let leaking = message("iam", &case.who.principal, "access_compromise", &format!("because of: {prompt}"));
+        assert!(!score(&scenario, &[], &[leaking]).leaks.is_empty());
+        for mark in case.session(&[]).marks() {
+            let leaking = message("ai-security", &case.who.principal, "both", &format!("from {mark}"));
+            assert!(!score(&scenario, &[leaking], &[]).leaks.is_empty(), "{mark}");
+        }
+        let clean = message("iam", &case.who.principal, "access_compromise", "a revoked token was used");
+        assert!(score(&scenario, &[], &[clean]).leaks.is_empty());
     }
 }

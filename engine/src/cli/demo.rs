@@ -127,7 +127,11 @@ impl<'a> Screen<'a> {
             }
             Moment::Notification(notification) => {
                 if notification.reason == NotifyReason::Resolved {
-                    self.line(&format!("          → {:<12} resolved: {}", notification.team, for_log(&notification.title)));
+                    self.line(&format!(
+                        "          → {:<12} resolved: {}",
+                        notification.team,
+                        for_log(&notification.title)
+                    ));
                     return;
                 }
                 self.line(&format!("          → {:<12} {}", notification.team, for_log(&notification.title)));

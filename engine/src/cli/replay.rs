@@ -121,10 +121,14 @@ impl ReplayArgs {
             let registry = Registry::builtin(Limits::default());
             if format != AUTO && registry.get(format).is_none() {
                 let known: Vec<&str> = registry.iter().map(|format| format.name()).collect();
-                return Err(Error::Usage(format!("--format: `{format}` is no format; there is {AUTO}, {}", known.join(", "))));
+                return Err(Error::Usage(format!(
+                    "--format: `{format}` is no format; there is {AUTO}, {}",
+                    known.join(", ")
+                )));
             }
         }
-        for (flag, path) in [("RECORDING", &self.recording), ("--rules", &self.rules), ("--reference", &self.reference)] {
+        for (flag, path) in [("RECORDING", &self.recording), ("--rules", &self.rules), ("--reference", &self.reference)]
+        {
             if let Some(path) = path
                 && !path.exists()
             {
@@ -150,13 +154,11 @@ pub(super) fn replay(args: &ReplayArgs, output: &mut Output) -> Result<Exit, Err
     let setups = rules(args, config)?;
     let mut core_settings = config.map(|config| config.core).unwrap_or_default();
     let intake = intake(args, config, &mut core_settings)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(Error::failure)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(Error::failure)?;
     let reasons = Reasons::default();
-    let mut parts = Parts {
-        dlq: Some(Box::new(reasons.clone())),
-        late: Some(Box::new(reasons.clone())),
-        ..Parts::default()
-    };
+    let mut parts =
+        Parts { dlq: Some(Box::new(reasons.clone())), late: Some(Box::new(reasons.clone())), ..Parts::default() };
     if let Some(config) = config.filter(|_| args.deliver) {
         let store: Arc<dyn StateStore> = Arc::new(MemoryStore::new());
         parts.router = Some(Router::new(config.routes.clone(), &setups));
@@ -173,7 +175,10 @@ pub(super) fn replay(args: &ReplayArgs, output: &mut Output) -> Result<Exit, Err
     if let Some(delivery) = delivery {
         let left = runtime.block_on(delivery.stop(DELIVER_WITHIN));
         if left > 0 {
-            return Err(Error::Failure(format!("{left} notifications were not delivered within {} s", DELIVER_WITHIN.as_secs())));
+            return Err(Error::Failure(format!(
+                "{left} notifications were not delivered within {} s",
+                DELIVER_WITHIN.as_secs()
+            )));
         }
     }
     let standing = results.finish().map_err(Error::failure)?;
@@ -308,7 +313,13 @@ fn open(path: Option<&Path>) -> Result<Option<Box<dyn Write>>, Error> {
     }
 }
 
-fn report(args: &ReplayArgs, output: &mut Output, totals: &Totals, standing: &Standing, rules: usize) -> Result<(), Error> {
+fn report(
+    args: &ReplayArgs,
+    output: &mut Output,
+    totals: &Totals,
+    standing: &Standing,
+    rules: usize,
+) -> Result<(), Error> {
     let seconds = totals.took.as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = totals.events as f64 / seconds.max(1e-9);
@@ -331,7 +342,10 @@ fn report(args: &ReplayArgs, output: &mut Output, totals: &Totals, standing: &St
         );
     }
     let mut lines = vec![
-        format!("{} events in {seconds:.2} s ({rate:.0} events/s), {} of them of use to {rules} rules", totals.events, totals.matched),
+        format!(
+            "{} events in {seconds:.2} s ({rate:.0} events/s), {} of them of use to {rules} rules",
+            totals.events, totals.matched
+        ),
         format!(
             "{} signals; incidents: {model} model abuse, {access} access compromise, {both} both",
             standing.signals

@@ -27,7 +27,11 @@ pub(super) fn run(args: &RunArgs, output: &mut Output) -> Result<Exit, Error> {
     };
     let setups = settings::rules(&config.rules, &reference)?;
     let stop = Stop::on_signals()?;
-    output.line(format!("{} rules, {} receivers; stop with SIGTERM or Ctrl-C", setups.len(), config.receivers.len()))?;
+    output.line(format!(
+        "{} rules, {} receivers; stop with SIGTERM or Ctrl-C",
+        setups.len(),
+        config.receivers.len()
+    ))?;
     output.flush()?;
     crate::run::run(config, setups, &|| stop.requested(), args.stop_within).map_err(Error::failure)?;
     Ok(Exit::Fine)

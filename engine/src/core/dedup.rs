@@ -31,8 +31,8 @@ impl Dedup {
     /// Takes rows that are known already out of the matches; returns how many there were.
     pub(super) fn drop_known(&mut self, batch: &EventBatch, matches: &mut Matches) -> u64 {
         let plane = &mut self.planes[batch.plane.index()];
-        let [tenants, sources, ids] =
-            [runtime::TENANT, runtime::SOURCE, runtime::EVENT_ID].map(|column| batch.rows.column(column).as_string::<i32>());
+        let [tenants, sources, ids] = [runtime::TENANT, runtime::SOURCE, runtime::EVENT_ID]
+            .map(|column| batch.rows.column(column).as_string::<i32>());
         let times = event_times(&batch.rows);
         let mut repeats = HashSet::new();
         for row in &matches.rows {

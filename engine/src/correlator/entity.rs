@@ -10,7 +10,7 @@ use super::episode::episodes;
 use super::incident::{self, Incident, Scene};
 use super::links::{Session, SessionLinks};
 use super::verdict::{Judgement, judge};
-use super::{SIGNAL_PREFIX, SignalRecord, store_signal};
+use super::{SIGNAL_PREFIX, Settings, SignalRecord, store_signal};
 
 /// Whom signals are gathered by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -68,6 +68,24 @@ impl EntityState {
         orphaned.then(|| self.incidents.remove(at))
     }
 
+    /// Whether a new signal is one more of a storm: it comes after all others, in the episode of the last one's incident,
+    /// and that has nothing new to say because of it. It is then the incident's, and nothing is settled: ten thousand
+    /// signals must not cost ten thousand times ten thousand.
+    pub(super) fn absorbs(&mut self, record: &mut SignalRecord, settings: &Settings) -> bool {
+        let Some(((time, _), before)) = self.signals.last_key_value() else { return false };
+        if record.withdrawn || record.event_time < *time || time.plus(settings.gap) < record.event_time {
+            return false;
+        }
+        let Some(id) = before.incident.clone() else { return false };
+        let mut incidents = self.incidents.iter_mut();
+        let absorbed =
+            incidents.find(|incident| incident.id == id).is_some_and(|incident| incident.absorbs(record, settings));
+        if absorbed {
+            record.incident = Some(id);
+        }
+        absorbed
+    }
+
     /// Cuts the signals into episodes, ties each to the oldest incident among its signals, and revises those.
     pub(super) fn settle(&mut self, entity: &Entity, scene: &mut Scene<'_>) {
         self.incidents.sort_by_key(|incident| incident.opened);
@@ -108,7 +126,8 @@ impl EntityState {
                 taken.push(incidents[*other].id.clone());
             }
             let records: Vec<&SignalRecord> = records.iter().map(|record| &**record).collect();
-            incidents[at].revise(entity, &judgement, &records, scene);
+            let start = records.first().map_or(judgement.first, |record| record.event_time);
+            incidents[at].revise(entity, start, judgement, &records, scene);
             taken.push(id.clone());
             before = Some(id);
         }
@@ -177,9 +196,13 @@ impl EntityState {
 
     /// States what the last revision of each incident left out.
     pub(super) fn last_word(&mut self, entity: &Entity, scene: &mut Scene<'_>) {
-        self.each_with_signals(scene, |_| true, |incident, judgement, records, scene| {
-            incident.last_word(entity, judgement, records, scene);
-        });
+        self.each_with_signals(
+            scene,
+            |_| true,
+            |incident, judgement, records, scene| {
+                incident.last_word(entity, judgement, records, scene);
+            },
+        );
     }
 
     /// An open incident may resolve once its last event is quiet; everything else may be forgotten a lag later.
@@ -188,7 +211,8 @@ impl EntityState {
             let last = incident.last_event_time();
             if incident.is_open() { last } else { last.plus(lag) }
         });
-        let loose = self.signals.iter().find(|(_, record)| record.incident.is_none()).map(|((time, _), _)| time.plus(lag));
+        let loose =
+            self.signals.iter().find(|(_, record)| record.incident.is_none()).map(|((time, _), _)| time.plus(lag));
         self.next_change = incidents.chain(loose).min().unwrap_or(Timestamp::MIN);
     }
 }
@@ -203,6 +227,8 @@ fn claims(incidents: &[Incident], records: &[&mut SignalRecord], taken: &[String
             named.push(id);
         }
     }
-    let claimed = |incident: &Incident| incident.is_live() && named.contains(&incident.id.as_str()) && !taken.contains(&incident.id);
+    let claimed = |incident: &Incident| {
+        incident.is_live() && named.contains(&incident.id.as_str()) && !taken.contains(&incident.id)
+    };
     (0..incidents.len()).filter(|at| claimed(&incidents[*at])).collect()
 }

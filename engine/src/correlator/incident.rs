@@ -45,9 +45,17 @@ pub(super) struct Incident {
     continues: Option<String>,
     last: Option<IncidentRevision>,
     told: [Option<Told>; 2],
-    /// Time of its last event; a revision may not have said it yet.
+    /// What is known since the last revision; a restart finds it out again.
     #[serde(skip)]
-    latest: Option<Timestamp>,
+    settled: Option<Settled>,
+}
+
+/// An incident's signals as they were last looked at.
+#[derive(Clone, Debug, PartialEq)]
+struct Settled {
+    /// When the episode began, withdrawn signals included.
+    start: Timestamp,
+    judgement: Judgement,
 }
 
 /// What a revision has to say.
@@ -77,7 +85,7 @@ impl Incident {
         };
         // A signal whose incident was merged or withdrawn may open another one.
         let id = (0..).map(name).find(|id| others.iter().all(|other| other.id != *id)).unwrap_or_default();
-        Incident { id, opened, continues, last: None, told: [None, None], latest: None }
+        Incident { id, opened, continues, last: None, told: [None, None], settled: None }
     }
 
     /// Becomes an incident of another entity, with all of its signals.
@@ -91,17 +99,27 @@ impl Incident {
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.last.as_ref().is_some_and(|last| matches!(last.status, IncidentStatus::Open | IncidentStatus::Acknowledged))
+        self.last
+            .as_ref()
+            .is_some_and(|last| matches!(last.status, IncidentStatus::Open | IncidentStatus::Acknowledged))
     }
 
     pub(super) fn last_event_time(&self) -> Timestamp {
         let said = self.last.as_ref().map(|last| last.last_event_time);
-        self.latest.or(said).unwrap_or(Timestamp::MAX)
+        self.settled.as_ref().map(|settled| settled.judgement.last).or(said).unwrap_or(Timestamp::MAX)
     }
 
     /// Writes a revision where the signals say something new.
-    pub(super) fn revise(&mut self, entity: &Entity, judgement: &Judgement, records: &[&SignalRecord], scene: &mut Scene<'_>) {
-        self.latest = Some(judgement.last);
+    pub(super) fn revise(
+        &mut self,
+        entity: &Entity,
+        start: Timestamp,
+        judgement: Judgement,
+        records: &[&SignalRecord],
+        scene: &mut Scene<'_>,
+    ) {
+        self.settled = Some(Settled { start, judgement: judgement.clone() });
+        let judgement = &judgement;
         let Some(news) = self.news(entity, judgement) else { return };
         let status = match (&self.last, judgement.verdict) {
             (_, None) => IncidentStatus::Withdrawn,
@@ -111,6 +129,32 @@ impl Incident {
         self.write(entity, judgement, status, news.reason, records, scene);
         self.tell(records, scene);
         self.store(entity, scene.commit);
+    }
+
+    /// Whether a signal after all others changes nothing that a revision would say; it is counted.
+    pub(super) fn absorbs(&mut self, record: &SignalRecord, settings: &Settings) -> bool {
+        let (Some(last), Some(Settled { start, judgement })) = (&self.last, &mut self.settled) else { return false };
+        let Some(verdict) = judgement.verdict else { return false };
+        let weightless = |plane: &Plane| match plane {
+            Plane::Model => record.weights.model == 0.0,
+            Plane::Access => record.weights.access == 0.0,
+        };
+        // Where both planes are in, it might still show who moved first.
+        let same_verdict = verdict != Verdict::Both
+            && Plane::ALL.iter().all(|plane| verdict.planes().contains(plane) || weightless(plane));
+        let many = last.signals.len() >= EACH_SIGNAL_UP_TO && judgement.standing + 1 < 2 * last.signals.len();
+        let absorbed = last.status == IncidentStatus::Open
+            && same_verdict
+            && many
+            && start.plus(settings.max_duration) >= record.event_time
+            && judgement.severity >= record.severity
+            && judgement.rules.contains(&record.rule)
+            && record.session_id.as_ref().is_none_or(|session| judgement.sessions.contains(session));
+        if absorbed {
+            judgement.standing += 1;
+            judgement.last = judgement.last.max(record.event_time);
+        }
+        absorbed
     }
 
     /// What is new, in words; nothing where a revision would say what the last one said.
@@ -221,8 +265,11 @@ impl Incident {
         let Some(last) = self.last.clone() else { return };
         for plane in Plane::ALL {
             let told = self.told[plane.index()];
-            let own: Vec<&SignalRecord> =
-                records.iter().copied().filter(|record| !record.withdrawn && record.plane.planes().contains(&plane)).collect();
+            let own: Vec<&SignalRecord> = records
+                .iter()
+                .copied()
+                .filter(|record| !record.withdrawn && record.plane.planes().contains(&plane))
+                .collect();
             // How bad it is for this team: what the other plane's signals add is not its news.
             let severity = own.iter().map(|record| record.severity).max().unwrap_or(last.severity);
             let inside = last.verdict.planes().contains(&plane) && last.status == IncidentStatus::Open;
@@ -230,11 +277,15 @@ impl Incident {
                 None if inside => NotifyReason::Opened,
                 None => continue,
                 Some(told) if inside && told.over => NotifyReason::Opened,
-                Some(told) if inside && last.verdict == Verdict::Both && told.verdict != Verdict::Both => NotifyReason::VerdictGrew,
+                Some(told) if inside && last.verdict == Verdict::Both && told.verdict != Verdict::Both => {
+                    NotifyReason::VerdictGrew
+                }
                 Some(told) if inside && severity > told.severity => NotifyReason::SeverityRose,
                 Some(_) if inside => continue,
                 Some(told) if told.over => continue,
-                Some(_) if matches!(last.status, IncidentStatus::Open | IncidentStatus::Withdrawn) => NotifyReason::Withdrawn,
+                Some(_) if matches!(last.status, IncidentStatus::Open | IncidentStatus::Withdrawn) => {
+                    NotifyReason::Withdrawn
+                }
                 Some(_) => NotifyReason::Resolved,
             };
             let severity = told.map_or(severity, |told| told.severity.max(severity));
@@ -249,7 +300,13 @@ impl Incident {
     }
 
     /// Ends the incident: it has been quiet for the gap.
-    pub(super) fn resolve(&mut self, entity: &Entity, judgement: &Judgement, records: &[&SignalRecord], scene: &mut Scene<'_>) {
+    pub(super) fn resolve(
+        &mut self,
+        entity: &Entity,
+        judgement: &Judgement,
+        records: &[&SignalRecord],
+        scene: &mut Scene<'_>,
+    ) {
         self.write(entity, judgement, IncidentStatus::Resolved, "quiet for the gap".to_owned(), records, scene);
         self.tell(records, scene);
         self.store(entity, scene.commit);
@@ -271,7 +328,13 @@ impl Incident {
     }
 
     /// At the end of all inputs, and before it is forgotten: says what the last revision left out, and tells nobody.
-    pub(super) fn last_word(&mut self, entity: &Entity, judgement: &Judgement, records: &[&SignalRecord], scene: &mut Scene<'_>) {
+    pub(super) fn last_word(
+        &mut self,
+        entity: &Entity,
+        judgement: &Judgement,
+        records: &[&SignalRecord],
+        scene: &mut Scene<'_>,
+    ) {
         let Some(last) = &self.last else { return };
         if last.status == IncidentStatus::Merged || judgement.verdict.is_none() {
             return;

@@ -28,7 +28,9 @@ pub(super) struct Session {
 impl Session {
     /// Whether the signal is of this session and names no principal itself.
     pub(super) fn has_nameless(&self, record: &SignalRecord) -> bool {
-        record.principal.is_none() && record.tenant == self.tenant && record.session_id.as_ref() == Some(&self.session_id)
+        record.principal.is_none()
+            && record.tenant == self.tenant
+            && record.session_id.as_ref() == Some(&self.session_id)
     }
 }
 
@@ -63,7 +65,15 @@ pub(super) struct SessionLinks {
 
 impl SessionLinks {
     pub(super) fn new(keep: Duration, limit: usize) -> Self {
-        SessionLinks { links: HashMap::new(), settled: HashMap::new(), forgotten: HashSet::new(), swept: Timestamp::MIN, keep, limit, overflow: 0 }
+        SessionLinks {
+            links: HashMap::new(),
+            settled: HashMap::new(),
+            forgotten: HashSet::new(),
+            swept: Timestamp::MIN,
+            keep,
+            limit,
+            overflow: 0,
+        }
     }
 
     pub(super) fn principal(&self, session: &Session) -> Option<&str> {
@@ -71,10 +81,16 @@ impl SessionLinks {
     }
 
     /// Learns from the accepted rows of a batch; returns the sessions whose principal became another one.
-    pub(super) fn learn(&mut self, batch: &EventBatch, accepted: Option<&[u32]>, commit: &mut Commit) -> BTreeSet<Session> {
+    pub(super) fn learn(
+        &mut self,
+        batch: &EventBatch,
+        accepted: Option<&[u32]>,
+        commit: &mut Commit,
+    ) -> BTreeSet<Session> {
         let mut changed = BTreeSet::new();
         let column = |name: &str| Plane::column(batch.plane, name).map(|at| batch.rows.column(at).as_string::<i32>());
-        let (Some(tenants), Some(sessions), Some(principals)) = (column("tenant"), column("session_id"), column("principal"))
+        let (Some(tenants), Some(sessions), Some(principals)) =
+            (column("tenant"), column("session_id"), column("principal"))
         else {
             return changed;
         };

@@ -172,7 +172,8 @@ impl Correlator {
             let mut record = self.record(found, &setups[found.rule]);
             let at = (record.event_time, record.signal_id.clone());
             let entity = self.entities.get(&Entity::of(&record, &self.links));
-            if entity.is_some_and(|state| state.signals.len() >= EVIDENCED_SIGNALS && !state.signals.contains_key(&at)) {
+            if entity.is_some_and(|state| state.signals.len() >= EVIDENCED_SIGNALS && !state.signals.contains_key(&at))
+            {
                 record.evidence.clear();
             }
             self.place(record, commit);
@@ -181,9 +182,10 @@ impl Correlator {
 
     fn record(&self, found: &Found, setup: &RuleSetup) -> SignalRecord {
         let signal = &found.signal;
-        let known = self.places.get(&signal.signal_id).and_then(|(entity, time)| {
-            self.entities.get(entity)?.signals.get(&(*time, signal.signal_id.clone()))
-        });
+        let known = self
+            .places
+            .get(&signal.signal_id)
+            .and_then(|(entity, time)| self.entities.get(entity)?.signals.get(&(*time, signal.signal_id.clone())));
         let (evidence, moved) = match known {
             Some(known) if signal.withdrawn => (known.evidence.clone(), known.moved),
             _ => {
@@ -211,8 +213,9 @@ impl Correlator {
     }
 
     /// Puts a signal where its entity is, away from where it was. An incident whose signals have all gone goes with them.
-    fn place(&mut self, record: SignalRecord, commit: &mut Commit) {
+    fn place(&mut self, mut record: SignalRecord, commit: &mut Commit) {
         let entity = Entity::of(&record, &self.links);
+        let known = self.places.contains_key(&record.signal_id);
         let mut orphan = None;
         if let Some((before, time)) = self.places.get(&record.signal_id).cloned()
             && (before != entity || time != record.event_time)
@@ -230,16 +233,19 @@ impl Correlator {
         }
         let state = self.entities.entry(entity.clone()).or_default();
         state.incidents.extend(orphan.map(|orphan| orphan.adopted(&entity, commit)));
-        self.places.insert(record.signal_id.clone(), (entity.clone(), record.event_time));
+        if known || !state.absorbs(&mut record, &self.settings) {
+            self.dirty.insert(entity.clone());
+        }
+        self.places.insert(record.signal_id.clone(), (entity, record.event_time));
         store_signal(&record, commit);
         state.signals.insert((record.event_time, record.signal_id.clone()), record);
-        self.dirty.insert(entity);
     }
 
     /// Moves the signals of a session to the principal now known.
     fn rehome(&mut self, session: &Session, commit: &mut Commit) {
         let Some(state) = self.nameless.get(session).and_then(|entity| self.entities.get(entity)) else { return };
-        let moving: Vec<SignalRecord> = state.signals.values().filter(|record| session.has_nameless(record)).cloned().collect();
+        let moving: Vec<SignalRecord> =
+            state.signals.values().filter(|record| session.has_nameless(record)).cloned().collect();
         for record in moving {
             self.place(record, commit);
         }
@@ -283,13 +289,8 @@ impl Correlator {
                 next_change = next_change.min(state.next_change);
                 continue;
             }
-            let mut scene = incident::Scene {
-                settings: &self.settings,
-                watermarks,
-                opened: &mut self.opened,
-                commit,
-                correlated,
-            };
+            let mut scene =
+                incident::Scene { settings: &self.settings, watermarks, opened: &mut self.opened, commit, correlated };
             state.resolve(entity, quiet, &mut scene);
             for record in state.forget(entity, over, &mut scene) {
                 self.places.remove(&record.signal_id);

@@ -17,8 +17,8 @@ const SESSIONS: usize = 1_500;
 pub(super) const TENANT: &str = "northwind";
 
 const FIRST: [&str; 20] = [
-    "ada", "bela", "chen", "dara", "eva", "farid", "gita", "hugo", "ines", "jun", "kofi", "lena", "mira", "noor", "olga",
-    "pia", "quinn", "rosa", "sven", "tariq",
+    "ada", "bela", "chen", "dara", "eva", "farid", "gita", "hugo", "ines", "jun", "kofi", "lena", "mira", "noor",
+    "olga", "pia", "quinn", "rosa", "sven", "tariq",
 ];
 const LAST: [&str; 10] = ["abel", "berg", "costa", "dietz", "evans", "fuchs", "gray", "haas", "ivers", "jansen"];
 const JOBS: [&str; 5] = ["research", "support", "finance", "travel", "coding"];
@@ -70,14 +70,20 @@ impl Company {
             let ip = format!("10.{}.{}.{}", 20 + at / 250, at % 250, rng.random_range(2..250));
             Person { email, country, asn, ip }
         };
-        let name = |at: usize| format!("{}.{}@northwind.example", FIRST[at % FIRST.len()], LAST[at / FIRST.len() % LAST.len()]);
+        let name = |at: usize| {
+            format!("{}.{}@northwind.example", FIRST[at % FIRST.len()], LAST[at / FIRST.len() % LAST.len()])
+        };
         let people = (0..PEOPLE).map(|at| person(name(at), at)).collect();
         let services =
             (0..SERVICES).map(|at| person(format!("svc-job-{at:02}@northwind.example"), 1_000 + at)).collect();
         let agents = (0..AGENTS)
             .map(|at| {
                 let job = at % JOBS.len();
-                Agent { id: format!("agent-{at:02}"), name: format!("{}-assistant-{}", JOBS[job], at / JOBS.len() + 1), job }
+                Agent {
+                    id: format!("agent-{at:02}"),
+                    name: format!("{}-assistant-{}", JOBS[job], at / JOBS.len() + 1),
+                    job,
+                }
             })
             .collect();
         Company { people, services, agents }
@@ -147,8 +153,12 @@ impl<'a, R: Rng> Script<'a, R> {
             let joiner = format!("new.joiner{at}@northwind.example");
             let time = from.plus_micros(self.rng.random_range(0..span));
             self.event(Plane::Access, time, "account_created", json!({"principal": joiner, "actor": "scim-sync"}));
-            self.event(Plane::Access, time.plus_micros(5_000_000), "group_added",
-                json!({"principal": joiner, "actor": "scim-sync", "roles": ["everyone"]}));
+            self.event(
+                Plane::Access,
+                time.plus_micros(5_000_000),
+                "group_added",
+                json!({"principal": joiner, "actor": "scim-sync", "roles": ["everyone"]}),
+            );
         }
     }
 
@@ -173,12 +183,17 @@ impl<'a, R: Rng> Script<'a, R> {
     /// An agent gets a token for a person, answers a question with a few tool calls, and gives the token back.
     pub(super) fn agent_session(&mut self, agent: &Agent, person: &Person, at: Timestamp, session: &str) {
         let credential = format!("tok-{session}");
-        self.event(Plane::Access, at, "token_exchanged", json!({
-            "principal": person.email, "principal_type": "human", "agent_id": agent.id, "session_id": session,
-            "credential_id": credential, "credential_type": "access_token", "outcome": "success",
-            "client_id": agent.name, "scopes": ["documents.read", "tickets.read"],
-            "expires_at": at.plus_micros(3_600_000_000).to_string(), "ip": person.ip, "country": person.country,
-        }));
+        self.event(
+            Plane::Access,
+            at,
+            "token_exchanged",
+            json!({
+                "principal": person.email, "principal_type": "human", "agent_id": agent.id, "session_id": session,
+                "credential_id": credential, "credential_type": "access_token", "outcome": "success",
+                "client_id": agent.name, "scopes": ["documents.read", "tickets.read"],
+                "expires_at": at.plus_micros(3_600_000_000).to_string(), "ip": person.ip, "country": person.country,
+            }),
+        );
         let mut time = at.plus_micros(2_000_000);
         let base = json!({
             "session_id": session, "agent_id": agent.id, "agent_name": agent.name, "principal": person.email,
@@ -189,19 +204,38 @@ impl<'a, R: Rng> Script<'a, R> {
             time = time.plus_micros(self.rng.random_range(1_000_000..20_000_000));
             let tool = TOOLS[agent.job][self.rng.random_range(0..4)];
             let call_id = format!("{session}-c{call}");
-            self.runtime(&base, time, "tool_call", json!({"tool": tool, "tool_call_id": call_id, "arguments": {"query": "status"}}));
+            self.runtime(
+                &base,
+                time,
+                "tool_call",
+                json!({"tool": tool, "tool_call_id": call_id, "arguments": {"query": "status"}}),
+            );
             time = time.plus_micros(800_000);
-            self.runtime(&base, time, "tool_result", json!({"tool": tool, "tool_call_id": call_id, "outcome": "success", "content": "…"}));
+            self.runtime(
+                &base,
+                time,
+                "tool_result",
+                json!({"tool": tool, "tool_call_id": call_id, "outcome": "success", "content": "…"}),
+            );
             // Detectors are unsure now and then; nothing comes of it.
             if self.rng.random_bool(0.02) {
-                self.runtime(&base, time.plus_micros(300_000), "guardrail", json!({
-                    "verdict": "warn", "category": "prompt_injection", "score": 0.31, "detector": "prompt-shield",
-                    "tool_call_id": call_id, "enforced": false,
-                }));
+                self.runtime(
+                    &base,
+                    time.plus_micros(300_000),
+                    "guardrail",
+                    json!({
+                        "verdict": "warn", "category": "prompt_injection", "score": 0.31, "detector": "prompt-shield",
+                        "tool_call_id": call_id, "enforced": false,
+                    }),
+                );
             }
         }
-        self.runtime(&base, time.plus_micros(3_000_000), "completion",
-            json!({"content": "Here is what I found.", "input_tokens": 1_800, "output_tokens": 220}));
+        self.runtime(
+            &base,
+            time.plus_micros(3_000_000),
+            "completion",
+            json!({"content": "Here is what I found.", "input_tokens": 1_800, "output_tokens": 220}),
+        );
     }
 
     /// A runtime event with the columns of its session and its own.

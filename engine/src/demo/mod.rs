@@ -170,7 +170,11 @@ pub fn play(options: &Options, setups: Vec<RuleSetup>, show: &mut dyn FnMut(Mome
         runtime.handle(),
         Arc::clone(&store),
         receivers,
-        DeliverySettings { fallback: None, dead_letters: directory.path().join("undelivered.jsonl"), outbox_limit: 10_000 },
+        DeliverySettings {
+            fallback: None,
+            dead_letters: directory.path().join("undelivered.jsonl"),
+            outbox_limit: 10_000,
+        },
         Arc::new(SystemClock::new()),
     )?;
 
@@ -309,7 +313,8 @@ fn batches(
     let mut batches: Vec<RawBatch> = Vec::new();
     for (at, sent) in chunk.iter().enumerate() {
         let index = i32::try_from(at).unwrap_or(0) % PARTITIONS;
-        let Some(partition) = partitions.iter().find(|partition| partition.plane == sent.plane && partition.index == index)
+        let Some(partition) =
+            partitions.iter().find(|partition| partition.plane == sent.plane && partition.index == index)
         else {
             continue;
         };
@@ -402,7 +407,9 @@ impl Tally {
             .chain(
                 self.incidents
                     .values()
-                    .filter(|incident| !stories.iter().any(|story| incident.principal.as_ref() == Some(&story.principal)))
+                    .filter(|incident| {
+                        !stories.iter().any(|story| incident.principal.as_ref() == Some(&story.principal))
+                    })
                     .map(|incident| format!("incident {} about {:?}", incident.incident_id, incident.principal)),
             )
             .collect();

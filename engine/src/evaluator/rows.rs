@@ -84,7 +84,8 @@ pub fn gather(plane: Plane, columns: &[usize], rows: &[RowRef]) -> Result<Record
     let columns: Vec<ArrayRef> = columns
         .iter()
         .map(|column| {
-            let arrays: Vec<&dyn Array> = segments.iter().map(|segment| segment.rows.column(*column).as_ref()).collect();
+            let arrays: Vec<&dyn Array> =
+                segments.iter().map(|segment| segment.rows.column(*column).as_ref()).collect();
             interleave(&arrays, &places)
         })
         .collect::<Result<_, _>>()?;

@@ -131,10 +131,10 @@ impl RuleState {
         };
         for (row, key) in rows.iter().zip(&keys) {
             let scans = self.rule.scans.len();
-            let state = self.keys.entry(Arc::clone(key)).or_insert_with(|| KeyState {
-                scans: vec![Vec::new(); scans],
-                ..KeyState::default()
-            });
+            let state = self
+                .keys
+                .entry(Arc::clone(key))
+                .or_insert_with(|| KeyState { scans: vec![Vec::new(); scans], ..KeyState::default() });
             let kept = &mut state.scans[scan];
             if kept.len() >= self.rows_per_key {
                 state.degraded = true;
@@ -197,7 +197,9 @@ impl RuleState {
             }
             let known = state.said.get(&finding.signal_id);
             // The least row of a key stands for it: one said before the span is not replaced by a later one.
-            if known.is_some_and(|said| !said.withdrawn && said.event_time < finding.event_time && !span.holds(said.event_time)) {
+            if known.is_some_and(|said| {
+                !said.withdrawn && said.event_time < finding.event_time && !span.holds(said.event_time)
+            }) {
                 continue;
             }
             let waits = match &self.rule.speaks {
@@ -273,7 +275,8 @@ impl RuleState {
             let Some(state) = self.keys.get_mut(&key) else { continue };
             for (scan, rows) in self.rule.scans.iter().zip(&mut state.scans) {
                 let before = rows.len();
-                let live = rows.partition_point(|row| passed(row.segment.event_time(row.row), &scan.keep, watermarks, true));
+                let live =
+                    rows.partition_point(|row| passed(row.segment.event_time(row.row), &scan.keep, watermarks, true));
                 rows.drain(..live);
                 self.rows -= before - rows.len();
             }

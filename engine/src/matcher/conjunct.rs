@@ -25,8 +25,7 @@ impl BatchConjunct {
         let mut columns: Vec<usize> = collect_columns(&conjunct.expr).iter().map(|column| column.index()).collect();
         columns.sort_unstable();
         let full = plane.schema();
-        let narrow: SchemaRef =
-            Arc::new(full.project(&columns).unwrap_or_else(|_| Schema::empty()));
+        let narrow: SchemaRef = Arc::new(full.project(&columns).unwrap_or_else(|_| Schema::empty()));
         match reassign_expr_columns(Arc::clone(&conjunct.expr), &narrow) {
             Ok(expr) => BatchConjunct { expr, columns },
             Err(_) => BatchConjunct { expr: Arc::clone(&conjunct.expr), columns: (0..full.fields().len()).collect() },

@@ -65,7 +65,8 @@ impl Router {
         let mut rest = tellings;
         while let Some(first) = rest.first() {
             let same = |telling: &&Telling| {
-                telling.incident.incident_id == first.incident.incident_id && telling.incident.revision == first.incident.revision
+                telling.incident.incident_id == first.incident.incident_id
+                    && telling.incident.revision == first.incident.revision
             };
             let group = &rest[..rest.iter().take_while(same).count()];
             self.route_revision(group, &mut routed);
@@ -103,13 +104,17 @@ impl Router {
         let telling = tellings[0];
         let incident = &telling.incident;
         let planes: Vec<Plane> = tellings.iter().map(|telling| telling.plane).collect();
-        let reason = tellings.iter().map(|telling| telling.reason).min_by_key(|reason| urgency(*reason)).unwrap_or(telling.reason);
-        let signals: Vec<&SignalRecord> = telling
-            .signals
+        let reason = tellings
             .iter()
-            .filter(|signal| signal.plane.planes().iter().any(|plane| planes.contains(plane)))
-            .collect();
-        let mut evidence = view::evidence(&signals, &planes);
+            .map(|telling| telling.reason)
+            .min_by_key(|reason| urgency(*reason))
+            .unwrap_or(telling.reason);
+        let mut signals: Vec<&SignalRecord> = tellings.iter().flat_map(|telling| &telling.signals).collect();
+        signals.sort_by(|a, b| (a.event_time, &a.signal_id).cmp(&(b.event_time, &b.signal_id)));
+        signals.dedup_by(|a, b| a.signal_id == b.signal_id);
+        // The fallback receiver hears of whatever nobody else takes, but sees only what it may.
+        let visible: Vec<Plane> = planes.iter().copied().filter(|plane| receiver.planes.contains(plane)).collect();
+        let mut evidence = view::evidence(&signals, &visible);
         let evidence_omitted = evidence.len().saturating_sub(EVIDENCE);
         evidence.truncate(EVIDENCE);
         let rules = self.mentions(&signals);
@@ -130,14 +135,14 @@ impl Router {
             principal: incident.principal.clone(),
             sessions: incident.sessions.clone(),
             title: title(incident.verdict, severity, &rules, incident.principal.as_deref(), &incident.sessions),
-            first_move: self.first_move(&signals, &planes, telling),
+            first_move: self.first_move(&signals, &planes, &visible, telling),
             rules,
             first_event_time: incident.first_event_time,
             last_event_time: incident.last_event_time,
             evidence,
             evidence_omitted,
             related: self.related(incident.verdict, &planes, &incident.incident_id),
-            planes,
+            planes: visible,
         }
     }
 
@@ -156,7 +161,7 @@ impl Router {
     }
 
     /// The first step of each plane that the receiver answers for, in the order that the incident's origin demands.
-    fn first_move(&self, signals: &[&SignalRecord], planes: &[Plane], telling: &Telling) -> String {
+    fn first_move(&self, signals: &[&SignalRecord], planes: &[Plane], visible: &[Plane], telling: &Telling) -> String {
         let mut planes = planes.to_vec();
         if telling.incident.origin == watershed_schemas::Origin::Access {
             planes.reverse();
@@ -166,9 +171,12 @@ impl Router {
                 .iter()
                 .filter(|signal| signal.plane.planes().contains(plane))
                 .max_by_key(|signal| (signal.severity, std::cmp::Reverse(signal.event_time)));
-            worst
-                .and_then(|signal| self.rules.get(&signal.rule)?.first_move[plane.index()].clone())
-                .unwrap_or_else(|| view::default_move(*plane, signals, telling.incident.principal.as_deref()))
+            worst.and_then(|signal| self.rules.get(&signal.rule)?.first_move[plane.index()].clone()).unwrap_or_else(
+                || {
+                    let seen = if visible.contains(plane) { signals } else { &[] };
+                    view::default_move(*plane, seen, telling.incident.principal.as_deref())
+                },
+            )
         });
         steps.collect::<Vec<_>>().join("; then ")
     }

@@ -58,7 +58,8 @@ impl Routes {
     /// The receivers of a telling: by the first route that matches, else those of the team that owns its plane.
     /// Nobody gets a plane that it may not see.
     pub fn receivers_of(&self, telling: &Telling, tags: &[&str]) -> Vec<usize> {
-        let may_see = |at: &usize| self.receivers.get(*at).is_some_and(|receiver| receiver.planes.contains(&telling.plane));
+        let may_see =
+            |at: &usize| self.receivers.get(*at).is_some_and(|receiver| receiver.planes.contains(&telling.plane));
         let mut routed: Vec<usize> = Vec::new();
         let mut matched = false;
         for route in &self.routes {
@@ -107,7 +108,8 @@ impl Routes {
 impl Matchers {
     fn matches(&self, telling: &Telling, tags: &[&str]) -> bool {
         let incident = &telling.incident;
-        let any = |wanted: &[String], has: &dyn Fn(&str) -> bool| wanted.is_empty() || wanted.iter().any(|one| has(one));
+        let any =
+            |wanted: &[String], has: &dyn Fn(&str) -> bool| wanted.is_empty() || wanted.iter().any(|one| has(one));
         (self.verdicts.is_empty() || self.verdicts.contains(&incident.verdict))
             && self.plane.is_none_or(|plane| plane == telling.plane)
             && self.severity_at_least.is_none_or(|severity| incident.severity >= severity)

@@ -19,17 +19,45 @@ fn shown_to_others(plane: Plane) -> &'static [&'static str] {
 
 /// Columns in the order in which a person wants to read them.
 const READING_ORDER: [&str; 31] = [
-    "tool", "target", "verdict", "category", "detector", "policy", "outcome", "reason", "principal", "principal_type",
-    "actor", "on_behalf_of", "agent_id", "agent_name", "session_id", "credential_id", "credential_type", "grant_type",
-    "client_id", "resource", "auth_method", "risk", "ip", "country", "device_id", "provider", "model", "tool_call_id",
-    "content_fingerprint", "arguments_fingerprint", "source",
+    "tool",
+    "target",
+    "verdict",
+    "category",
+    "detector",
+    "policy",
+    "outcome",
+    "reason",
+    "principal",
+    "principal_type",
+    "actor",
+    "on_behalf_of",
+    "agent_id",
+    "agent_name",
+    "session_id",
+    "credential_id",
+    "credential_type",
+    "grant_type",
+    "client_id",
+    "resource",
+    "auth_method",
+    "risk",
+    "ip",
+    "country",
+    "device_id",
+    "provider",
+    "model",
+    "tool_call_id",
+    "content_fingerprint",
+    "arguments_fingerprint",
+    "source",
 ];
 
 /// The events behind these signals, oldest first and once each, as these planes' team may see them.
 pub(super) fn evidence(signals: &[&SignalRecord], planes: &[Plane]) -> Vec<EvidenceItem> {
     let mut seen = BTreeSet::new();
     let mut items: Vec<EvidenceItem> = Vec::new();
-    for signal in signals {
+    let own_finding = |signal: &&&SignalRecord| signal.plane.planes().iter().any(|plane| planes.contains(plane));
+    for signal in signals.iter().filter(own_finding) {
         let shared = signal.plane.planes().len() > 1;
         for evidence in &signal.evidence {
             let own = planes.contains(&evidence.plane);
@@ -62,18 +90,26 @@ fn summary(evidence: &Evidence, own: bool) -> String {
 
 /// The first step where no rule names one.
 pub(super) fn default_move(plane: Plane, signals: &[&SignalRecord], principal: Option<&str>) -> String {
-    let column = |name: &str| {
-        let evidence = signals.iter().flat_map(|signal| &signal.evidence);
+    let of_plane = |wanted: Plane, name: &str| {
+        let evidence = signals.iter().flat_map(|signal| &signal.evidence).filter(|evidence| evidence.plane == wanted);
         evidence.filter_map(|evidence| evidence.columns.get(name)).next().cloned()
+    };
+    // What only the other plane knows is named where its team may be told of it.
+    let column = |name: &str| {
+        let other = || of_plane(plane.other(), name).filter(|_| shown_to_others(plane.other()).contains(&name));
+        of_plane(plane, name).or_else(other)
     };
     match plane {
         Plane::Model => {
-            let agent = column("agent_id").or_else(|| column("agent_name")).map_or("the agent".to_owned(), |agent| format!("agent {agent}"));
+            let agent = column("agent_id")
+                .or_else(|| column("agent_name"))
+                .map_or("the agent".to_owned(), |agent| format!("agent {agent}"));
             let session = column("session_id").map_or("its session".to_owned(), |session| format!("session {session}"));
             format!("pause {agent} and quarantine {session}")
         }
         Plane::Access => {
-            let credential = column("credential_id").map_or("the credential".to_owned(), |id| format!("credential {id}"));
+            let credential =
+                column("credential_id").map_or("the credential".to_owned(), |id| format!("credential {id}"));
             let principal = principal.unwrap_or("its owner");
             format!("revoke {credential} and end the sessions of {principal}")
         }

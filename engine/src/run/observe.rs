@@ -24,12 +24,7 @@ pub(super) struct Observer<'a> {
 
 impl<'a> Observer<'a> {
     pub(super) fn new(metrics: &'a Metrics) -> Self {
-        Observer {
-            metrics,
-            looked: None,
-            tally: Tally::default(),
-            receivers: Vec::new(),
-        }
+        Observer { metrics, looked: None, tally: Tally::default(), receivers: Vec::new() }
     }
 
     pub(super) fn turn(&mut self, turn: &Turn, pipeline: &Pipeline, store: &dyn StateStore) {

@@ -44,13 +44,25 @@ pub(crate) struct Arrival {
 impl Arrival {
     /// In the order of the times, in steps of this many events.
     pub(crate) fn in_order(step: usize) -> Self {
-        Arrival { delays: vec![(0, 0)], repeats: vec![None], lags: [0; 2], partitions: 1, steps: vec![step], restart: None }
+        Arrival {
+            delays: vec![(0, 0)],
+            repeats: vec![None],
+            lags: [0; 2],
+            partitions: 1,
+            steps: vec![step],
+            restart: None,
+        }
     }
 
     /// The same partitions without any disorder, in one step.
     pub(crate) fn tidy(&self) -> Self {
         let delays = self.delays.iter().map(|(_, partition)| (0, *partition)).collect();
         Arrival { delays, partitions: self.partitions, ..Arrival::in_order(1_000) }
+    }
+
+    /// The same order in steps of this many events.
+    pub(crate) fn cut(&self, step: usize) -> Self {
+        Arrival { steps: vec![step], restart: None, ..self.clone() }
     }
 
     pub(crate) fn restarting(self, after: usize) -> Self {
@@ -76,7 +88,12 @@ impl Arrival {
 
 /// Any arrival that stays within the lateness, so that nothing is refused.
 pub(crate) fn arrivals() -> impl Strategy<Value = Arrival> {
-    let delay = || 0..LATENESS;
+    arrivals_within(LATENESS)
+}
+
+/// Any arrival with delays shorter than this.
+pub(crate) fn arrivals_within(longest: i64) -> impl Strategy<Value = Arrival> {
+    let delay = move || 0..longest;
     (
         proptest::collection::vec((delay(), 0_i32..2), 40),
         proptest::collection::vec(prop_oneof![5 => Just(None), 1 => delay().prop_map(Some)], 40),
@@ -84,7 +101,14 @@ pub(crate) fn arrivals() -> impl Strategy<Value = Arrival> {
         proptest::collection::vec(prop_oneof![2 => 1_usize..3, 1 => 1_usize..20], 1..6),
         proptest::option::weighted(0.7, 0_usize..20),
     )
-        .prop_map(|(delays, repeats, (lags, partitions), steps, restart)| Arrival { delays, repeats, lags, partitions, steps, restart })
+        .prop_map(|(delays, repeats, (lags, partitions), steps, restart)| Arrival {
+            delays,
+            repeats,
+            lags,
+            partitions,
+            steps,
+            restart,
+        })
 }
 
 /// What is durable.
@@ -99,12 +123,12 @@ impl Disk {
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     fn under(&self, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
-        self.0.iter().filter(|(key, _)| key.starts_with(prefix)).map(|(key, value)| (key.clone(), value.clone())).collect()
+        self.0
+            .iter()
+            .filter(|(key, _)| key.starts_with(prefix))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
     }
 }
 
@@ -211,8 +235,13 @@ impl Driver {
         for signal in self.signals() {
             let before = last.insert(&signal.signal_id, signal.revision).unwrap_or(0);
             prop_assert_eq!(signal.revision, before + 1, "{:?}", signal);
-            let was_gone = if signal.withdrawn { !gone.insert(&signal.signal_id) } else { gone.remove(signal.signal_id.as_str()) };
-            prop_assert!(!(signal.withdrawn && (was_gone || before == 0)), "withdrawn without having been said: {:?}", signal);
+            let was_gone =
+                if signal.withdrawn { !gone.insert(&signal.signal_id) } else { gone.remove(signal.signal_id.as_str()) };
+            prop_assert!(
+                !(signal.withdrawn && (was_gone || before == 0)),
+                "withdrawn without having been said: {:?}",
+                signal
+            );
         }
         Ok(())
     }

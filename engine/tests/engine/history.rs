@@ -23,6 +23,8 @@ pub(crate) struct Event {
     pub(crate) principal: Option<usize>,
     pub(crate) session: Option<usize>,
     pub(crate) value: usize,
+    /// When it was received, where that is known; microseconds since the start.
+    pub(crate) ingest: Option<i64>,
 }
 
 impl Event {
@@ -34,6 +36,9 @@ impl Event {
         let mut row = Row::new(self.plane());
         row.text(runtime::EVENT_ID, format!("{}{id}", if self.access { "i" } else { "r" }));
         row.set(runtime::EVENT_TIME, Cell::Time(Timestamp::from_micros(START + self.time)));
+        if let Some(ingest) = self.ingest {
+            row.set(runtime::INGEST_TIME, Cell::Time(Timestamp::from_micros(START + ingest)));
+        }
         row.text(runtime::TENANT, "acme");
         row.text(runtime::SOURCE, "test");
         let principal = self.principal.map(|number| format!("p{number}"));
@@ -68,6 +73,7 @@ pub(crate) fn events(minutes: i64, most: usize) -> impl Strategy<Value = Vec<Eve
             principal,
             session,
             value,
+            ingest: None,
         },
     );
     proptest::collection::vec(event, 4..most)
@@ -88,7 +94,8 @@ pub(crate) fn batch(plane: Plane, events: &[Event], which: &[usize]) -> EventBat
 /// The rule of this id, plane and key.
 pub(crate) fn rule(id: &str, plane: &str, more: &str, sql: &str) -> Arc<CompiledRule> {
     let text = format!("/*---\nid: {id}\ntitle: {id}\nplane: {plane}\nseverity: high\n{more}\n---*/\n{sql}");
-    let source = RuleSource::parse(Path::new("rule.sql"), &text).unwrap_or_else(|findings| panic!("{id}: {findings:?}"));
+    let source =
+        RuleSource::parse(Path::new("rule.sql"), &text).unwrap_or_else(|findings| panic!("{id}: {findings:?}"));
     let compiled = compile(&source, &ReferenceTables::default());
     Arc::new(compiled.unwrap_or_else(|findings| panic!("{id}: {findings:?}")))
 }

@@ -125,11 +125,25 @@ const SHAPES: &[(&str, &str, &str, &str)] = &[
 
 /// What a signal says, without its numbering.
 fn said(signal: &Signal) -> Value {
-    json!([signal.event_time, signal.principal, signal.session_id, signal.key, sorted(&signal.details), signal.evidence])
+    json!([
+        signal.event_time,
+        signal.principal,
+        signal.session_id,
+        signal.key,
+        sorted(&signal.details),
+        signal.evidence
+    ])
 }
 
 fn meant(finding: &Finding) -> Value {
-    json!([finding.event_time, finding.principal, finding.session_id, finding.key, sorted(&finding.details), finding.evidence])
+    json!([
+        finding.event_time,
+        finding.principal,
+        finding.session_id,
+        finding.key,
+        sorted(&finding.details),
+        finding.evidence
+    ])
 }
 
 /// Lists are compared as sets: their order follows the order of the rows, which means nothing.
@@ -159,7 +173,8 @@ fn batch_result(rule: &CompiledRule, events: &[Event]) -> BTreeMap<String, Value
 
 #[test]
 fn what_stands_at_the_end_is_the_batch_result() {
-    let rules: Vec<Arc<CompiledRule>> = SHAPES.iter().map(|(id, plane, more, sql)| rule(id, plane, more, sql)).collect();
+    let rules: Vec<Arc<CompiledRule>> =
+        SHAPES.iter().map(|(id, plane, more, sql)| rule(id, plane, more, sql)).collect();
     let fired = std::cell::RefCell::new(BTreeMap::<String, u32>::new());
     let withdrawn = std::cell::Cell::new(0_usize);
     let result = runner(160).run(&(events(60, 40), arrivals()), |(events, arrival)| {
@@ -183,6 +198,9 @@ fn what_stands_at_the_end_is_the_batch_result() {
         panic!("{error}");
     }
     let fired = fired.into_inner();
-    assert!(fired.len() == rules.len() && fired.values().all(|cases| *cases >= 10), "shapes that hardly fire prove little: {fired:?}");
+    assert!(
+        fired.len() == rules.len() && fired.values().all(|cases| *cases >= 10),
+        "shapes that hardly fire prove little: {fired:?}"
+    );
     assert!(withdrawn.get() >= 10, "only {} signals were withdrawn", withdrawn.get());
 }

@@ -89,10 +89,11 @@ fn share(part: usize, whole: usize) -> f64 {
 /// [`crate::scenario`] numbers them.
 pub fn measure(detector: &Detector, conversations: &[Conversation]) -> Measured {
     let mut measured = Measured::default();
-    let results = conversations.iter().flat_map(|conversation| &conversation.messages).filter_map(|message| match message {
-        Message::Tool { text, injected, .. } => Some((text, *injected)),
-        _ => None,
-    });
+    let results =
+        conversations.iter().flat_map(|conversation| &conversation.messages).filter_map(|message| match message {
+            Message::Tool { text, injected, .. } => Some((text, *injected)),
+            _ => None,
+        });
     for (nth, (text, injected)) in results.enumerate() {
         let flagged = usize::from(detector.judge(nth as u64, text).flagged);
         if injected {

@@ -166,9 +166,11 @@ fn turn(
     if !said.is_empty() {
         parts.push(json!({ "type": "text", "content": said }));
     }
-    parts.extend(calls.iter().map(|call| {
-        json!({ "type": "tool_call", "id": call.id, "name": call.tool, "arguments": call.arguments })
-    }));
+    parts.extend(
+        calls
+            .iter()
+            .map(|call| json!({ "type": "tool_call", "id": call.id, "name": call.tool, "arguments": call.arguments })),
+    );
     let mut attributes = vec![
         text("gen_ai.operation.name", "chat"),
         text("gen_ai.provider.name", "test"),

@@ -16,10 +16,8 @@ const MARK: &str = "<INFORMATION>";
 
 /// Where the samples are, or would be.
 pub(super) fn directory() -> PathBuf {
-    let samples = std::env::var_os("WATERSHED_SAMPLES").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/samples"),
-        PathBuf::from,
-    );
+    let samples = std::env::var_os("WATERSHED_SAMPLES")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/samples"), PathBuf::from);
     samples.join("agentdojo")
 }
 

@@ -11,10 +11,7 @@ use anyhow::{Context, Result, bail};
 /// When they can't be fetched: the message says what to install.
 pub(super) fn directory() -> Result<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/fetch-kafka.sh");
-    let output = Command::new("sh")
-        .arg(&script)
-        .output()
-        .with_context(|| format!("running {}", script.display()))?;
+    let output = Command::new("sh").arg(&script).output().with_context(|| format!("running {}", script.display()))?;
     if !output.status.success() {
         bail!(
             "{} (or set WATERSHED_TEST_KAFKA=host:port, or WATERSHED_SKIP_KAFKA=1 to leave these tests out)",

@@ -22,13 +22,40 @@ pub(super) fn generate(dir: &Path) -> Result<Keys> {
     let keys = Keys { store: dir.join("broker.p12"), ca: dir.join("ca.pem") };
     let store = keys.store.display().to_string();
     keytool(&[
-        "-genkeypair", "-alias", "broker", "-keyalg", "EC", "-groupname", "secp256r1", "-validity", "2",
-        "-dname", "CN=localhost", "-ext", "SAN=dns:localhost,ip:127.0.0.1", "-ext", "BC=ca:true",
-        "-storetype", "PKCS12", "-keystore", &store, "-storepass", STORE_PASSWORD,
+        "-genkeypair",
+        "-alias",
+        "broker",
+        "-keyalg",
+        "EC",
+        "-groupname",
+        "secp256r1",
+        "-validity",
+        "2",
+        "-dname",
+        "CN=localhost",
+        "-ext",
+        "SAN=dns:localhost,ip:127.0.0.1",
+        "-ext",
+        "BC=ca:true",
+        "-storetype",
+        "PKCS12",
+        "-keystore",
+        &store,
+        "-storepass",
+        STORE_PASSWORD,
     ])?;
     let ca = keys.ca.display().to_string();
     keytool(&[
-        "-exportcert", "-rfc", "-alias", "broker", "-keystore", &store, "-storepass", STORE_PASSWORD, "-file", &ca,
+        "-exportcert",
+        "-rfc",
+        "-alias",
+        "broker",
+        "-keystore",
+        &store,
+        "-storepass",
+        STORE_PASSWORD,
+        "-file",
+        &ca,
     ])?;
     Ok(keys)
 }

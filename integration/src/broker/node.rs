@@ -70,7 +70,8 @@ fn java(class_path: &str) -> Command {
 
 /// Three ports that were free a moment ago, held together so that they differ.
 fn free_ports() -> Result<[u16; 3]> {
-    let held = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    let held =
+        [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
     Ok([held[0].local_addr()?.port(), held[1].local_addr()?.port(), held[2].local_addr()?.port()])
 }
 

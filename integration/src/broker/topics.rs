@@ -177,7 +177,8 @@ impl Topics {
     /// When they don't all come within the deadline.
     pub fn read_all(&self, topic: &str, deadline: Duration) -> Result<Vec<Consumed>> {
         let mut left: BTreeMap<i32, i64> = self.ends(topic)?.into_iter().filter(|(_, end)| *end > 0).collect();
-        let consumer: BaseConsumer = self.config().set("group.id", "nobody").set("enable.auto.commit", "false").create()?;
+        let consumer: BaseConsumer =
+            self.config().set("group.id", "nobody").set("enable.auto.commit", "false").create()?;
         let mut assignment = TopicPartitionList::new();
         for partition in left.keys() {
             assignment.add_partition_offset(topic, *partition, Offset::Beginning)?;

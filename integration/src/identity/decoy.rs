@@ -80,14 +80,19 @@ impl Decoy {
                 ]
             }
             Decoy::MistypedPassword => (0..3)
-                .map(|n| session.sign_in(before(120 - n * 5), &format!("typo-{n}"), Place::Home).failed("wrong password"))
+                .map(|n| {
+                    session.sign_in(before(120 - n * 5), &format!("typo-{n}"), Place::Home).failed("wrong password")
+                })
                 .collect(),
-            Decoy::RiskLowered => vec![
-                risk(session, "risk-up", "high").at(before(50)),
-                risk(session, "risk-down", "low").at(before(20)),
-            ],
+            Decoy::RiskLowered => {
+                vec![risk(session, "risk-up", "high").at(before(50)), risk(session, "risk-down", "low").at(before(20))]
+            }
             Decoy::RevokedAfterwards => {
-                vec![session.event(after(30), "revoked-after", "token_revoked").with("credential_id", who.credential_id.as_str())]
+                vec![
+                    session
+                        .event(after(30), "revoked-after", "token_revoked")
+                        .with("credential_id", who.credential_id.as_str()),
+                ]
             }
             Decoy::Reactivated => vec![
                 session.event(before(700), "mistaken-off", "account_deactivated").with("actor", "administrator"),

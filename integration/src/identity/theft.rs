@@ -71,7 +71,11 @@ impl Theft {
                 ]
             }
             Theft::RevokedTokenToolCall => {
-                vec![session.event(just_before_call, "revoked", "token_revoked").with("credential_id", who.credential_id.as_str())]
+                vec![
+                    session
+                        .event(just_before_call, "revoked", "token_revoked")
+                        .with("credential_id", who.credential_id.as_str()),
+                ]
             }
             Theft::ExpiredTokenToolCall => {
                 vec![
@@ -85,7 +89,9 @@ impl Theft {
                 vec![session.event(before(50), "off", "account_deactivated").with("actor", "hr-system")]
             }
             Theft::GuessedPassword => (0..6)
-                .map(|n| session.sign_in(before(400 - n * 20), &format!("guess-{n}"), Place::Abroad).failed("wrong password"))
+                .map(|n| {
+                    session.sign_in(before(400 - n * 20), &format!("guess-{n}"), Place::Abroad).failed("wrong password")
+                })
                 .chain([session.sign_in(before(250), "guessed", Place::Abroad)])
                 .collect(),
             Theft::ServiceAbroad => vec![session.sign_in(before(30), "abroad", Place::Abroad)],

@@ -28,9 +28,7 @@ impl Answer {
         match self {
             Answer::Accept => (StatusCode::OK, HeaderMap::new()),
             Answer::Status(status) => (code(status), HeaderMap::new()),
-            Answer::RetryAfter(status, after) => {
-                (code(status), one(header::RETRY_AFTER, &after.as_secs().to_string()))
-            }
+            Answer::RetryAfter(status, after) => (code(status), one(header::RETRY_AFTER, &after.as_secs().to_string())),
             Answer::Redirect(to) => (StatusCode::TEMPORARY_REDIRECT, one(header::LOCATION, &to)),
             Answer::Late(after, status) => {
                 tokio::time::sleep(after).await;

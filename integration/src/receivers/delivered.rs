@@ -46,7 +46,8 @@ fn verify(webhook: &Webhook, request: &Request) -> Result<Delivered> {
         !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'),
         "webhook-id `{id}` is not of [A-Za-z0-9_-]"
     );
-    let signed: i64 = request.header(HEADER_WEBHOOK_TIMESTAMP).context("a webhook without webhook-timestamp")?.parse()?;
+    let signed: i64 =
+        request.header(HEADER_WEBHOOK_TIMESTAMP).context("a webhook without webhook-timestamp")?.parse()?;
     let came = i64::try_from(request.at.duration_since(UNIX_EPOCH)?.as_secs())?;
     ensure!((came - signed).abs() <= TOLERANCE_SECS, "webhook {id} was signed at {signed} and came at {came}");
     let expected = webhook.sign(id, signed, &request.body).context("signing")?;
@@ -54,7 +55,11 @@ fn verify(webhook: &Webhook, request: &Request) -> Result<Delivered> {
     ensure!(signatures.split(' ').any(|signature| signature == expected), "the signature of webhook {id} is wrong");
     let body = String::from_utf8(request.body.to_vec()).context("a webhook's body")?;
     let notification: Notification = serde_json::from_str(&body).with_context(|| format!("reading {body}"))?;
-    ensure!(notification.notification_id == id, "webhook-id {id} carries notification {}", notification.notification_id);
+    ensure!(
+        notification.notification_id == id,
+        "webhook-id {id} carries notification {}",
+        notification.notification_id
+    );
     Ok(Delivered { notification, body })
 }
 

@@ -139,7 +139,13 @@ impl Receiver {
     }
 }
 
-async fn receive(State(inbox): State<Arc<Inbox>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn receive(
+    State(inbox): State<Arc<Inbox>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let answer = lock(&inbox.script).pop_front().unwrap_or_else(|| lock(&inbox.otherwise).clone());
     let index = {
         let mut requests = lock(&inbox.requests);

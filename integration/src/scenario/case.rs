@@ -82,7 +82,8 @@ impl Case {
     /// When the guardrail first flagged something.
     pub fn first_flag(&self) -> Option<Timestamp> {
         let judged = self.judgements.iter().zip(&self.times);
-        judged.filter(|(judgement, _)| judgement.as_ref().is_some_and(|judgement| judgement.flagged))
+        judged
+            .filter(|(judgement, _)| judgement.as_ref().is_some_and(|judgement| judgement.flagged))
             .map(|(_, time)| time.end.plus(VERDICT))
             .min()
     }

@@ -53,7 +53,8 @@ pub fn build(corpus: Corpus, detector: Detector, first: Timestamp, apart: Durati
         .map(|(number, conversation)| {
             let start = first.plus(apart * number as u32);
             let first_text = texts;
-            texts += conversation.messages.iter().filter(|message| matches!(message, Message::Tool { .. })).count() as u64;
+            texts +=
+                conversation.messages.iter().filter(|message| matches!(message, Message::Tool { .. })).count() as u64;
             case(number, conversation, start, first_text, &detector, &mut luck)
         })
         .collect();
@@ -102,7 +103,8 @@ fn case(
         times,
         judgements,
         // A burst of typing errors beside a guessed password would not be innocent.
-        decoy: decoy.filter(|decoy| decoyed && !(theft == Some(Theft::GuessedPassword) && *decoy == Decoy::MistypedPassword)),
+        decoy: decoy
+            .filter(|decoy| decoyed && !(theft == Some(Theft::GuessedPassword) && *decoy == Decoy::MistypedPassword)),
         broader: broader && hijacked && theft.is_some(),
         theft,
     }

@@ -57,7 +57,9 @@ pub fn streams(scenario: &Scenario, since: Option<Timestamp>, disorder: Disorder
     let mut luck = ChaCha8Rng::seed_from_u64(disorder.seed);
     let mut runtime: Vec<(Timestamp, Record)> = Vec::new();
     let mut identity: Vec<(Timestamp, Record)> = Vec::new();
-    for (since, partition) in since.into_iter().flat_map(|since| (0..PARTITIONS).map(move |partition| (since, partition))) {
+    for (since, partition) in
+        since.into_iter().flat_map(|since| (0..PARTITIONS).map(move |partition| (since, partition)))
+    {
         identity.push((since, json_record(partition, &identity::history(since, partition))));
         runtime.push((since, Record::new(partition, session_start(since, partition))));
     }

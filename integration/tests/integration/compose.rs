@@ -65,7 +65,10 @@ fn services_are_the_production_shape() {
         }
         for volume in texts(&service["volumes"]).iter().filter(|mount| !mount.starts_with('.')) {
             let volume = volume.split(':').next().expect("a name");
-            assert!(compose["volumes"].get(volume).is_some(), "{name} mounts the volume {volume}, which isn't declared");
+            assert!(
+                compose["volumes"].get(volume).is_some(),
+                "{name} mounts the volume {volume}, which isn't declared"
+            );
         }
         if let Some(build) = service["build"].as_str() {
             assert!(root().join(build).join("Dockerfile").is_file(), "{name} is built from {build}");
@@ -109,7 +112,10 @@ fn the_configuration_meets_the_other_services() {
     }
     let state = config["store"]["path"].as_str().expect("a path");
     let kept = texts(&services["watershed"]["volumes"]);
-    assert!(kept.iter().any(|mount| mount.ends_with(&format!(":{state}"))), "the state in {state} is lost with the container");
+    assert!(
+        kept.iter().any(|mount| mount.ends_with(&format!(":{state}"))),
+        "the state in {state} is lost with the container"
+    );
 }
 
 #[test]
@@ -126,7 +132,8 @@ fn the_command_parses_and_the_configuration_passes_check() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let file = dir.path().join("watershed.toml");
     // The volume with the state is made by the composition; here a directory stands for it.
-    let state = texts(&watershed["volumes"]).into_iter().find_map(|mount| mount.strip_prefix("state:")).expect("a volume");
+    let state =
+        texts(&watershed["volumes"]).into_iter().find_map(|mount| mount.strip_prefix("state:")).expect("a volume");
     let text = config(watershed).replace(state, &dir.path().display().to_string());
     std::fs::write(&file, text).expect("written");
     program::succeed(["check".as_ref(), "--config".as_ref(), file.as_os_str()]).expect("check has nothing to say");

@@ -13,8 +13,9 @@ const DELAY: Duration = Duration::from_secs(90);
 fn the_demo_tells_three_stories_and_replays_to_the_byte() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let recording = dir.path().join("recording");
-    let output = program::succeed(["demo", "--exit", "--json", "--seed", "7", "--record", &recording.display().to_string()])
-        .expect("the demo ends well");
+    let output =
+        program::succeed(["demo", "--exit", "--json", "--seed", "7", "--record", &recording.display().to_string()])
+            .expect("the demo ends well");
     let text = String::from_utf8(output.stdout).expect("text");
     let last: Value = serde_json::from_str(text.lines().last().expect("a line")).expect("the last line is one object");
     let members: Vec<&str> = last.as_object().expect("an object").keys().map(String::as_str).collect();

@@ -46,8 +46,11 @@ fn post(url: &str, body: &str) -> String {
     let (host, path) = url.trim_start_matches("http://").split_once('/').expect("a path");
     let mut stream = TcpStream::connect(host).expect("it listens");
     let length = body.len();
-    write!(stream, "POST /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
-        .expect("sent");
+    write!(
+        stream,
+        "POST /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     answer
@@ -63,7 +66,10 @@ fn a_scenario_repeats_itself_and_has_every_quadrant() {
         assert!(scenario.cases.iter().any(|case| case.quadrant() == quadrant), "{quadrant:?}");
     }
     let payloads = |records: Vec<Record>| records.into_iter().map(|record| record.payload).collect::<Vec<_>>();
-    let [one, two] = [scenario::streams(&scenario, Some(since), Disorder::usual(3)), scenario::streams(&build(), Some(since), Disorder::usual(3))];
+    let [one, two] = [
+        scenario::streams(&scenario, Some(since), Disorder::usual(3)),
+        scenario::streams(&build(), Some(since), Disorder::usual(3)),
+    ];
     assert_eq!(payloads(one.runtime), payloads(two.runtime));
     assert_eq!(payloads(one.identity), payloads(two.identity));
 }

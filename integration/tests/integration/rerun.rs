@@ -45,8 +45,14 @@ fn a_replay_of_the_recording_finds_what_the_run_found() {
 }
 
 fn record(deployment: &Deployment, recording: &std::path::Path) {
-    let arguments = ["record".as_ref(), "--config".as_ref(), deployment.config().as_os_str(), "--out".as_ref(), recording.as_os_str()]
-        .map(std::ffi::OsStr::to_owned);
+    let arguments = [
+        "record".as_ref(),
+        "--config".as_ref(),
+        deployment.config().as_os_str(),
+        "--out".as_ref(),
+        recording.as_os_str(),
+    ]
+    .map(std::ffi::OsStr::to_owned);
     let command = program::command(arguments).expect("the binary");
     let mut running = Guarded::spawn(&command, &deployment.dir().join("record.log"), None, None).expect("it starts");
     let total: i64 = ["runtime", "identity"]
@@ -83,7 +89,8 @@ fn from_replay(text: &str) -> Findings {
     for line in text.lines() {
         let incident: Value = serde_json::from_str(line).expect("an incident");
         let words = |name: &str| incident[name].as_str().expect("a text").to_owned();
-        let rules = incident["rules"].as_array().expect("rules").iter().map(|rule| rule.as_str().expect("an id").to_owned());
+        let rules =
+            incident["rules"].as_array().expect("rules").iter().map(|rule| rule.as_str().expect("an id").to_owned());
         // Revisions come in order: the last one of a principal's incident stays.
         findings.insert(words("principal"), (words("verdict"), rules.collect()));
     }

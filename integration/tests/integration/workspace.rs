@@ -66,11 +66,13 @@ fn crates_depend_one_way() {
 fn arrow_comes_through_datafusion_alone() {
     for package in &metadata().packages {
         for dependency in &package.dependencies {
-            let arrow = dependency.name == "arrow" || dependency.name.starts_with("arrow-") || dependency.name == "parquet";
+            let arrow =
+                dependency.name == "arrow" || dependency.name.starts_with("arrow-") || dependency.name == "parquet";
             assert!(!arrow, "{} names {} itself", package.name, dependency.name);
         }
     }
-    let lock = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock")).expect("Cargo.lock");
+    let lock =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock")).expect("Cargo.lock");
     assert_eq!(lock.matches("name = \"arrow\"\n").count(), 1, "one arrow in the whole tree");
 }
 
@@ -79,10 +81,8 @@ fn error_crates_are_where_they_belong() {
     // `anyhow` hides what went wrong from whoever must decide what to do: libraries name their errors.
     for package in &metadata().packages {
         let name = package.name.as_str();
-        let takes = package
-            .dependencies
-            .iter()
-            .any(|dependency| dependency.name == "anyhow" && dependency.kind.is_none());
+        let takes =
+            package.dependencies.iter().any(|dependency| dependency.name == "anyhow" && dependency.kind.is_none());
         let may = ["watershed-engine", "watershed-integration", "watershed-benches"].contains(&name);
         assert!(may || !takes, "{name} depends on anyhow");
     }

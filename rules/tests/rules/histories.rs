@@ -24,6 +24,8 @@ pub(crate) struct Event {
     tenant: usize,
 }
 
+/// When histories begin; a multiple of the buckets that the rules use.
+pub(crate) const START: i64 = 1_700_000_400_000_000;
 /// More events than a history has.
 pub(crate) const EVENTS: usize = 60;
 
@@ -52,7 +54,7 @@ pub(crate) fn events() -> impl Strategy<Value = Vec<Event>> {
 fn row(plane: Plane, at: usize, event: &Event) -> Row<'static> {
     let mut row = Row::new(plane);
     row.text(runtime::EVENT_ID, format!("{}{at}", if plane == Plane::Model { "r" } else { "i" }));
-    row.set(runtime::EVENT_TIME, Cell::Time(Timestamp::from_micros(1_700_000_400_000_000 + event.time)));
+    row.set(runtime::EVENT_TIME, Cell::Time(Timestamp::from_micros(START + event.time)));
     row.text(runtime::TENANT, format!("t{}", event.tenant));
     row.text(runtime::SOURCE, "test");
     let principal = event.principal.map(|n| format!("p{n}"));
