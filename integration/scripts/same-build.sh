@@ -3,17 +3,21 @@
 # again under another hash. Usage: same-build.sh "cargo build …" "cargo test --no-run …"
 set -eu
 
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
 artifacts() {
     # shellcheck disable=SC2086 # the command is meant to be split
-    $1 --message-format=json 2>/dev/null |
-        grep '"reason":"compiler-artifact"' |
+    $1 --message-format=json >"$work/messages" 2>"$work/log" || {
+        cat "$work/log" >&2
+        exit 1
+    }
+    grep '"reason":"compiler-artifact"' "$work/messages" |
         grep '"package_id":"registry+' |
         grep -o '[^"/]*\.\(rlib\|rmeta\|so\|dylib\)"' |
         sort -u
 }
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 artifacts "$1" >"$work/first"
 artifacts "$2" >"$work/second"
 [ -s "$work/first" ] || { echo "\`$1\` built nothing" >&2; exit 1; }
