@@ -12,7 +12,7 @@ BUILD := cargo build --workspace --locked
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-demo: ## build and tell three incidents, with nothing else running (first build: minutes)
+demo: ## build and tell three incidents, with nothing else running (first build: a quarter of an hour on two cores)
 	$(BUILD) --bin watershed
 	$(CARGO_TARGET_DIR)/debug/watershed demo --exit
 
