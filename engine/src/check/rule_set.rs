@@ -117,5 +117,6 @@ fn setup(rule: CompiledRule, rules: &Rules) -> RuleSetup {
         setup.severity = *severity;
     }
     setup.shadow = rules.shadow.contains(id);
+    setup.backfill = rules.backfill.contains(id);
     setup
 }

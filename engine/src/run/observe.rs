@@ -85,16 +85,6 @@ impl<'a> Observer<'a> {
         if let Some(lag) = pipeline.intake().lag() {
             metrics.consumer_lag(lag);
         }
-        for (rule, rows) in core.rows() {
-            metrics.state_rows(rule, rows as u64);
-        }
-        for (rule, _) in core.quarantined() {
-            metrics.rule_quarantined(rule, true);
-        }
-        let tally = core.tally().clone();
-        metrics.rule_runs("all", tally.evaluations - self.tally.evaluations);
-        metrics.rule_degraded("all", tally.capped - self.tally.capped);
-        self.tally = tally;
         metrics.open_incidents(core.open_incidents() as u64);
         metrics.store_bytes(store.size_on_disk());
         if let Some(delivery) = pipeline.delivery() {
