@@ -168,9 +168,8 @@ impl Evaluator {
     }
 
     /// How each rule stands, in rule set order.
-    pub fn statuses(&self, watermarks: &Watermarks) -> impl Iterator<Item = RuleStatus> {
-        let heard = newest(watermarks);
-        self.rules.iter().map(move |state| state.status(heard))
+    pub fn statuses<'a>(&'a self, watermarks: &'a Watermarks) -> impl Iterator<Item = RuleStatus> + 'a {
+        self.rules.iter().map(move |state| state.status(watermarks))
     }
 
     /// Bytes that all rules hold, what they share counted once.

@@ -40,7 +40,6 @@ impl Evaluator {
     /// Takes up another set of rules. Returns the positions of those that are to be filled with the rows that are
     /// remembered; the next evaluation then says what they find in them.
     pub fn reload(&mut self, reload: Reload, start: &Start<'_>, commit: &mut Commit) -> Vec<usize> {
-        let heard = newest(start.watermarks);
         let donors: Vec<Donor> = self.rules.iter().flat_map(RuleState::donors).collect();
         let states = std::mem::take(&mut self.rules);
         let mut before: BTreeMap<String, RuleState> =
@@ -50,11 +49,11 @@ impl Evaluator {
             let state = match before.remove(&setup.rule.meta.id) {
                 None => {
                     let state = self.begun(setup, setup.backfill, &donors, start);
-                    self.tell(&state, RuleChange::Added, heard);
+                    self.tell(&state, RuleChange::Added, start.watermarks);
                     state
                 }
                 Some(state) if state.version() == setup.rule.version && !(reload.revive && state.stopped().is_some()) => {
-                    self.kept(state, setup, heard)
+                    self.kept(state, setup, start.watermarks)
                 }
                 Some(mut old) => {
                     self.past.add(old.tally());
@@ -65,7 +64,7 @@ impl Evaluator {
                     } else {
                         state.remember(old.take_said(), old.take_forgotten());
                     }
-                    self.tell(&state, if edited { RuleChange::Edited } else { RuleChange::Revived }, heard);
+                    self.tell(&state, if edited { RuleChange::Edited } else { RuleChange::Revived }, start.watermarks);
                     state
                 }
             };
@@ -78,20 +77,20 @@ impl Evaluator {
             self.past.add(state.tally());
             delete_said(&mut state, commit);
             commit.deletes.push(record::key(&id));
-            self.tell(&state, RuleChange::Removed, heard);
+            self.tell(&state, RuleChange::Removed, start.watermarks);
         }
         self.setups = reload.setups;
         fill
     }
 
     /// The same version: its state stays as it is.
-    fn kept(&mut self, mut state: RuleState, setup: &RuleSetup, heard: Timestamp) -> RuleState {
+    fn kept(&mut self, mut state: RuleState, setup: &RuleSetup, watermarks: &Watermarks) -> RuleState {
         let rule = Arc::clone(&setup.rule);
         if state.reference() == setup.reference {
             state.reload(rule);
         } else {
-            state.refer(rule, setup.reference.clone(), heard);
-            self.tell(&state, RuleChange::ReferenceChanged { after: heard }, heard);
+            state.refer(rule, setup.reference.clone(), newest(watermarks));
+            self.tell(&state, RuleChange::ReferenceChanged { after: newest(watermarks) }, watermarks);
         }
         state
     }
@@ -115,10 +114,10 @@ impl Evaluator {
         state
     }
 
-    fn tell(&mut self, state: &RuleState, change: RuleChange, heard: Timestamp) {
+    fn tell(&mut self, state: &RuleState, change: RuleChange, watermarks: &Watermarks) {
         let warming_until = match change {
             RuleChange::Removed => None,
-            _ => state.warming_until(heard),
+            _ => state.warming_until(watermarks),
         };
         self.news.push(RuleNews {
             rule: state.id().to_owned(),
@@ -148,7 +147,7 @@ impl Evaluator {
                 }
                 _ if history => {
                     let state = self.begun(setup, edited || setup.backfill, &donors, start);
-                    self.tell(&state, if edited { RuleChange::Edited } else { RuleChange::Added }, heard);
+                    self.tell(&state, if edited { RuleChange::Edited } else { RuleChange::Added }, start.watermarks);
                     self.rules[position] = state;
                 }
                 _ => {

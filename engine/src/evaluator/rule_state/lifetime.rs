@@ -280,12 +280,12 @@ impl RuleState {
         })
     }
 
-    pub(in crate::evaluator) fn status(&self, heard: Timestamp) -> RuleStatus {
+    pub(in crate::evaluator) fn status(&self, watermarks: &Watermarks) -> RuleStatus {
         RuleStatus {
             rule: self.id().to_owned(),
             version: self.rule().version.clone(),
             stopped: self.stopped.clone(),
-            warming_until: self.warming_until(heard),
+            warming_until: self.warming_until(watermarks),
             degraded_keys: self.degraded_keys,
             keys: self.keys.len(),
             rows: self.memory.rows(),
@@ -294,8 +294,9 @@ impl RuleState {
         }
     }
 
-    /// Event time after which it says everything, where that is still to come.
-    pub(in crate::evaluator) fn warming_until(&self, heard: Timestamp) -> Option<Timestamp> {
+    /// Event time after which it says everything, where some plane that it reads is not there yet.
+    pub(in crate::evaluator) fn warming_until(&self, watermarks: &Watermarks) -> Option<Timestamp> {
+        let heard = self.rule().scans.iter().map(|scan| watermarks.heard(scan.plane)).min().unwrap_or(Timestamp::MAX);
         (self.stopped.is_none() && self.warm_after != Timestamp::MIN && self.warm_after >= heard)
             .then_some(self.warm_after)
     }
