@@ -206,12 +206,13 @@ impl Evaluator {
             state.begin(watermarks);
             if !state.is_idle() {
                 let mut statements = Vec::new();
-                if let Some(meter) = &mut self.meter {
+                let measured = state.has_changes();
+                if let Some(meter) = self.meter.as_mut().filter(|_| measured) {
                     meter.enter(state.id());
                 }
                 state.evaluate(&step, &mut statements);
                 state.release(watermarks, &mut statements);
-                if let Some(meter) = &mut self.meter {
+                if let Some(meter) = self.meter.as_mut().filter(|_| measured) {
                     meter.leave();
                 }
                 for statement in statements {

@@ -177,7 +177,12 @@ impl RuleState {
         self.memory.own_bytes(self.keys.len())
     }
 
-    /// Whether a step has anything to do for it.
+    /// Whether some of its keys have changed since they were evaluated.
+    pub(super) fn has_changes(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Whether a step has nothing to do for it.
     pub(super) fn is_idle(&self) -> bool {
         self.dirty.is_empty() && self.held.is_empty()
     }
