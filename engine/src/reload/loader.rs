@@ -125,9 +125,13 @@ impl Loader {
             let below = self.files.iter().filter(|(path, _)| path.starts_with(&unreadable.file));
             broken.extend(below.map(|(_, id)| id.clone()));
         }
+        // Where two files claim one id, neither they nor the rules that they held change.
         let mut ids = BTreeSet::new();
         let twice = set.setups.iter().map(|setup| &setup.rule.meta.id).filter(|id| !ids.insert(*id));
-        broken.extend(twice.cloned());
+        let twice: BTreeSet<String> = twice.cloned().collect();
+        let claiming = set.files.iter().filter(|(_, id)| twice.contains(*id));
+        broken.extend(claiming.filter_map(|(path, _)| self.files.get(path).cloned()));
+        broken.extend(twice);
         broken
     }
 }
