@@ -119,7 +119,9 @@ impl Loader {
     fn broken(&self, set: &RuleSet) -> BTreeSet<String> {
         let mut broken = BTreeSet::new();
         for refused in &set.refused {
-            broken.extend(refused.id.clone().or_else(|| self.files.get(&refused.path).cloned()));
+            // A file may say that it is another rule now: the one that it held goes on all the same.
+            broken.extend(refused.id.clone());
+            broken.extend(self.files.get(&refused.path).cloned());
         }
         for unreadable in &set.unreadable {
             let below = self.files.iter().filter(|(path, _)| path.starts_with(&unreadable.file));

@@ -90,6 +90,7 @@ fn a_broken_rule_never_takes_the_place_of_one_that_works() {
         "not a rule".to_owned(),
         String::new(),
         text("second", ""),
+        text("renamed", "AND"),
     ] {
         let mut place = Place::new();
         place.write("deeper/first.sql", &broken);

@@ -46,7 +46,7 @@ pub(in crate::config) struct RuleOverride {
     /// `active`, or `shadow`: signals are written, but make no incident and page nobody. Default: `active`.
     pub(in crate::config) mode: Mode,
     /// Whether the rule is filled with what other rules still remember when it is added while `run` runs. Without it, it
-    /// begins with what comes after. Default: `false`.
+    /// begins with what comes after.
     pub(in crate::config) backfill: bool,
 }
 
