@@ -7,7 +7,7 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatc
 use datafusion::arrow::compute::interleave;
 use datafusion::arrow::error::ArrowError;
 use watershed_schemas::tables::runtime;
-use watershed_schemas::{Plane, Timestamp};
+use watershed_schemas::{EventBatch, Plane, Timestamp};
 
 use crate::acceptance::event_times;
 
@@ -20,9 +20,23 @@ pub struct Segment {
     pub plane: Plane,
     /// The rows, in the plane's full schema.
     pub rows: RecordBatch,
+    /// What the rows take in memory.
+    pub bytes: usize,
 }
 
 impl Segment {
+    /// A segment of these rows.
+    pub fn new(id: u64, plane: Plane, rows: RecordBatch) -> Segment {
+        // Buffers may be shared with others: what counts is the part that these rows are in.
+        let bytes = rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum();
+        Segment { id, plane, rows, bytes }
+    }
+
+    /// The rows as they were decoded.
+    pub fn batch(&self) -> EventBatch {
+        EventBatch::of(self.plane, self.rows.clone())
+    }
+
     /// The time of one row.
     pub fn event_time(&self, row: u32) -> Timestamp {
         Timestamp::from_micros(event_times(&self.rows).value(row as usize))
