@@ -16,7 +16,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use watershed_schemas::{
-    EventBatch, IncidentRevision, Mark, NotifyReason, Plane, PlaneScores, RulePlane, Severity, Signal, Timestamp,
+    ColumnSet, EventBatch, IncidentRevision, Mark, NotifyReason, Plane, PlaneScores, RulePlane, Severity, Signal,
+    Timestamp,
 };
 
 use crate::evaluator::{Found, RuleSetup};
@@ -25,6 +26,7 @@ use crate::watermark::Watermarks;
 
 use entity::{Entity, EntityState};
 pub use evidence::Evidence;
+pub(crate) use evidence::copied_columns;
 use incident::Incident;
 use links::{Session, SessionLinks};
 
@@ -164,6 +166,11 @@ impl Correlator {
             opened: 0,
             next_change: Timestamp::MIN,
         }
+    }
+
+    /// The columns of every row that are looked at, whether a rule matches it or not.
+    pub fn columns(&self, plane: Plane) -> ColumnSet {
+        SessionLinks::columns(plane)
     }
 
     /// Learns which principals sessions belong to.
