@@ -16,6 +16,7 @@ mod rule_state;
 mod said;
 mod span;
 mod status;
+mod thin;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub use reload::{Reload, Start};
 pub use rows::{RowRef, Segment, gather};
 pub use said::SAID_PREFIX;
 pub use status::{RuleChange, RuleNews, RuleStatus, Tally};
+pub use thin::{FINGERPRINTED, fingerprint, read_columns};
 
 use coverage::Coverage;
 use rule_state::{Admission, RuleState, Step};

@@ -10,6 +10,7 @@ mod reload;
 mod reload_files;
 mod reload_properties;
 mod reload_run;
+mod remembered;
 mod routing;
 mod stream;
 mod withdrawals;
