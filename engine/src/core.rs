@@ -229,6 +229,11 @@ impl Core {
         self.segments.sweep(commit);
     }
 
+    /// States that nobody keeps commits: what is only for them is left out where it costs.
+    pub fn forget(&mut self) {
+        self.segments.forget();
+    }
+
     /// For each plane the columns that rows need to be accepted, matched and linked; the others only where they match.
     pub fn columns(&self) -> [ColumnSet; 2] {
         Plane::ALL.map(|plane| self.matcher.columns(plane).with(self.correlator.columns(plane)))

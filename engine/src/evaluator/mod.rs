@@ -4,6 +4,7 @@
 //! rows of just those keys, and the difference to what was said before becomes signals: new ones, corrected ones,
 //! withdrawn ones. What isn't final yet is held until the watermark makes it so.
 
+mod by_time;
 mod coverage;
 mod key;
 mod limits;

@@ -6,7 +6,7 @@ use watershed_schemas::Timestamp;
 /// What happened to a rule and its state, for counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// Plans run.
+    /// Changed keys that a plan was run for, alone or with others.
     pub evaluations: u64,
     /// Rows that these plans read.
     pub rows_read: u64,
