@@ -32,6 +32,8 @@ pub(super) struct RuleState {
     forgotten: Vec<String>,
     rows_per_key: usize,
     rows: usize,
+    /// Keys that were full at some time.
+    degraded_keys: u64,
     quarantined: Option<String>,
 }
 
@@ -105,6 +107,7 @@ impl RuleState {
             forgotten: Vec::new(),
             rows_per_key,
             rows: 0,
+            degraded_keys: 0,
             quarantined,
         }
     }
@@ -115,6 +118,10 @@ impl RuleState {
 
     pub(super) fn rows(&self) -> usize {
         self.rows
+    }
+
+    pub(super) fn degraded_keys(&self) -> u64 {
+        self.degraded_keys
     }
 
     pub(super) fn quarantined(&self) -> Option<&str> {
@@ -137,6 +144,7 @@ impl RuleState {
                 .or_insert_with(|| KeyState { scans: vec![Vec::new(); scans], ..KeyState::default() });
             let kept = &mut state.scans[scan];
             if kept.len() >= self.rows_per_key {
+                self.degraded_keys += u64::from(!state.degraded);
                 state.degraded = true;
                 tally.capped += 1;
                 continue;
