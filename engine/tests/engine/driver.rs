@@ -123,7 +123,7 @@ impl Disk {
         }
     }
 
-    fn under(&self, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    pub(crate) fn under(&self, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
         self.0
             .iter()
             .filter(|(key, _)| key.starts_with(prefix))
@@ -151,6 +151,13 @@ impl Driver {
     pub(crate) fn new(settings: Settings, setups: Vec<RuleSetup>) -> Self {
         let core = Core::new(settings, setups.clone());
         Driver { settings, setups, partitions: 1, core, disk: Disk::default(), outputs: Vec::new() }
+    }
+
+    /// The same with so many partitions of each plane, all assigned.
+    pub(crate) fn with_partitions(self, partitions: i32) -> Self {
+        let mut driver = Driver { partitions, ..self };
+        driver.assign();
+        driver
     }
 
     pub(crate) fn step(&mut self, inputs: Vec<Input>) -> &Output {
