@@ -107,8 +107,8 @@ struct Character {
     minutes: i64,
     principals: usize,
     sessions: usize,
-    /// One in this many events belongs to the hot key alone; all where it is 1.
-    elsewhere: u32,
+    /// One in this many events at least belongs to the hot key.
+    hot: u32,
     /// One in this many values is NULL.
     null: u32,
     both_tenants: bool,
@@ -119,15 +119,15 @@ struct Character {
 /// A random history.
 pub(crate) fn history(luck: &mut ChaCha8Rng) -> Vec<Event> {
     let character = Character {
-        minutes: if luck.random_bool(0.7) { luck.random_range(8..30) } else { luck.random_range(30..90) },
-        principals: luck.random_range(1..4),
+        minutes: if luck.random_bool(0.8) { luck.random_range(6..25) } else { luck.random_range(25..80) },
+        principals: luck.random_range(1..4).min(2),
         sessions: luck.random_range(1..3),
-        elsewhere: luck.random_range(2..6),
+        hot: luck.random_range(2..5),
         null: luck.random_range(5..16),
         both_tenants: luck.random_bool(0.3),
         skewed: luck.random_bool(0.25),
     };
-    let length = luck.random_range(8..45);
+    let length = luck.random_range(12..56);
     (0..length).map(|_| event(luck, character)).collect()
 }
 
@@ -139,7 +139,7 @@ fn event(luck: &mut ChaCha8Rng, character: Character) -> Event {
         2 => MINUTE / 2,
         _ => 0,
     };
-    let hot = luck.random_ratio(1, character.elsewhere);
+    let hot = luck.random_ratio(1, character.hot);
     let some = |luck: &mut ChaCha8Rng, below: usize| {
         let null = luck.random_ratio(1, character.null);
         let value = luck.random_range(0..below);

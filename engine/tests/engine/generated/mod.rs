@@ -4,6 +4,7 @@
 //! A case is one rule and one history with its schedule. A failure prints the rule and a history shrunk to what it takes,
 //! ready to be frozen in [`regressions`].
 
+mod earliness;
 mod events;
 mod grammar;
 mod regressions;

@@ -61,7 +61,7 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
     let dead = live < partitions && luck.random_ratio(1, 3);
     let lateness_minutes = any(luck, &[2, 5, 15]);
     let lags = [0, 1].map(|_| if luck.random_bool(0.5) { 0 } else { luck.random_range(0..25) * MINUTE });
-    let disorder = luck.random_range(0..4);
+    let disorder = luck.random_range(0..6);
     let beyond = luck.random_bool(0.3);
     let repeats = if luck.random_bool(0.5) { 6 } else { 40 };
 
@@ -111,7 +111,8 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
     }
     arriving.sort_by_key(|(arrives, _)| *arrives);
 
-    let sizes: &[usize] = any(luck, &[&[1], &[1, 1, 2, 3], &[1, 1, 2, 3], &[1, 4, 9], &[2, 7, 20], &[1_000]]);
+    let sizes: &[usize] =
+        any(luck, &[&[1], &[1, 1, 2, 3], &[1, 1, 2, 3], &[1, 2, 5], &[1, 4, 9], &[1, 4, 9], &[2, 7, 20], &[1_000]]);
     let restarts = if luck.random_bool(0.4) { luck.random_range(1..3) } else { 0 };
     let mut steps: Vec<Step> = Vec::new();
     let mut rest: &[(i64, Arrival)] = &arriving;

@@ -9,8 +9,8 @@ use super::{Luck, any};
 /// When the other row comes: before, after, or around.
 fn near(luck: &mut Luck, scan: &Scan, other: &Scan) -> String {
     match luck.random_range(0..6) {
-        0 | 1 => bounded(luck, &scan.time(), &other.time()),
-        2 | 3 => bounded(luck, &other.time(), &scan.time()),
+        0..=2 => bounded(luck, &scan.time(), &other.time()),
+        3 => bounded(luck, &other.time(), &scan.time()),
         4 => {
             let (before, after) = (interval(luck, 1, 6), interval(luck, 1, 6));
             format!("{1} BETWEEN {0} - {before} AND {0} + {after}", scan.time(), other.time())
@@ -30,7 +30,9 @@ fn near(luck: &mut Luck, scan: &Scan, other: &Scan) -> String {
 fn correlated(luck: &mut Luck, scan: &Scan, other: &Scan) -> String {
     let column = tie_column(luck);
     let mut conditions = vec![tied(luck, scan, other, column), near(luck, scan, other)];
-    conditions.extend(other.conditions(luck));
+    if luck.random_bool(0.7) {
+        conditions.extend(other.conditions(luck).into_iter().take(1));
+    }
     if luck.random_bool(0.15) && scan.access == other.access {
         let equal = any(luck, &["=", "<>"]);
         conditions.push(format!("{} {equal} {}", other.name(), scan.name()));
@@ -65,7 +67,7 @@ pub(super) fn presence(luck: &mut Luck) -> (String, String) {
 /// A row without another near it.
 pub(super) fn absence(luck: &mut Luck) -> (String, String) {
     let (scan, other) = (Scan::any(luck, "r"), Scan::any(luck, "n"));
-    let mut conditions = scan.conditions(luck);
+    let mut conditions: Vec<String> = scan.conditions(luck).into_iter().take(1).collect();
     conditions.push(format!("NOT EXISTS {}", correlated(luck, &scan, &other)));
     if luck.random_bool(0.25) {
         let third = Scan::any(luck, "m");
@@ -80,7 +82,7 @@ pub(super) fn outer_join(luck: &mut Luck) -> (String, String) {
     let (scan, other) = (Scan::any(luck, "r"), Scan::any(luck, "o"));
     let column = tie_column(luck);
     let mut on = vec![tied(luck, &scan, &other, column), near(luck, &scan, &other)];
-    on.extend(other.conditions(luck));
+    on.extend(other.conditions(luck).into_iter().take(1));
     let mut conditions = scan.conditions(luck);
     match luck.random_range(0..4) {
         0 | 1 => conditions.push(format!("{} IS NULL", other.column("event_id"))),
@@ -112,7 +114,7 @@ pub(super) fn presence_and_absence(luck: &mut Luck) -> (String, String) {
     let on = [tied(luck, &a, &b, column), bounded(luck, &a.time(), &b.time())];
     let mut conditions: Vec<String> = a.conditions(luck).into_iter().take(1).collect();
     conditions.extend(b.conditions(luck).into_iter().take(1));
-    let not = if luck.random_bool(0.75) { "NOT " } else { "" };
+    let not = if luck.random_bool(0.9) { "NOT " } else { "" };
     let inside = match luck.random_range(0..3) {
         0 => {
             let kind = other.conditions(luck);

@@ -87,9 +87,9 @@ pub(super) fn grouped_join(luck: &mut Luck) -> (String, String) {
     let mut conditions: Vec<String> = a.conditions(luck).into_iter().take(1).collect();
     conditions.extend(b.conditions(luck).into_iter().take(1));
     let pairs = format!("FROM {}\nJOIN {} ON {}{}", a.from(), b.from(), on.join(" AND "), filtered(&conditions));
-    let having = match luck.random_range(0..4) {
-        0 => changing(luck, &a),
-        1 => monotone(luck, &a),
+    let having = match luck.random_range(0..5) {
+        0 | 1 => changing(luck, &a),
+        2 => monotone(luck, &a),
         _ => format!("count(*) >= {}", luck.random_range(1..4)),
     };
     if luck.random_bool(0.5) {

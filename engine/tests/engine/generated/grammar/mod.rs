@@ -78,7 +78,7 @@ impl Shape {
             Shape::Cte => sets::cte(luck),
             Shape::Reference => sets::reference(luck),
         };
-        Rule { shape: self, key, early: luck.random_bool(0.6), sql }
+        Rule { shape: self, key, early: luck.random_bool(0.9), sql }
     }
 }
 

@@ -14,8 +14,8 @@ fn branch(luck: &mut Luck) -> String {
         format!("SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id, {} AS name", scan.name());
     let column = tie_column(luck);
     match luck.random_range(0..4) {
-        0 | 1 => format!("{select}\nFROM {}{}", scan.from(), filtered(&conditions)),
-        2 => {
+        0 => format!("{select}\nFROM {}{}", scan.from(), filtered(&conditions)),
+        1 => {
             let on = [tied(luck, &other, &scan, column), bounded(luck, &other.time(), &scan.time())].join(" AND ");
             format!("{select}\nFROM {}\nJOIN {} ON {on}{}", scan.from(), other.from(), filtered(&conditions))
         }
@@ -90,7 +90,7 @@ pub(super) fn cte(luck: &mut Luck) -> (String, String) {
 pub(super) fn reference(luck: &mut Luck) -> (String, String) {
     let scan = Scan::any(luck, "r");
     let mut conditions: Vec<String> = scan.conditions(luck).into_iter().take(1).collect();
-    match luck.random_range(0..6) {
+    match luck.random_range(0..9) {
         0 => {
             let (key, select) = output(luck, &[&scan]);
             let sql = format!("{select}, w.tier\nFROM {}\nJOIN watch w ON w.name = r.principal", scan.from());
@@ -125,7 +125,7 @@ pub(super) fn reference(luck: &mut Luck) -> (String, String) {
         _ => {
             let other = Scan::any(luck, "n");
             let tie = tied(luck, &scan, &other, "principal");
-            let span = interval(luck, 2, 8);
+            let span = interval(luck, 4, 12);
             conditions.push(format!(
                 "NOT EXISTS (SELECT 1 FROM {} JOIN watch w ON w.name = n.principal WHERE {tie}
       AND n.event_time BETWEEN r.event_time AND r.event_time + {span})",

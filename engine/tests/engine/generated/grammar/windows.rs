@@ -13,7 +13,7 @@ fn partition(luck: &mut Luck) -> &'static str {
 pub(super) fn neighbours(luck: &mut Luck) -> (String, String) {
     let scan = Scan::any(luck, "r");
     let conditions: Vec<String> = scan.conditions(luck).into_iter().take(1).collect();
-    let function = any(luck, &["lag", "lag", "lead"]);
+    let function = any(luck, &["lag", "lead"]);
     let over = format!("OVER (PARTITION BY {} ORDER BY event_time, event_id)", partition(luck));
     let name = scan.name();
     let inner = format!(
@@ -45,15 +45,15 @@ pub(super) fn frame(luck: &mut Luck) -> (String, String) {
     let conditions: Vec<String> = scan.conditions(luck).into_iter().take(1).collect();
     let (before, after) = (interval(luck, 3, 10), interval(luck, 1, 5));
     let range = match luck.random_range(0..5) {
-        0 | 1 => format!("{before} PRECEDING AND CURRENT ROW"),
-        2 => format!("CURRENT ROW AND {after} FOLLOWING"),
+        0 => format!("{before} PRECEDING AND CURRENT ROW"),
+        1 | 2 => format!("CURRENT ROW AND {after} FOLLOWING"),
         3 => format!("{before} PRECEDING AND {after} FOLLOWING"),
         _ => format!("{before} PRECEDING AND INTERVAL '1 minute' PRECEDING"),
     };
     let number = scan.number();
     let (value, test) = match luck.random_range(0..7) {
-        0..=2 => ("count(*)".to_owned(), format!("n >= {}", luck.random_range(2..4))),
-        3 => ("count(*)".to_owned(), format!("n <= {}", luck.random_range(1..3))),
+        0 | 1 => ("count(*)".to_owned(), format!("n >= {}", luck.random_range(2..4))),
+        2 | 3 => ("count(*)".to_owned(), format!("n <= {}", luck.random_range(1..3))),
         4 => (format!("sum({number})"), "n > 3".to_owned()),
         5 => (format!("max({number})"), "n < 5".to_owned()),
         _ => (format!("min({number})"), "n <= 1".to_owned()),
