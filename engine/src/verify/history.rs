@@ -118,14 +118,22 @@ impl Witness for History {
             Some(rows) => rows.to_vec(),
             None => (0..u32::try_from(batch.rows.num_rows()).unwrap_or(u32::MAX)).collect(),
         };
-        let offered = candidates.len();
+        // Decoded apart from what the core sees: it goes on as it would without a witness.
+        let whole = match batch.whole(&candidates) {
+            Ok(whole) => whole,
+            Err(reason) => {
+                inner.failure = Some(Error::Write { path: inner.planes[at].path.clone(), reason });
+                return;
+            }
+        };
         let known = &mut inner.known[at];
-        let first: Vec<u32> = candidates.into_iter().filter(|row| known.is_first(batch, *row as usize)).collect();
+        let first: Vec<u32> =
+            (0..).take(whole.num_rows()).filter(|row| known.is_first(&whole, *row as usize)).collect();
         known.forget_before(watermarks.oldest_accepted(batch.plane));
         inner.counts.rows[at] += first.len() as u64;
-        inner.counts.repeats[at] += (offered - first.len()) as u64;
+        inner.counts.repeats[at] += (whole.num_rows() - first.len()) as u64;
         let plane = &mut inner.planes[at];
-        if let Err(reason) = plane.add(&batch.rows, first) {
+        if let Err(reason) = plane.add(&whole, first) {
             inner.failure = Some(Error::Write { path: plane.path.clone(), reason });
         }
     }

@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use datafusion::arrow::array::AsArray;
+use datafusion::arrow::array::{AsArray, RecordBatch};
 use sha2::{Digest, Sha256};
+use watershed_schemas::Timestamp;
 use watershed_schemas::tables::runtime;
-use watershed_schemas::{EventBatch, Timestamp};
 
 use crate::acceptance::event_times;
 
@@ -24,10 +24,10 @@ pub(super) struct Known {
 
 impl Known {
     /// Whether the row is the first of its id.
-    pub(super) fn is_first(&mut self, batch: &EventBatch, row: usize) -> bool {
+    pub(super) fn is_first(&mut self, rows: &RecordBatch, row: usize) -> bool {
         let mut hash = Sha256::new();
         for column in [runtime::TENANT, runtime::SOURCE, runtime::EVENT_ID] {
-            let text = batch.rows.column(column).as_string::<i32>().value(row);
+            let text = rows.column(column).as_string::<i32>().value(row);
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text);
         }
@@ -37,7 +37,7 @@ impl Known {
         if !self.ids.insert(id) {
             return false;
         }
-        let time = event_times(&batch.rows).value(row);
+        let time = event_times(rows).value(row);
         self.steps.entry(time.div_euclid(STEP_MICROS)).or_default().push(id);
         true
     }
