@@ -168,6 +168,13 @@ impl Driver {
         self.outputs.last().expect("just pushed")
     }
 
+    /// Takes inputs in without making anything durable yet.
+    pub(crate) fn step_into(&mut self, inputs: Vec<Input>, pending: &mut Commit) -> &Output {
+        let output = self.core.step(inputs, pending);
+        self.outputs.push(output);
+        self.outputs.last().expect("just pushed")
+    }
+
     /// The process dies and another one takes up what is durable.
     pub(crate) fn restart(&mut self) {
         self.core = Core::new(self.settings, self.setups.clone());

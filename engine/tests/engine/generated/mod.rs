@@ -114,14 +114,7 @@ fn reproduction(
     let (events, schedule) =
         shrink::shrink(events.to_vec(), schedule.clone(), |events, schedule| failing(events, schedule).is_some());
     let what = failing(&events, &schedule).unwrap_or_default();
-    let used: Vec<String> = schedule
-        .arrivals()
-        .filter_map(|arrival| match arrival {
-            schedule::Arrival::Event(at, _) => Some(format!("  {at}: {:?}", events[*at])),
-            _ => None,
-        })
-        .collect();
-    format!("{head}{what}\nevents\n{}\n{schedule:?}\n{compiled:?}", used.join("\n"))
+    format!("{head}{what}\n{}\n{compiled:?}", shrink::literal(&events, &schedule))
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use watershed_engine::core::Input;
+use watershed_engine::store::Commit;
 use watershed_rules::{CompiledRule, Emit, Finding, Speaks, batch as truth};
 use watershed_schemas::{EventBatch, EventBatchBuilder, Plane, Signal};
 
@@ -52,18 +53,24 @@ pub(crate) fn check(
     let mut driver = Driver::new(schedule.settings(), as_written(rules)).with_partitions(schedule.partitions);
     let mut seen = Seen::default();
     let mut accepted: BTreeSet<usize> = BTreeSet::new();
-    for (at, step) in schedule.steps.iter().enumerate() {
-        if step.restart {
+    let mut pending = Commit::default();
+    // Where the source would be read again after a restart, how much had been said by then, and what was history.
+    let mut durable = (0, driver.outputs.len(), accepted.clone());
+    let mut restarted: BTreeSet<usize> = BTreeSet::new();
+    let mut at = 0;
+    while let Some(step) = schedule.steps.get(at) {
+        if step.restart && restarted.insert(at) {
             seen.restarts += usize::from(!accepted.is_empty());
+            pending = Commit::default();
+            driver.outputs.truncate(durable.1);
+            (at, accepted) = (durable.0, durable.2.clone());
             driver.restart();
+            continue;
         }
         let watermarks = Plane::ALL.map(|plane| driver.core.watermarks().of(plane).micros());
-        let (refused, repeats) = {
-            let output = driver.step(inputs(events, &step.inputs));
-            let refused: Vec<String> = output.refused.iter().map(|row| row.event_id.clone()).collect();
-            (refused, output.duplicates)
-        };
-        seen.repeats += repeats;
+        let output = driver.step_into(inputs(events, &step.inputs), &mut pending);
+        let refused: Vec<&str> = output.refused.iter().map(|row| row.event_id.as_str()).collect();
+        seen.repeats += output.duplicates;
         seen.refused += refused.len();
         for event in arrived(&step.inputs) {
             let id = events[event].id(event);
@@ -75,6 +82,11 @@ pub(crate) fn check(
         }
         if at % looks.every == looks.first % looks.every {
             look(rules, &driver, events, &accepted, at)?;
+        }
+        at += 1;
+        if step.commit {
+            driver.disk.apply(std::mem::take(&mut pending));
+            durable = (at, driver.outputs.len(), accepted.clone());
         }
     }
     driver.step(vec![Input::End]);

@@ -23,8 +23,10 @@ pub(crate) enum Arrival {
 /// What is taken in at once.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Step {
-    /// Whether the process dies before it, and another one takes up what is durable.
+    /// Whether the process dies before it, and another one takes up what is durable: what was not is heard again.
     pub(crate) restart: bool,
+    /// Whether everything so far is durable after it.
+    pub(crate) commit: bool,
     pub(crate) inputs: Vec<Arrival>,
 }
 
@@ -33,19 +35,22 @@ pub(crate) struct Step {
 pub(crate) struct Schedule {
     /// Partitions of each plane. One that nothing arrives in holds its plane's watermark until the end.
     pub(crate) partitions: i32,
-    pub(crate) out_of_orderness_minutes: u64,
-    pub(crate) lateness_minutes: u64,
+    /// Of the model plane and of the access plane.
+    pub(crate) out_of_orderness_minutes: [u64; 2],
+    pub(crate) lateness_minutes: [u64; 2],
+    /// Rows that a scan keeps of one key.
+    pub(crate) rows_per_key: usize,
     pub(crate) steps: Vec<Step>,
 }
 
 impl Schedule {
     pub(crate) fn settings(&self) -> Settings {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        let time = PlaneTime {
-            out_of_orderness: minutes(self.out_of_orderness_minutes),
-            allowed_lateness: minutes(self.lateness_minutes),
+        let time = |plane: usize| PlaneTime {
+            out_of_orderness: minutes(self.out_of_orderness_minutes[plane]),
+            allowed_lateness: minutes(self.lateness_minutes[plane]),
         };
-        Settings { times: [time; 2], ..Settings::default() }
+        Settings { times: [time(0), time(1)], rows_per_key: self.rows_per_key, ..Settings::default() }
     }
 
     pub(crate) fn arrivals(&self) -> impl Iterator<Item = &Arrival> {
@@ -59,7 +64,8 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
     // Where nothing arrives in the last one it is idle, or dead.
     let live = if partitions > 1 && luck.random_ratio(1, 4) { partitions - 1 } else { partitions };
     let dead = live < partitions && luck.random_ratio(1, 3);
-    let lateness_minutes = any(luck, &[2, 5, 15]);
+    let lateness = any(luck, &[2, 5, 15]);
+    let lateness_minutes = [lateness, any(luck, &[lateness, lateness, 3, 10])];
     let lags = [0, 1].map(|_| if luck.random_bool(0.5) { 0 } else { luck.random_range(0..25) * MINUTE });
     let disorder = luck.random_range(0..6);
     let beyond = luck.random_bool(0.3);
@@ -68,11 +74,11 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
     let mut arriving: Vec<(i64, Arrival)> = Vec::new();
     for (at, event) in events.iter().enumerate() {
         let delay = |luck: &mut Luck| {
-            let lateness = i64::try_from(lateness_minutes).unwrap_or(0) * MINUTE;
+            let lateness = i64::try_from(lateness_minutes[usize::from(event.access)]).unwrap_or(0) * MINUTE;
             match luck.random_range(0..12) {
                 _ if disorder == 0 => 0,
-                0..=5 => 0,
-                6 | 7 => luck.random_range(0..3 * MINUTE),
+                0..=3 => 0,
+                4..=7 => luck.random_range(0..3 * MINUTE),
                 8..=10 => luck.random_range(0..lateness.max(1)),
                 _ if beyond => luck.random_range(0..3 * lateness),
                 _ => luck.random_range(0..MINUTE),
@@ -114,11 +120,16 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
     let sizes: &[usize] =
         any(luck, &[&[1], &[1, 1, 2, 3], &[1, 1, 2, 3], &[1, 2, 5], &[1, 4, 9], &[1, 4, 9], &[2, 7, 20], &[1_000]]);
     let restarts = if luck.random_bool(0.4) { luck.random_range(1..3) } else { 0 };
+    let commits = any(luck, &[1, 1, 2, 5]);
     let mut steps: Vec<Step> = Vec::new();
     let mut rest: &[(i64, Arrival)] = &arriving;
     while !rest.is_empty() {
         let (now, later) = rest.split_at(any(luck, sizes).min(rest.len()));
-        steps.push(Step { restart: false, inputs: now.iter().map(|(_, arrival)| *arrival).collect() });
+        steps.push(Step {
+            restart: false,
+            commit: luck.random_ratio(1, commits),
+            inputs: now.iter().map(|(_, arrival)| *arrival).collect(),
+        });
         rest = later;
     }
     steps.push(Step::default());
@@ -126,5 +137,6 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
         let at = luck.random_range(0..steps.len());
         steps[at].restart = true;
     }
-    Schedule { partitions, out_of_orderness_minutes: any(luck, &[0, 1, 1, 3]), lateness_minutes, steps }
+    let out_of_orderness_minutes = [0, 1].map(|_| any(luck, &[0, 1, 1, 3]));
+    Schedule { partitions, out_of_orderness_minutes, lateness_minutes, rows_per_key: 100_000, steps }
 }

@@ -46,9 +46,49 @@ pub(crate) fn shrink(
             }
         }
         if before == (events.clone(), schedule.clone()) {
-            return (events, schedule);
+            let (few, renumbered) = compact(&events, &schedule);
+            return if fails(&few, &renumbered) { (few, renumbered) } else { (events, schedule) };
         }
     }
+}
+
+/// Only the events that arrive, numbered anew.
+fn compact(events: &[Event], schedule: &Schedule) -> (Vec<Event>, Schedule) {
+    let arriving = schedule.arrivals().filter_map(|arrival| match arrival {
+        Arrival::Event(at, _) => Some(*at),
+        _ => None,
+    });
+    let mut used: Vec<usize> = arriving.collect();
+    used.sort_unstable();
+    used.dedup();
+    let renumbered = |arrival: &Arrival| match *arrival {
+        Arrival::Event(at, partition) => Arrival::Event(used.binary_search(&at).unwrap_or(at), partition),
+        other => other,
+    };
+    let step = |step: &Step| Step { inputs: step.inputs.iter().map(renumbered).collect(), ..step.clone() };
+    let steps = schedule.steps.iter().map(step).collect();
+    (used.iter().map(|at| events[*at].clone()).collect(), Schedule { steps, ..schedule.clone() })
+}
+
+/// The case as Rust, ready to be frozen as a regression test.
+pub(crate) fn literal(events: &[Event], schedule: &Schedule) -> String {
+    let blank = Event::default();
+    let event = |event: &Event| {
+        let (all, none) = (format!("{event:?}"), format!("{blank:?}"));
+        let members = |text: &str| -> Vec<String> {
+            let inner = text.trim_start_matches("Event { ").trim_end_matches(" }");
+            inner.split(", ").map(str::to_owned).collect()
+        };
+        let said: Vec<String> =
+            members(&all).into_iter().zip(members(&none)).filter(|(a, b)| a != b).map(|(a, _)| a).collect();
+        format!("    Event {{ {}, ..Event::default() }},", said.join(", "))
+    };
+    let events: Vec<String> = events.iter().map(event).collect();
+    let schedule = format!("{schedule:?}").replace('[', "vec![");
+    let schedule = ["Event(", "CaughtUp(", "Moved("]
+        .iter()
+        .fold(schedule, |text, variant| text.replace(variant, &format!("Arrival::{variant}")));
+    format!("&[\n{}\n],\n{schedule}", events.join("\n"))
 }
 
 fn without(schedule: &Schedule, from: usize, run: usize) -> Schedule {
@@ -77,6 +117,11 @@ fn simpler_steps(schedule: &Schedule, at: usize) -> Vec<Schedule> {
         steps.remove(at);
         simpler.push(Schedule { steps, ..schedule.clone() });
     }
+    if !step.commit {
+        let mut steps = schedule.steps.clone();
+        steps[at].commit = true;
+        simpler.push(Schedule { steps, ..schedule.clone() });
+    }
     if step.restart {
         let mut steps = schedule.steps.clone();
         steps[at].restart = false;
@@ -91,7 +136,7 @@ fn in_one_partition(schedule: &Schedule) -> Vec<Step> {
         Arrival::CaughtUp(access, _, at) => Arrival::CaughtUp(access, 0, at),
         Arrival::Moved(access, _) => Arrival::Moved(access, 0),
     };
-    let step = |step: &Step| Step { restart: step.restart, inputs: step.inputs.iter().map(moved).collect() };
+    let step = |step: &Step| Step { inputs: step.inputs.iter().map(moved).collect(), ..step.clone() };
     schedule.steps.iter().map(step).collect()
 }
 
