@@ -248,7 +248,9 @@ impl RuleState {
             }
             let Some(((_, id), key)) = self.held.pop_first() else { return };
             let Some(state) = self.keys.get_mut(&key) else { continue };
-            if let Some(finding) = state.held.remove(&id) {
+            let finding = state.held.remove(&id);
+            // Since it was found a row was cut that might have made it false.
+            if let Some(finding) = finding.filter(|_| !state.degraded) {
                 say(&self.rule, state, finding, &mut self.withdrawn_before, statements);
             }
         }

@@ -7,6 +7,7 @@
 mod earliness;
 mod events;
 mod grammar;
+mod limits;
 mod regressions;
 mod run;
 mod schedule;

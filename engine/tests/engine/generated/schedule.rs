@@ -58,6 +58,22 @@ impl Schedule {
     }
 }
 
+/// These events in the order of their times, each plane's in one partition, in random steps.
+pub(crate) fn in_order(luck: &mut Luck, events: &[Event]) -> Schedule {
+    let mut order: Vec<usize> = (0..events.len()).collect();
+    order.sort_by_key(|at| events[*at].time);
+    let mut steps = Vec::new();
+    let mut rest = order.as_slice();
+    while !rest.is_empty() {
+        let (now, later) = rest.split_at(luck.random_range(1..4).min(rest.len()));
+        let inputs = now.iter().map(|at| Arrival::Event(*at, 0)).collect();
+        steps.push(Step { restart: luck.random_ratio(1, 30), commit: true, inputs });
+        rest = later;
+    }
+    let lateness_minutes = [15, 15];
+    Schedule { partitions: 1, out_of_orderness_minutes: [0, 0], lateness_minutes, rows_per_key: 100_000, steps }
+}
+
 /// A random schedule for these events.
 pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
     let partitions = any(luck, &[1, 1, 2, 2, 3]);
