@@ -159,6 +159,11 @@ impl Evaluator {
         self.rules.iter().map(|state| (state.id(), state.rows()))
     }
 
+    /// Keys of each rule that were full at some time, in rule set order.
+    pub fn degraded(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.rules.iter().map(|state| (state.id(), state.tally().degraded))
+    }
+
     /// Why each stopped rule stopped.
     pub fn quarantined(&self) -> impl Iterator<Item = (&str, &str)> {
         self.rules.iter().filter_map(|state| Some((state.id(), state.stopped()?)))

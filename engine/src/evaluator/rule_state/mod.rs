@@ -215,6 +215,7 @@ impl RuleState {
                     continue;
                 }
                 self.degraded_keys += usize::from(state.degraded.is_none());
+                self.tally.degraded += u64::from(state.degraded.is_none());
                 state.degraded = Some(touched.joined(state.degraded));
                 self.lost = Some(touched.joined(self.lost));
                 self.unrecorded = true;
