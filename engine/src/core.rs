@@ -16,9 +16,7 @@ use watershed_schemas::{ColumnSet, EventBatch, IncidentRevision, Plane, Signal, 
 
 use crate::acceptance::{self, Refused};
 use crate::correlator::{self, Correlator, Telling};
-use crate::evaluator::{
-    self, Evaluator, Limits, Meter, Reload, RuleNews, RuleSetup, RuleStatus, Start, Tally,
-};
+use crate::evaluator::{self, Evaluator, Limits, Meter, Reload, RuleNews, RuleSetup, RuleStatus, Start, Tally};
 use crate::matcher::{Matcher, ScanId};
 use crate::store::Commit;
 use crate::watermark::{PlaneTime, Snapshot, Watermarks};
@@ -186,7 +184,12 @@ impl Core {
         } else {
             self.evaluator.expire(&self.watermarks, commit);
             self.dedup.expire(&self.watermarks);
-            self.segments.expire(commit);
+            // While nothing more may be kept, what nobody holds goes at once.
+            if self.evaluator.is_full() {
+                self.segments.sweep(commit);
+            } else {
+                self.segments.expire(commit);
+            }
         }
         self.sealed = self.watermarks.clone();
         // Not the end itself: should more be heard after a restart, it is history too.
@@ -263,7 +266,9 @@ impl Core {
         if matches.rows.is_empty() {
             return;
         }
-        let Some(segment) = self.segments.add(batch, &matches.rows, self.kept[batch.plane.index()], commit) else { return };
+        let Some(segment) = self.segments.add(batch, &matches.rows, self.kept[batch.plane.index()], commit) else {
+            return;
+        };
         for (scan, rows) in matches.scans {
             // Positions in the batch become positions in the segment.
             let rows: Vec<u32> = rows

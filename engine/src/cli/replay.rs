@@ -81,6 +81,9 @@ pub struct ReplayArgs {
     /// Deliver notifications to the receivers of --config.
     #[arg(long, requires = "config")]
     pub deliver: bool,
+    /// Treat what came before the first row as unseen, and not as absent: rules warm as after a first start.
+    #[arg(long)]
+    pub cold: bool,
     /// Print totals as one JSON object as the last line.
     #[arg(long)]
     pub json: bool,
@@ -153,6 +156,7 @@ pub(super) fn replay(args: &ReplayArgs, output: &mut Output) -> Result<Exit, Err
     let config = loaded.as_ref().map(|loaded| &loaded.config);
     let setups = rules(args, config)?;
     let mut core_settings = config.map(|config| config.core).unwrap_or_default();
+    core_settings.cold = args.cold;
     let intake = intake(args, config, &mut core_settings)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(Error::failure)?;

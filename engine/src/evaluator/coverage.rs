@@ -76,8 +76,7 @@ impl Donor {
 
     /// Since when it holds every row that `scan` can use; nothing where it may lack some.
     pub(super) fn covers(&self, scan: &Scan, watermarks: &Watermarks) -> Option<Timestamp> {
-        let asks_no_more =
-            self.filters.iter().all(|filter| scan.filters.iter().any(|own| *own.text == **filter));
+        let asks_no_more = self.filters.iter().all(|filter| scan.filters.iter().any(|own| *own.text == **filter));
         if self.plane != scan.plane || !asks_no_more {
             return None;
         }

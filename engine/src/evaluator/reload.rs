@@ -11,7 +11,7 @@ use watershed_rules::Scan;
 use watershed_schemas::{ColumnSet, Timestamp};
 
 use super::coverage::{Coverage, Donor};
-use super::record::{self, RuleRecord};
+use super::record::{self, RuleRecord, shape};
 use super::rule_state::RuleState;
 use super::said::{Said, Statement};
 use super::status::{RuleChange, RuleNews};
@@ -56,7 +56,9 @@ impl Evaluator {
                     self.tell(&state, RuleChange::Added, start.watermarks);
                     state
                 }
-                Some(state) if state.version() == setup.rule.version && !(reload.revive && state.stopped().is_some()) => {
+                Some(state)
+                    if state.version() == setup.rule.version && !(reload.revive && state.stopped().is_some()) =>
+                {
                     self.kept(state, setup, start.watermarks)
                 }
                 Some(mut old) => {
@@ -112,8 +114,7 @@ impl Evaluator {
             let donated = donors.iter().filter(|_| filled).filter_map(|donor| donor.covers(scan, start.watermarks));
             donated.min().map_or(unseen, |since| since.min(unseen))
         });
-        let coverage =
-            Coverage { since: since.collect(), first_segment: if filled { 0 } else { start.next_segment } };
+        let coverage = Coverage { since: since.collect(), first_segment: if filled { 0 } else { start.next_segment } };
         let mut state = RuleState::new(Arc::clone(&setup.rule), setup.reference.clone(), coverage);
         if filled {
             state.begin_backfill();
@@ -139,8 +140,7 @@ impl Evaluator {
     pub fn restore(&mut self, stored: &[(Vec<u8>, Vec<u8>)], history: bool, start: &Start<'_>) {
         let heard = newest(start.watermarks);
         let records = stored.iter().filter_map(|(_, value)| serde_json::from_slice::<RuleRecord>(value).ok());
-        let mut records: BTreeMap<String, RuleRecord> =
-            records.map(|record| (record.rule.clone(), record)).collect();
+        let mut records: BTreeMap<String, RuleRecord> = records.map(|record| (record.rule.clone(), record)).collect();
         let donors: Vec<Donor> = records.values().flat_map(|record| record.donors.clone()).collect();
         let setups = std::mem::take(&mut self.setups);
         let mut known = BTreeSet::new();
@@ -148,7 +148,7 @@ impl Evaluator {
             let record = records.remove(&setup.rule.meta.id);
             let edited = record.is_some();
             match record {
-                Some(record) if record.version == setup.rule.version => {
+                Some(record) if record.version == setup.rule.version && record.shape == shape(&setup.rule) => {
                     self.rules[position].adopt(record, heard);
                     known.insert(position);
                 }
@@ -207,7 +207,8 @@ impl Evaluator {
 /// Takes out of the store what a version has said that is gone.
 fn delete_said(state: &mut RuleState, commit: &mut Commit) {
     let id = state.id().to_owned();
-    let said = state.take_said();
-    let ids = said.into_keys().chain(state.take_forgotten());
-    commit.deletes.extend(ids.map(|signal_id| Statement::key(&id, &signal_id)));
+    let mut ids = state.take_forgotten();
+    ids.extend(state.take_said().into_keys());
+    ids.sort_unstable();
+    commit.deletes.extend(ids.iter().map(|signal_id| Statement::key(&id, signal_id)));
 }

@@ -56,7 +56,8 @@ pub(super) fn thinned(plane: Plane, rows: RecordBatch, keep: ColumnSet) -> Recor
             null(array.data_type())
         }
     });
-    RecordBatch::try_new(schema, columns.collect()).expect("as many rows of the same types, and no required one is left out")
+    RecordBatch::try_new(schema, columns.collect())
+        .expect("as many rows of the same types, and no required one is left out")
 }
 
 /// The first 72 bits of SHA-256: short enough to compare by eye.

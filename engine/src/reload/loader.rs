@@ -110,7 +110,10 @@ impl Loader {
         self.planned.extend(set.planned);
         self.planned.retain(&setups);
         let same = setups.len() == self.running.len()
-            && setups.iter().zip(&self.running).all(|(a, b)| Arc::ptr_eq(&a.rule, &b.rule) && a.reference == b.reference);
+            && setups
+                .iter()
+                .zip(&self.running)
+                .all(|(a, b)| Arc::ptr_eq(&a.rule, &b.rule) && a.reference == b.reference);
         self.running = setups;
         Loaded { setups: (!same).then(|| self.running.clone()), problems, asked: false }
     }
@@ -139,12 +142,5 @@ impl Loader {
 }
 
 fn problem(file: &Path, message: String) -> Problem {
-    Problem {
-        level: Level::Error,
-        file: file.to_owned(),
-        line: None,
-        column: None,
-        setting: String::new(),
-        message,
-    }
+    Problem { level: Level::Error, file: file.to_owned(), line: None, column: None, setting: String::new(), message }
 }

@@ -82,7 +82,8 @@ fn an_editor_that_is_still_writing_is_waited_for() {
 
 #[test]
 fn a_broken_rule_never_takes_the_place_of_one_that_works() {
-    let before = Place::new().ids().iter().map(|(id, version)| ((*id).to_owned(), (*version).to_owned())).collect::<Vec<_>>();
+    let before =
+        Place::new().ids().iter().map(|(id, version)| ((*id).to_owned(), (*version).to_owned())).collect::<Vec<_>>();
     for broken in [
         text("first", "AND no_such_column = 1"),
         text("first", "AND"),

@@ -129,9 +129,7 @@ fn batch_result(rule: &CompiledRule, events: &[Event]) -> BTreeMap<String, (Time
 fn was_sealed(rule: &CompiledRule, time: Timestamp, watermarks: &Watermarks) -> bool {
     Plane::ALL.into_iter().all(|plane| match rule.lookahead[plane.index()] {
         None => true,
-        Some(bound) => {
-            watermarks.of(plane).plus_micros(-watermarks.lateness_micros(plane)) > time.plus_micros(bound)
-        }
+        Some(bound) => watermarks.of(plane).plus_micros(-watermarks.lateness_micros(plane)) > time.plus_micros(bound),
     })
 }
 
@@ -169,15 +167,12 @@ fn a_change_of_rules_makes_nothing_false_and_loses_nothing_that_can_be_known() {
             let ours = standing.values().filter(|signal| signal.rule == *id && signal.rule_version == rule.version);
             if id.ends_with("-stays") {
                 let ours: BTreeMap<String, _> = ours.map(|signal| (signal.signal_id.clone(), said(signal))).collect();
-                let expected: BTreeMap<String, _> =
-                    expected.into_iter().map(|(id, (_, meant))| (id, meant)).collect();
+                let expected: BTreeMap<String, _> = expected.into_iter().map(|(id, (_, meant))| (id, meant)).collect();
                 prop_assert_eq!(ours, expected, "{}", id);
                 continue;
             }
             let warm = warming.get(id).copied();
-            let known = |time: Timestamp| {
-                warm.is_none_or(|warm| time > warm) && !was_sealed(rule, time, &watermarks)
-            };
+            let known = |time: Timestamp| warm.is_none_or(|warm| time > warm) && !was_sealed(rule, time, &watermarks);
             for (signal_id, (time, meant)) in expected.iter().filter(|(_, (time, _))| known(*time)) {
                 let ours = standing.get(signal_id.as_str());
                 prop_assert_eq!(ours.map(|signal| said(signal)), Some(meant.clone()), "{} at {:?}", id, time);

@@ -60,10 +60,8 @@ fn while_running(folder: &Path, console: SocketAddr, reload: &AtomicBool, script
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let running = scope.spawn(|| {
-            let control = Control {
-                stop: &|| stop.load(Ordering::Relaxed),
-                reload: &|| reload.swap(false, Ordering::Relaxed),
-            };
+            let control =
+                Control { stop: &|| stop.load(Ordering::Relaxed), reload: &|| reload.swap(false, Ordering::Relaxed) };
             run(&config, loader, &control, Duration::from_secs(20)).map_err(|error| format!("{error:#}"))
         });
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(script));
@@ -80,7 +78,8 @@ fn rules_are_edited_broken_added_and_removed_while_the_program_runs() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let path = folder.path();
     std::fs::create_dir(path.join("rules")).expect("a folder");
-    let write = |file: &str, text: &str| std::fs::write(path.join("rules").join(file), text).expect("it can be written");
+    let write =
+        |file: &str, text: &str| std::fs::write(path.join("rules").join(file), text).expect("it can be written");
     let console = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr()).expect("a free port");
     let calls = std::cell::Cell::new(0);
     let call = |tool: &str| -> String {
@@ -90,7 +89,8 @@ fn rules_are_edited_broken_added_and_removed_while_the_program_runs() {
         let event = serde_json::json!({
             "event_id": format!("e{}", calls.get()), "event_time": now, "kind": "tool_call", "tool": tool, "principal": who
         });
-        let mut file = std::fs::File::options().create(true).append(true).open(path.join("runtime.jsonl")).expect("it opens");
+        let mut file =
+            std::fs::File::options().create(true).append(true).open(path.join("runtime.jsonl")).expect("it opens");
         writeln!(file, "{event}").expect("it can be written");
         who
     };
@@ -112,7 +112,9 @@ fn rules_are_edited_broken_added_and_removed_while_the_program_runs() {
         tells(&call("bash"), "first");
         // Broken: the rule that runs goes on.
         write("first.sql", "/*---\nid: first\n---*/ SELECT nothing");
-        wait_for("the broken rule to be counted", || metric("watershed_rules_loaded_total{result=\"with_problems\"} 1"));
+        wait_for("the broken rule to be counted", || {
+            metric("watershed_rules_loaded_total{result=\"with_problems\"} 1")
+        });
         tells(&call("bash"), "first");
         // Edited: the new version is at work, and the old one is not.
         write("first.sql", &rule("first", "python"));

@@ -83,7 +83,8 @@ pub(super) fn limits(raw: &raw::Limits, findings: &mut Findings<'_>) {
         }
     }
     if raw.rule_memory_stop < raw.rule_memory {
-        let message = "is less than `limits.rule_memory`, so that a rule would be stopped before it is degraded; make it larger";
+        let message =
+            "is less than `limits.rule_memory`, so that a rule would be stopped before it is degraded; make it larger";
         findings.error("limits.rule_memory_stop", message);
     }
 }
@@ -139,7 +140,15 @@ pub(super) fn rules(raw: raw::Rules, findings: &mut Findings<'_>) -> Rules {
             severity.insert(id, level);
         }
     }
-    Rules { catalog: raw.catalog, paths: raw.paths, disable: raw.disable, severity, shadow, backfill, reload_every: raw.reload_every }
+    Rules {
+        catalog: raw.catalog,
+        paths: raw.paths,
+        disable: raw.disable,
+        severity,
+        shadow,
+        backfill,
+        reload_every: raw.reload_every,
+    }
 }
 
 pub(super) fn reference(raw: raw::Reference, findings: &mut Findings<'_>) -> Option<PathBuf> {

@@ -294,9 +294,7 @@ impl RuleState {
             let known = state.said.get(&finding.signal_id);
             let stands = known.is_some_and(|said| !said.withdrawn);
             // The least row of a key stands for it: one said before the span is not replaced by a later one.
-            if known
-                .is_some_and(|said| !said.withdrawn && said.event_time < time && !judged(said.event_time))
-            {
+            if known.is_some_and(|said| !said.withdrawn && said.event_time < time && !judged(said.event_time)) {
                 continue;
             }
             let marks = marks(state.degraded, self.lost_before, self.warm_after, self.backfilling, time);
