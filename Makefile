@@ -7,12 +7,12 @@ VENV := $(CACHE)/python
 # The same packages and features for every verb: one build of the dependencies serves them all.
 BUILD := cargo build --workspace --locked
 
-.PHONY: help demo test lint fmt bench release kafka python clean
+.PHONY: help demo test prove lint fmt bench release kafka python clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-demo: ## build and tell three incidents, with nothing else running (first build: a quarter of an hour on two cores)
+demo: ## build and tell three incidents, with nothing else running (first build: 13 minutes on two cores)
 	$(BUILD) --bin watershed
 	$(CARGO_TARGET_DIR)/debug/watershed demo --exit
 
@@ -20,6 +20,13 @@ test: kafka python ## the whole test suite, against a real Kafka broker and real
 	$(BUILD) --bin watershed
 	integration/scripts/same-build.sh "$(BUILD) --bin watershed" "cargo test --workspace --locked --no-run"
 	WATERSHED_PYTHON="$(VENV)/bin/python" cargo test --workspace --locked --no-fail-fast
+
+CASES ?= 100000
+SEED ?=
+
+prove: ## stream against batch over generated rules and histories (CASES=100000 SEED=number)
+	WATERSHED_PROVE_CASES="$(CASES)" $(if $(SEED),WATERSHED_PROVE_SEED="$(SEED)") \
+	  cargo test --workspace --locked --test engine -- --ignored --nocapture generated::prove_it
 
 lint: ## formatting, clippy, documentation; warnings are errors
 	cargo fmt --all --check
@@ -29,9 +36,9 @@ lint: ## formatting, clippy, documentation; warnings are errors
 fmt: ## format the code
 	cargo fmt --all
 
-bench: ## throughput of the whole program beside parsing alone (builds the release profile)
+bench: python ## throughput of the whole program beside parsing alone and DuckDB (builds the release profile)
 	cargo build --release --locked --workspace --bin throughput
-	$(CARGO_TARGET_DIR)/release/throughput
+	WATERSHED_PYTHON="$(VENV)/bin/python" $(CARGO_TARGET_DIR)/release/throughput
 	cargo bench --locked --workspace --bench steps
 
 release: ## the optimised binary
@@ -42,7 +49,7 @@ release: ## the optimised binary
 kafka:
 	@[ -n "$$WATERSHED_TEST_KAFKA$$WATERSHED_SKIP_KAFKA" ] || integration/scripts/fetch-kafka.sh >/dev/null || true
 
-# The official webhook library checks our signatures.
+# The official webhook library checks our signatures, DuckDB runs our rules.
 python:
 	@if [ ! -e "$(VENV)/.complete" ] || [ integration/python/requirements.txt -nt "$(VENV)/.complete" ]; then \
 	  python3 -m venv "$(VENV)" && \

@@ -19,6 +19,7 @@ use crate::correlator::{self, Correlator, Telling};
 use crate::evaluator::{self, Evaluator, Limits, Meter, Reload, RuleNews, RuleSetup, RuleStatus, Start, Tally};
 use crate::matcher::{Matcher, ScanId};
 use crate::store::Commit;
+use crate::verify::Witness;
 use crate::watermark::{PlaneTime, Snapshot, Watermarks};
 
 use dedup::Dedup;
@@ -123,6 +124,8 @@ pub struct Core {
     correlator: Correlator,
     dedup: Dedup,
     segments: Segments,
+    /// Who sees what becomes history; nobody unless asked for.
+    witness: Option<Box<dyn Witness>>,
 }
 
 const CLOCK_KEY: &[u8] = b"m/watermarks";
@@ -145,7 +148,13 @@ impl Core {
             correlator: Correlator::new(incidents),
             dedup: Dedup::default(),
             segments: Segments::default(),
+            witness: None,
         }
+    }
+
+    /// From now on this one sees every row that becomes history.
+    pub fn show_history_to(&mut self, witness: Box<dyn Witness>) {
+        self.witness = Some(witness);
     }
 
     /// Takes inputs in and says everything that follows from them. Their order matters, how they are cut into steps
@@ -234,6 +243,11 @@ impl Core {
         self.segments.sweep(commit);
     }
 
+    /// States that nobody keeps commits: what is only for them is left out where it costs.
+    pub fn forget(&mut self) {
+        self.segments.forget();
+    }
+
     /// For each plane the columns that rows need to be accepted, matched and linked; the others only where they match.
     pub fn columns(&self) -> [ColumnSet; 2] {
         Plane::ALL.map(|plane| self.matcher.columns(plane).with(self.correlator.columns(plane)))
@@ -259,6 +273,9 @@ impl Core {
         output.events[batch.plane.index()] += batch.rows.num_rows() as u64;
         output.refused.extend(accepted.refused.into_iter().map(|refused| Refused { origin, ..refused }));
         let accepted = accepted.rows;
+        if let Some(witness) = &mut self.witness {
+            witness.accepted(batch, accepted.as_deref(), &self.watermarks);
+        }
         self.correlator.learn(batch, accepted.as_deref(), commit);
         let mut matches = self.matcher.find(batch, accepted.as_deref());
         output.duplicates += self.dedup.drop_known(batch, &mut matches);
@@ -351,6 +368,11 @@ impl Core {
     /// Why each stopped rule stopped.
     pub fn quarantined(&self) -> impl Iterator<Item = (&str, &str)> {
         self.evaluator.quarantined()
+    }
+
+    /// Keys of each rule that were full at some time.
+    pub fn degraded(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.evaluator.degraded()
     }
 
     /// Incidents that are open now.

@@ -10,6 +10,7 @@
 //! * [`router`] turns incident revisions into notifications: who is told what, and what they may see.
 //! * [`store`] and [`outbox`] make a commit durable; [`deliver`] drains the outbox to receivers.
 //! * [`reload`] takes up changed rules and reference tables.
+//! * [`verify`] holds a replay against plain SQL over the same history.
 //! * [`config`], [`check`], [`cli`] and [`console`] are the shell around it.
 
 pub mod acceptance;
@@ -34,4 +35,5 @@ pub mod rule_tests;
 pub mod run;
 pub mod setup;
 pub mod store;
+pub mod verify;
 pub mod watermark;

@@ -26,9 +26,16 @@ pub(super) struct Segments {
     looked_at: usize,
     /// Bytes of all of them.
     bytes: usize,
+    /// Nobody keeps commits: segments need not be encoded.
+    forgetful: bool,
 }
 
 impl Segments {
+    /// States that nobody keeps commits.
+    pub(super) fn forget(&mut self) {
+        self.forgetful = true;
+    }
+
     /// Copies these columns of these rows of a batch into a segment of their own.
     pub(super) fn add(
         &mut self,
@@ -40,7 +47,9 @@ impl Segments {
         let segment = Arc::new(Segment::new(self.next, batch.plane, batch.whole(rows).ok()?, keep));
         self.next += 1;
         commit.puts.push((NEXT_KEY.to_vec(), self.next.to_be_bytes().to_vec()));
-        if let Ok(value) = encode(&segment) {
+        if !self.forgetful
+            && let Ok(value) = encode(&segment)
+        {
             commit.puts.push((key(segment.id), value));
         }
         self.bytes += segment.bytes;
