@@ -94,8 +94,34 @@ pub(super) const SCALAR: &[&str] = &[
     "get_field",
     "named_struct",
     "struct",
+    // Numbers.
+    "abs",
+    "acos",
+    "asin",
+    "atan",
+    "atan2",
+    "ceil",
+    "cos",
+    "degrees",
+    "exp",
+    "floor",
+    "isnan",
+    "ln",
+    "log",
+    "log10",
+    "log2",
+    "pi",
+    "power",
+    "radians",
+    "round",
+    "signum",
+    "sin",
+    "sqrt",
+    "tan",
+    "trunc",
     // Ours.
     "cidr_contains",
+    "hop",
     "ip_prefix",
     "json_text",
 ];
@@ -118,6 +144,9 @@ pub(super) const AGGREGATE: &[&str] = &[
 /// Window functions beside the aggregates.
 pub(super) const WINDOW: &[&str] =
     &["dense_rank", "first_value", "lag", "last_value", "lead", "nth_value", "rank", "row_number"];
+
+/// Those of them that give rows which tie the same value.
+pub(super) const RANKS: &[&str] = &["dense_rank", "rank"];
 
 /// Functions whose result depends on when or how often they are called.
 pub(super) const VOLATILE: &[&str] = &[

@@ -5,7 +5,9 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::{AggregateFunction, Like, ScalarFunction, Sort};
 use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, LogicalPlan, Operator, WindowFrameBound, WindowFrameUnits};
 
-use super::functions::{AGGREGATE, SCALAR, WINDOW};
+use super::functions::{AGGREGATE, RANKS, SCALAR, WINDOW};
+use crate::analyse::interval_of;
+use crate::functions::{MAX_BUCKETS, hop_widths};
 use crate::lint::{Code, LintFinding};
 use crate::session::plane_of;
 use crate::text::SqlText;
@@ -57,23 +59,20 @@ impl Checker<'_> {
             | LogicalPlan::SubqueryAlias(_)
             | LogicalPlan::Values(_)
             | LogicalPlan::Distinct(Distinct::All(_)) => {}
+            LogicalPlan::Unnest(unnest) => {
+                if !unnest.struct_type_columns.is_empty() || unnest.list_type_columns.iter().any(|(_, list)| list.depth != 1)
+                {
+                    self.refuse(
+                        Code::NodeForbidden,
+                        &["unnest"],
+                        "unnest of a struct, or of lists within a list, can't be streamed".into(),
+                        "unnest one list of plain values, such as `unnest(scopes)`",
+                    );
+                }
+            }
             LogicalPlan::Aggregate(aggregate) => {
                 if aggregate.group_expr.is_empty() && reads_a_plane(&aggregate.input) {
-                    let words: Vec<String> = aggregate
-                        .aggr_expr
-                        .iter()
-                        .filter_map(|expr| expr.to_string().split('(').next().map(str::to_owned))
-                        .collect();
-                    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                    let message =
-                        "an aggregate without GROUP BY gives a row even when nothing happened, and never ends"
-                            .to_owned();
-                    self.refuse(
-                        Code::EmptyAggregate,
-                        &words,
-                        message,
-                        "group by tenant, principal and `date_bin(INTERVAL '15 minutes', event_time)`, or write EXISTS",
-                    );
+                    self.empty_aggregate(&aggregate.aggr_expr);
                 }
             }
             LogicalPlan::Limit(_) => {
@@ -107,6 +106,22 @@ impl Checker<'_> {
         }
     }
 
+    fn empty_aggregate(&mut self, values: &[Expr]) {
+        let words: Vec<String> =
+            values.iter().filter_map(|expr| expr.to_string().split('(').next().map(str::to_owned)).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let place = self.text.find(&words);
+        if self.text.in_parentheses(&place) {
+            let message = "an aggregate as a subquery gives a value even when nothing happened, and can't be bounded in time";
+            let help = "join what it counts, with a LEFT JOIN where there may be none, and write `GROUP BY r.tenant, r.principal, r.event_time, r.event_id HAVING count(i.event_id) < 3`";
+            self.findings.push(self.text.finding(Code::EmptyAggregate, place, message, help));
+            return;
+        }
+        let message = "an aggregate without GROUP BY gives a row even when nothing happened, and never ends";
+        let help = "group by tenant, principal and `date_bin(INTERVAL '15 minutes', event_time)`, or write EXISTS";
+        self.findings.push(self.text.finding(Code::EmptyAggregate, place, message, help));
+    }
+
     fn expression(&mut self, expr: &Expr) {
         match expr {
             Expr::ScalarFunction(function) => self.scalar(function),
@@ -121,7 +136,14 @@ impl Checker<'_> {
                 if !AGGREGATE.contains(&name) && !WINDOW.contains(&name) {
                     self.unknown(name, &[]);
                 }
-                if WINDOW.contains(&name) || function.params.window_frame.units == WindowFrameUnits::Rows {
+                let frame = &function.params.window_frame;
+                let whole = |bound: &WindowFrameBound| match bound {
+                    WindowFrameBound::Preceding(value) | WindowFrameBound::Following(value) => value.is_null(),
+                    WindowFrameBound::CurrentRow => false,
+                };
+                let some_rows = frame.units == WindowFrameUnits::Rows
+                    && !(whole(&frame.start_bound) && whole(&frame.end_bound));
+                if (WINDOW.contains(&name) && !RANKS.contains(&name)) || some_rows {
                     self.ordered(name, &function.params.order_by);
                 }
                 for bound in [&function.params.window_frame.start_bound, &function.params.window_frame.end_bound] {
@@ -156,8 +178,13 @@ impl Checker<'_> {
                 );
             }
             Expr::Unnest(_) => {
-                let message = "`unnest` gives several rows for one and can't be streamed yet".to_owned();
-                self.refuse(Code::NodeForbidden, &["unnest"], message, "test the list with `array_has(list, value)`");
+                let message = "`unnest` can't be streamed here".to_owned();
+                self.refuse(
+                    Code::NodeForbidden,
+                    &["unnest"],
+                    message,
+                    "select it under a name in a subquery, such as `SELECT …, unnest(hop(event_time, INTERVAL '10 minutes', INTERVAL '5 minutes')) AS bucket FROM identity`, and group that",
+                );
             }
             Expr::Placeholder(_) | Expr::ScalarVariable(_, _) => {
                 let message = "a rule has no parameters".to_owned();
@@ -176,11 +203,27 @@ impl Checker<'_> {
         if !SCALAR.contains(&name) {
             self.unknown(name, function.func.aliases());
         }
+        if name == "hop" {
+            self.hop(&function.args);
+        }
         if name.starts_with("regexp")
             && let Some(pattern) = function.args.get(1)
         {
             self.pattern(pattern);
         }
+    }
+
+    /// Sliding buckets of a size and slide that are known now.
+    fn hop(&mut self, arguments: &[Expr]) {
+        let [_, size, slide] = arguments else { return };
+        let fault = match interval_of(size).zip(interval_of(slide)) {
+            None => "the size and slide of `hop` aren't constant intervals".to_owned(),
+            Some((size, slide)) if hop_widths(size, slide).is_none() => {
+                format!("`hop` needs fixed intervals above zero, a slide no longer than the size, and at most {MAX_BUCKETS} slides in a size")
+            }
+            Some(_) => return,
+        };
+        self.refuse(Code::SlidingBuckets, &["hop"], fault, "write `hop(event_time, INTERVAL '10 minutes', INTERVAL '5 minutes')`");
     }
 
     fn aggregate(&mut self, name: &str, aliases: &[String]) {
@@ -210,12 +253,12 @@ impl Checker<'_> {
     }
 
     fn not_in(&mut self) {
-        let message = "NOT IN with a subquery is never true once the subquery holds a NULL".to_owned();
+        let message = "NOT IN with a subquery can't be rewritten with its NULLs here".to_owned();
         self.refuse(
             Code::NotIn,
             &["not"],
             message,
-            "write NOT EXISTS with the equality inside, and say what a NULL shall mean",
+            "have it stand in WHERE, alone or under AND and OR; or write NOT EXISTS with the equality inside, and say what a NULL shall mean",
         );
     }
 

@@ -13,12 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::common::{DFSchema, JoinType, Result, plan_err};
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan, Union};
+use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan, Union, Unnest};
 use watershed_schemas::tables::runtime;
 
 pub(super) use system::Reach;
 use system::{Contradiction, Edge, System, Var, lowers, uppers};
 use time::{Time, Times};
+pub(crate) use time::interval_of;
 pub(super) use window::function as window_function;
 
 use crate::slot::ScanRef;
@@ -30,7 +31,18 @@ pub(super) struct Node {
     times: Vec<Option<Time>>,
     /// For each output column that holds an event's id, that event's time.
     events: Vec<Option<Var>>,
+    /// For each output column that holds the sliding buckets of a moment, that moment and the size of the buckets.
+    buckets: Vec<Option<(Time, i64)>>,
     system: System,
+}
+
+impl Node {
+    /// Drops or adds columns of which nothing is known, at the end.
+    fn resize(&mut self, columns: usize) {
+        self.times.resize(columns, None);
+        self.events.resize(columns, None);
+        self.buckets.resize(columns, None);
+    }
 }
 
 /// The variables handed out so far.
@@ -170,6 +182,7 @@ fn visit(plan: &LogicalPlan, walk: &mut Walk) -> Result<Node> {
         LogicalPlan::Aggregate(aggregate) => aggregated(aggregate, walk),
         LogicalPlan::Union(union) => united(union, walk),
         LogicalPlan::Window(window) => window::windowed(window, walk),
+        LogicalPlan::Unnest(unnest) => unnested(unnest, walk),
         LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => Ok(blank(plan.schema())),
         other => plan_err!("{} can't be bounded in time", other.display()),
     }
@@ -177,7 +190,12 @@ fn visit(plan: &LogicalPlan, walk: &mut Walk) -> Result<Node> {
 
 fn blank(schema: &DFSchema) -> Node {
     let columns = schema.fields().len();
-    Node { times: vec![None; columns], events: vec![None; columns], system: System::default() }
+    Node {
+        times: vec![None; columns],
+        events: vec![None; columns],
+        buckets: vec![None; columns],
+        system: System::default(),
+    }
 }
 
 fn event_column(expr: &Expr, schema: &DFSchema, node: &Node) -> Option<Var> {
@@ -192,7 +210,9 @@ fn projected(exprs: &[Expr], input: &LogicalPlan, mut node: Node, walk: &mut Wal
     let schema = input.schema();
     let mut times = Times { walk, node: &node, schema, edges: Vec::new() };
     let columns: Vec<_> = exprs.iter().map(|expr| times.of(expr)).collect();
+    let buckets: Vec<_> = exprs.iter().map(|expr| times.buckets_of(expr)).collect();
     let edges = times.edges;
+    node.buckets = buckets;
     node.events = exprs.iter().map(|expr| event_column(expr, schema, &node)).collect();
     node.times = columns;
     node.system.edges.extend(edges);
@@ -205,6 +225,7 @@ fn joined(join: &Join, walk: &mut Walk) -> Result<Node> {
     let both = Node {
         times: [left.times.clone(), right.times.clone()].concat(),
         events: [left.events.clone(), right.events.clone()].concat(),
+        buckets: [left.buckets.clone(), right.buckets.clone()].concat(),
         system: System { edges: [left.system.edges.clone(), right.system.edges.clone()].concat(), ..System::default() },
     };
     let schema = join.left.schema().join(join.right.schema())?;
@@ -244,11 +265,9 @@ fn joined(join: &Join, walk: &mut Walk) -> Result<Node> {
             let missing = columns - kept.times.len();
             kept.times.splice(0..0, vec![None; missing]);
             kept.events.splice(0..0, vec![None; missing]);
+            kept.buckets.splice(0..0, vec![None; missing]);
         }
-        _ => {
-            kept.times.resize(columns, None);
-            kept.events.resize(columns, None);
-        }
+        _ => kept.resize(columns),
     }
     Ok(kept)
 }
@@ -275,7 +294,35 @@ fn aggregated(aggregate: &Aggregate, walk: &mut Walk) -> Result<Node> {
         columns.push(time);
         events.push(None);
     }
-    Ok(Node { times: columns, events, system: node.system })
+    let buckets = vec![None; columns.len()];
+    Ok(Node { times: columns, events, buckets, system: node.system })
+}
+
+/// Each row becomes one row per element of its lists. An element of the buckets of a moment is one that holds it.
+fn unnested(unnest: &Unnest, walk: &mut Walk) -> Result<Node> {
+    let input = visit(&unnest.input, walk)?;
+    if !unnest.struct_type_columns.is_empty() {
+        return plan_err!("unnest of a struct can't be bounded in time");
+    }
+    let mut node = Node { system: input.system.clone(), ..Node::default() };
+    for &source in &unnest.dependency_indices {
+        let list = unnest.list_type_columns.iter().find(|(column, _)| *column == source);
+        if let Some((_, list)) = list {
+            let bucket = input.buckets[source].filter(|_| list.depth == 1).map(|(time, size)| {
+                let bucket = Time { var: walk.fresh(), offset: 0 };
+                node.system.edges.push(bucket.at_most_after(time, 0));
+                node.system.edges.push(time.at_most_after(bucket, size - 1));
+                bucket
+            });
+            node.times.push(bucket);
+            node.resize(node.times.len());
+        } else {
+            node.times.push(input.times[source]);
+            node.events.push(input.events[source]);
+            node.buckets.push(input.buckets[source]);
+        }
+    }
+    Ok(node)
 }
 
 /// The argument of an aggregate whose value is the argument's in some row of the group.

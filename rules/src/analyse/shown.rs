@@ -1,0 +1,49 @@
+//! Expressions as an author would write them.
+
+use datafusion::logical_expr::Expr;
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr as SqlExpr};
+use datafusion::sql::unparser::Unparser;
+use datafusion::sql::unparser::dialect::Dialect;
+
+/// Names of columns are never in quotes: ours need none.
+struct Plain;
+
+impl Dialect for Plain {
+    fn identifier_quote_style(&self, _identifier: &str) -> Option<char> {
+        None
+    }
+}
+
+/// The expression as SQL; what has no SQL form as DataFusion writes it.
+pub(super) fn sql(expr: &Expr) -> String {
+    written(expr).map_or_else(|| expr.to_string(), |sql| sql.to_string())
+}
+
+/// As [`sql`], in parentheses where it could not stand beside an AND as it is.
+pub(super) fn conjunct_sql(expr: &Expr) -> String {
+    match written(expr) {
+        Some(sql @ SqlExpr::BinaryOp { op: BinaryOperator::Or, .. }) => format!("({sql})"),
+        Some(sql) => sql.to_string(),
+        None => expr.to_string(),
+    }
+}
+
+fn written(expr: &Expr) -> Option<SqlExpr> {
+    Unparser::new(&Plain).with_pretty(true).expr_to_sql(expr).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::prelude::{col, lit};
+
+    use super::*;
+
+    #[test]
+    fn literals_are_sql_and_alternatives_stand_in_parentheses() {
+        let either = col("kind").eq(lit("it's")).or(col("source").eq(lit("okta")));
+        assert_eq!(sql(&either), "kind = 'it''s' OR source = 'okta'");
+        assert_eq!(conjunct_sql(&either), "(kind = 'it''s' OR source = 'okta')");
+        assert_eq!(sql(&either.and(col("asn").gt(lit(5_i64)))), "(kind = 'it''s' OR source = 'okta') AND asn > 5");
+        assert_eq!(conjunct_sql(&col("tool").is_null()), "tool IS NULL");
+    }
+}

@@ -1,0 +1,159 @@
+-- Presence and absence: EXISTS, IN, NOT EXISTS, NOT IN, LEFT JOIN … IS NULL.
+
+-- shape: exists on either side
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id FROM runtime r
+WHERE r.kind = 'tool_call' AND EXISTS (SELECT 1 FROM identity i WHERE i.tenant = r.tenant AND i.principal = r.principal
+  AND (i.event_time BETWEEN r.event_time - INTERVAL '5 minutes' AND r.event_time
+    OR i.event_time BETWEEN r.event_time + INTERVAL '2 minutes' AND r.event_time + INTERVAL '3 minutes'))
+
+-- shape: in a subquery
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id FROM runtime r
+WHERE r.kind = 'tool_call' AND r.credential_id IN (SELECT i.credential_id FROM identity i
+  WHERE i.tenant = r.tenant AND i.kind = 'token_revoked' AND i.event_time BETWEEN r.event_time - INTERVAL '6 minutes' AND r.event_time)
+
+-- shape: exists of a pair
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id FROM runtime r
+WHERE r.kind = 'tool_call' AND EXISTS (SELECT 1 FROM identity a JOIN identity b ON b.tenant = a.tenant AND b.principal = a.principal AND b.country <> a.country
+    AND b.event_time BETWEEN a.event_time AND a.event_time + INTERVAL '4 minutes'
+  WHERE a.tenant = r.tenant AND a.principal = r.principal AND a.event_time BETWEEN r.event_time - INTERVAL '6 minutes' AND r.event_time)
+
+-- shape: absence after
+-- key: e_event_id
+SELECT i.event_time, i.tenant, i.principal, i.event_id AS e_event_id FROM identity i
+WHERE i.kind = 'authentication' AND NOT EXISTS (SELECT 1 FROM runtime r WHERE r.tenant = i.tenant AND r.principal = i.principal
+  AND r.event_time >= i.event_time AND r.event_time < i.event_time + INTERVAL '5 minutes')
+
+-- shape: absence after, said early
+-- key: e_event_id
+-- emit: early
+SELECT i.event_time, i.tenant, i.principal, i.event_id AS e_event_id FROM identity i
+WHERE i.kind = 'authentication' AND NOT EXISTS (SELECT 1 FROM runtime r WHERE r.tenant = i.tenant AND r.principal = i.principal
+  AND r.event_time > i.event_time AND r.event_time <= i.event_time + INTERVAL '5 minutes')
+
+-- shape: absence before, of the same table
+-- key: e_event_id
+SELECT b.event_time, b.tenant, b.principal, b.country, b.event_id AS e_event_id FROM identity b
+WHERE b.principal IS NOT NULL AND NOT EXISTS (SELECT 1 FROM identity a WHERE a.tenant = b.tenant AND a.principal = b.principal
+  AND a.country = b.country AND a.event_time >= b.event_time - INTERVAL '10 minutes' AND a.event_time < b.event_time)
+
+-- shape: absence before and after
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id FROM runtime r
+WHERE r.kind = 'tool_call' AND NOT EXISTS (SELECT 1 FROM identity i WHERE i.tenant = r.tenant AND i.principal = r.principal
+  AND i.event_time BETWEEN r.event_time - INTERVAL '3 minutes' AND r.event_time + INTERVAL '3 minutes')
+
+-- shape: presence and absence
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id, g.event_id AS flag_event_id
+FROM runtime r JOIN runtime g ON g.tenant = r.tenant AND g.session_id = r.session_id AND g.kind = 'guardrail'
+ AND r.event_time BETWEEN g.event_time AND g.event_time + INTERVAL '4 minutes'
+WHERE r.kind = 'tool_call' AND NOT EXISTS (SELECT 1 FROM identity i WHERE i.tenant = r.tenant AND i.session_id = r.session_id
+  AND i.event_time BETWEEN g.event_time AND r.event_time)
+
+-- shape: two absences
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id FROM runtime r
+WHERE r.kind = 'tool_call'
+  AND NOT EXISTS (SELECT 1 FROM identity i WHERE i.tenant = r.tenant AND i.principal = r.principal AND i.kind = 'authentication'
+    AND i.event_time BETWEEN r.event_time - INTERVAL '8 minutes' AND r.event_time)
+  AND NOT EXISTS (SELECT 1 FROM runtime p WHERE p.tenant = r.tenant AND p.session_id = r.session_id AND p.kind = 'prompt'
+    AND p.event_time BETWEEN r.event_time AND r.event_time + INTERVAL '2 minutes')
+
+-- shape: absence of an absence
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id FROM runtime r
+WHERE r.kind = 'tool_call' AND NOT EXISTS (SELECT 1 FROM identity i WHERE i.tenant = r.tenant AND i.principal = r.principal
+  AND i.kind = 'risk_changed' AND i.event_time BETWEEN r.event_time - INTERVAL '6 minutes' AND r.event_time
+  AND NOT EXISTS (SELECT 1 FROM identity c WHERE c.tenant = i.tenant AND c.principal = i.principal AND c.kind = 'authentication'
+    AND c.event_time BETWEEN i.event_time AND i.event_time + INTERVAL '4 minutes'))
+
+-- shape: left join, then null
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id
+FROM runtime r LEFT JOIN identity i ON i.tenant = r.tenant AND i.principal = r.principal
+ AND i.event_time BETWEEN r.event_time - INTERVAL '3 minutes' AND r.event_time
+WHERE r.kind = 'tool_call' AND i.event_id IS NULL
+
+-- shape: left join as detail
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id, i.event_id AS near_event_id
+FROM runtime r LEFT JOIN identity i ON i.tenant = r.tenant AND i.principal = r.principal
+ AND i.event_time BETWEEN r.event_time - INTERVAL '3 minutes' AND r.event_time
+WHERE r.kind = 'tool_call' AND (i.event_id IS NULL OR i.country = 'DE')
+
+-- shape: one or the other exists
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id FROM runtime r
+WHERE r.kind = 'tool_call' AND (
+  EXISTS (SELECT 1 FROM identity i WHERE i.tenant = r.tenant AND i.principal = r.principal AND i.kind = 'token_revoked'
+    AND i.event_time BETWEEN r.event_time - INTERVAL '5 minutes' AND r.event_time)
+  OR EXISTS (SELECT 1 FROM runtime g WHERE g.tenant = r.tenant AND g.principal = r.principal AND g.kind = 'guardrail'
+    AND g.event_time BETWEEN r.event_time - INTERVAL '2 minutes' AND r.event_time))
+
+-- shape: absent, or something else
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id FROM runtime r
+WHERE r.kind = 'tool_call' AND (r.tool = 'tool2' OR NOT EXISTS (SELECT 1 FROM identity i WHERE i.tenant = r.tenant AND i.principal = r.principal
+    AND i.event_time BETWEEN r.event_time - INTERVAL '5 minutes' AND r.event_time))
+
+-- shape: not in a subquery
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id FROM runtime r
+WHERE r.kind = 'tool_call' AND r.session_id NOT IN (SELECT i.session_id FROM identity i
+  WHERE i.tenant = r.tenant AND i.principal = r.principal AND i.event_time BETWEEN r.event_time - INTERVAL '6 minutes' AND r.event_time)
+
+-- shape: not in a subquery, names that both tables have
+-- key: e_event_id
+SELECT event_time, tenant, principal, event_id AS e_event_id FROM runtime
+WHERE kind = 'tool_call' AND NOT (session_id IN (SELECT session_id FROM identity
+  WHERE identity.tenant = runtime.tenant AND identity.event_time BETWEEN runtime.event_time - INTERVAL '4 minutes' AND runtime.event_time))
+
+-- shape: not in, or something else
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id FROM runtime r
+WHERE r.kind = 'guardrail' AND (r.tool = 'tool1' OR r.session_id NOT IN (SELECT i.session_id FROM identity i
+  WHERE i.tenant = r.tenant AND i.principal = r.principal AND i.event_time BETWEEN r.event_time AND r.event_time + INTERVAL '6 minutes'))
+
+-- shape: not in a reference table
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id FROM runtime r
+WHERE r.kind = 'tool_call' AND r.tool NOT IN (SELECT t.tool FROM tools t WHERE t.sensitivity = 'low')
+
+-- shape: not in, said in three-valued logic
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id FROM runtime r
+WHERE r.kind = 'tool_call' AND (r.session_id NOT IN (SELECT i.session_id FROM identity i
+  WHERE i.tenant = r.tenant AND i.event_time BETWEEN r.event_time - INTERVAL '6 minutes' AND r.event_time)) IS NULL
+
+-- shape: not in a subquery with groups
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id FROM runtime r
+WHERE r.kind = 'tool_call' AND r.session_id NOT IN (SELECT max(i.session_id) FROM identity i
+  WHERE i.tenant = r.tenant AND i.event_time BETWEEN r.event_time - INTERVAL '6 minutes' AND r.event_time GROUP BY i.principal)
+
+-- shape: an absence without a bound
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id FROM runtime r
+WHERE NOT EXISTS (SELECT 1 FROM identity i WHERE i.tenant = r.tenant AND i.principal = r.principal)
+
+-- shape: an absence bounds nothing outside it
+-- key: a_event_id
+SELECT a.event_time, a.tenant, a.principal, a.event_id AS a_event_id
+FROM runtime a JOIN runtime c ON c.tenant = a.tenant AND c.principal = a.principal
+WHERE NOT EXISTS (SELECT 1 FROM identity b WHERE b.tenant = a.tenant AND b.principal = a.principal
+  AND b.event_time BETWEEN a.event_time AND a.event_time + INTERVAL '5 minutes'
+  AND b.event_time BETWEEN c.event_time AND c.event_time + INTERVAL '5 minutes')
+
+-- shape: a comparison with every row
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id FROM runtime r
+WHERE r.score > ALL (SELECT p.score FROM runtime p WHERE p.tenant = r.tenant AND p.event_time BETWEEN r.event_time - INTERVAL '5 minutes' AND r.event_time)
+
+-- shape: a count as a subquery
+-- key: e_event_id
+SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id FROM runtime r
+WHERE (SELECT count(*) FROM identity i WHERE i.tenant = r.tenant AND i.principal = r.principal
+  AND i.event_time BETWEEN r.event_time - INTERVAL '5 minutes' AND r.event_time) < 3
