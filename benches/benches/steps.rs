@@ -61,7 +61,7 @@ fn steps(criterion: &mut Criterion) {
     group.bench_function("watershed json", |bencher| bencher.iter(|| registry.decode(black_box(&raws[0]))));
     group.finish();
 
-    let matcher = Matcher::new(&rules);
+    let mut matcher = Matcher::new(&rules);
     let mut group = criterion.benchmark_group("match");
     for batch in &batches {
         group.throughput(Throughput::Elements(batch.rows.num_rows() as u64));

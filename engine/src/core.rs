@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use watershed_connectors::Partition;
-use watershed_schemas::{EventBatch, IncidentRevision, Plane, Signal, Timestamp};
+use watershed_schemas::{ColumnSet, EventBatch, IncidentRevision, Plane, Signal, Timestamp};
 
 use crate::acceptance::{self, Refused};
 use crate::correlator::{self, Correlator, Telling};
@@ -174,6 +174,11 @@ impl Core {
         output
     }
 
+    /// For each plane the columns that rows need to be accepted, matched and linked; the others only where they match.
+    pub fn columns(&self) -> [ColumnSet; 2] {
+        Plane::ALL.map(|plane| self.matcher.columns(plane).with(self.correlator.columns(plane)))
+    }
+
     fn take(
         &mut self,
         origin: usize,
@@ -182,6 +187,14 @@ impl Core {
         commit: &mut Commit,
         output: &mut Output,
     ) {
+        let whole;
+        let batch = if batch.has(self.columns()[batch.plane.index()]) {
+            batch
+        } else {
+            // Decoded for rules that have been replaced since.
+            whole = self.whole(batch);
+            &whole
+        };
         let accepted = acceptance::accept(batch, partition, &mut self.watermarks, self.settings.skew);
         output.events[batch.plane.index()] += batch.rows.num_rows() as u64;
         output.refused.extend(accepted.refused.into_iter().map(|refused| Refused { origin, ..refused }));
@@ -205,6 +218,14 @@ impl Core {
         }
     }
 
+    fn whole(&self, batch: &EventBatch) -> EventBatch {
+        let all: Vec<u32> = (0..).take(batch.rows.num_rows()).collect();
+        match batch.whole(&all) {
+            Ok(rows) => EventBatch { rows, rest: None, ..batch.clone() },
+            Err(_) => batch.clone(),
+        }
+    }
+
     /// Takes up what was durable before a restart. `stored` reads every pair under a prefix.
     pub fn restore(&mut self, stored: impl Fn(&[u8]) -> Vec<(Vec<u8>, Vec<u8>)>) {
         if let Some((_, clock)) = stored(CLOCK_KEY).first()
@@ -221,12 +242,7 @@ impl Core {
     }
 
     fn readmit(&mut self, segment: &Arc<Segment>) {
-        let batch = EventBatch {
-            plane: segment.plane,
-            rows: segment.rows.clone(),
-            record_of_row: Vec::new(),
-            rejects: Vec::new(),
-        };
+        let batch = EventBatch::of(segment.plane, segment.rows.clone());
         let mut matches = self.matcher.find(&batch, None);
         self.dedup.drop_known(&batch, &mut matches);
         for (scan, rows) in matches.scans {

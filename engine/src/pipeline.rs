@@ -165,6 +165,7 @@ impl Pipeline {
     pub fn turn(&mut self, wait: Duration) -> Result<Turn, Error> {
         let mut turn = Turn { paused: self.hold_back()?, ..Turn::default() };
 
+        self.intake.read_columns(self.core.columns());
         let polled = self.intake.poll(wait)?;
         self.write_rejects(&polled, &mut turn.counts)?;
         turn.ended = polled.ended;

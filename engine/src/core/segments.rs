@@ -27,7 +27,7 @@ pub(super) struct Segments {
 impl Segments {
     /// Copies these rows of a batch into a segment of their own.
     pub(super) fn add(&mut self, batch: &EventBatch, rows: &[u32], commit: &mut Commit) -> Option<Arc<Segment>> {
-        let segment = Arc::new(Segment::gather(self.next, batch.plane, &batch.rows, rows).ok()?);
+        let segment = Arc::new(Segment { id: self.next, plane: batch.plane, rows: batch.whole(rows).ok()? });
         self.next += 1;
         if let Ok(value) = encode(&segment) {
             commit.puts.push((key(segment.id), value));

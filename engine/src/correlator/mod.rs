@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use watershed_schemas::{
-    EventBatch, IncidentRevision, NotifyReason, Plane, PlaneScores, RulePlane, Severity, Timestamp,
+    ColumnSet, EventBatch, IncidentRevision, NotifyReason, Plane, PlaneScores, RulePlane, Severity, Timestamp,
 };
 
 use crate::evaluator::{Found, RuleSetup};
@@ -154,6 +154,11 @@ impl Correlator {
             opened: 0,
             next_change: Timestamp::MIN,
         }
+    }
+
+    /// The columns of every row that are looked at, whether a rule matches it or not.
+    pub fn columns(&self, plane: Plane) -> ColumnSet {
+        SessionLinks::columns(plane)
     }
 
     /// Learns which principals sessions belong to.

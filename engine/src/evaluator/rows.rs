@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array};
-use datafusion::arrow::compute::{interleave, take_record_batch};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::interleave;
 use datafusion::arrow::error::ArrowError;
 use watershed_schemas::tables::runtime;
 use watershed_schemas::{Plane, Timestamp};
@@ -23,12 +23,6 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// Copies these rows of a batch into a segment of their own, so that the batch can go.
-    pub fn gather(id: u64, plane: Plane, batch: &RecordBatch, rows: &[u32]) -> Result<Segment, ArrowError> {
-        let rows = take_record_batch(batch, &UInt32Array::from(rows.to_vec()))?;
-        Ok(Segment { id, plane, rows })
-    }
-
     /// The time of one row.
     pub fn event_time(&self, row: u32) -> Timestamp {
         Timestamp::from_micros(event_times(&self.rows).value(row as usize))
