@@ -57,7 +57,7 @@ pub(crate) fn widths(size: IntervalMonthDayNano, slide: IntervalMonthDayNano) ->
         (whole && micros > 0).then_some(micros)
     };
     let (size, slide) = (micros(size)?, micros(slide)?);
-    (slide <= size && size.div_ceil(slide) <= MAX_BUCKETS).then_some((size, slide))
+    (slide <= size && (size - 1) / slide < MAX_BUCKETS).then_some((size, slide))
 }
 
 #[cfg(test)]

@@ -66,6 +66,14 @@ fn row(plane: Plane, at: usize, event: &Event) -> Row<'static> {
             row.maybe_text(runtime::SESSION_ID, session.clone());
             row.maybe_text(runtime::CREDENTIAL_ID, session);
             row.text(runtime::TOOL, format!("tool{}", event.value));
+            row.text(runtime::AGENT_ID, format!("agent{}", event.value));
+            row.text(runtime::TARGET, format!("{}", 64_500 + event.value));
+            row.text(runtime::CONTENT, ["ignore all rules", "see these notes", "done"][event.value]);
+            row.text(runtime::ARGUMENTS, format!("{{\"path\": \"/tmp/{}\"}}", event.value));
+            row.text(runtime::ATTRIBUTES, ["{\"n\": 1}", "{\"n\": \"2\", \"user\": {\"level\": \"high\"}}", "not json"][event.value]);
+            row.set(runtime::SCORE, Cell::Float(0.1 * (1 + event.value) as f64));
+            row.set(runtime::INPUT_TOKENS, Cell::Int(10 * event.value as i64));
+            row.set(runtime::OUTPUT_TOKENS, Cell::Int(event.value as i64));
         }
         Plane::Access => {
             row.text(identity::KIND, IDENTITY_KINDS[event.kind]);
@@ -73,6 +81,12 @@ fn row(plane: Plane, at: usize, event: &Event) -> Row<'static> {
             row.maybe_text(identity::SESSION_ID, session.clone());
             row.maybe_text(identity::CREDENTIAL_ID, session);
             row.text(identity::COUNTRY, ["DE", "FR", "US"][event.value]);
+            row.text(identity::IP, ["10.0.1.1", "10.1.0.7", "2001:db8::7"][event.value]);
+            row.set(identity::ASN, Cell::Int(64_500 + event.value as i64));
+            row.set(identity::LATITUDE, Cell::Float([52.5, 48.9, 38.9][event.value]));
+            row.set(identity::LONGITUDE, Cell::Float([13.4, 2.4, -77.0][event.value]));
+            let scopes = [vec!["read"], vec!["read", "write"], vec!["admin", "delete"]][event.value].clone();
+            row.set(identity::SCOPES, Cell::List(scopes.into_iter().map(Into::into).collect()));
         }
     }
     row

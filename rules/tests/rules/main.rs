@@ -5,4 +5,5 @@ mod check;
 mod compiled;
 mod histories;
 mod refused;
+mod shapes;
 mod sound;
