@@ -117,9 +117,10 @@ fn only_scan(plan: &LogicalPlan, group: &[Expr]) -> Option<usize> {
         // Buckets differ from each other, so that a row is in each of them once.
         LogicalPlan::Unnest(unnest) => {
             let [(list, _)] = unnest.list_type_columns.as_slice() else { return None };
-            let by_bucket = group.iter().filter_map(|expr| position(expr, &unnest.schema)).any(|at| {
-                unnest.dependency_indices.get(at) == Some(list)
-            });
+            let by_bucket = group
+                .iter()
+                .filter_map(|expr| position(expr, &unnest.schema))
+                .any(|at| unnest.dependency_indices.get(at) == Some(list));
             (by_bucket && is_hop(*list, &unnest.input)).then(|| only_scan(&unnest.input, &[])).flatten()
         }
         _ => None,

@@ -29,7 +29,8 @@ pub(super) fn horizon(
     scans: &[FoundScan],
     verdict: &Verdict,
 ) -> Result<Horizon, Vec<LintFinding>> {
-    let bounds = bounds(plan, reduction.event_time, &reduction.key).map_err(|reason| vec![refusal(text, &reason)])?;
+    let bounds =
+        bounds(plan, reduction.event_time, &reduction.key).map_err(|reason| vec![refusal(text, reduction, &reason)])?;
     let unbounded: Vec<LintFinding> = scans
         .iter()
         .enumerate()
@@ -98,7 +99,7 @@ fn at_once(plan: &LogicalPlan) -> String {
     }
 }
 
-fn refusal(text: &SqlText, reason: &NoBounds) -> LintFinding {
+fn refusal(text: &SqlText, reduction: &Reduction, reason: &NoBounds) -> LintFinding {
     match reason {
         NoBounds::Contradiction => text.finding(
             Code::NeverFires,
@@ -112,15 +113,25 @@ fn refusal(text: &SqlText, reason: &NoBounds) -> LintFinding {
             "`event_time` isn't the time of an event, of a bucket or of a group",
             "select an `event_time`, `date_bin(…, event_time)` or `max(event_time)` of a side that is always there",
         ),
-        NoBounds::Key => text.finding(
-            Code::KeyUnbounded,
-            text.start(),
-            "the key determines neither an event nor a time bucket, so its findings would have to be remembered for ever",
-            "add an event's id, or a bucket such as `date_bin(INTERVAL '15 minutes', r.event_time) AS bucket`, to the key",
-        ),
-        NoBounds::Plan(message) => {
-            text.finding(Code::NodeForbidden, text.start(), message.clone(), "use joins, EXISTS, GROUP BY, UNION ALL or a bounded window")
+        NoBounds::Key => {
+            let first = reduction.key.first().map_or("select", |&column| reduction.names[column].as_str());
+            let bucket = "a bucket such as `date_bin(INTERVAL '15 minutes', event_time) AS bucket`";
+            let help = if first == "session_id" {
+                format!(
+                    "add {bucket} to the key, or join the session's start within a bound, such as `r.event_time BETWEEN s.event_time AND s.event_time + INTERVAL '12 hours'`, and add its event's id"
+                )
+            } else {
+                format!("add an event's id to the key, or {bucket}")
+            };
+            let message = "the key determines neither an event nor a time bucket, so its findings would have to be remembered for ever";
+            text.finding(Code::KeyUnbounded, text.output(first), message, help)
         }
+        NoBounds::Plan(message) => text.finding(
+            Code::NodeForbidden,
+            text.start(),
+            message.clone(),
+            "use joins, EXISTS, GROUP BY, UNION ALL or a bounded window",
+        ),
     }
 }
 

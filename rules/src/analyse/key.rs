@@ -117,7 +117,7 @@ fn visit(plan: &LogicalPlan) -> Node {
         LogicalPlan::Filter(filter) => {
             let mut node = visit(&filter.input);
             for condition in split_conjunction(&filter.predicate) {
-                if let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition {
+                if let Some((left, right)) = equal(condition) {
                     equate(&mut node, filter.input.schema(), left, right);
                 }
             }
@@ -195,6 +195,16 @@ fn taken(node: &Node, sources: &[Option<usize>]) -> Node {
     Node { classes: classes.collect(), events }
 }
 
+/// The two sides of an equation. NULL is a key of its own, so that both may be NULL.
+fn equal(condition: &Expr) -> Option<(&Expr, &Expr)> {
+    match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq | Operator::IsNotDistinctFrom, right }) => {
+            Some((left, right))
+        }
+        _ => None,
+    }
+}
+
 /// Two columns of one tuple are equal: their classes are one.
 fn equate(node: &mut Node, schema: &DFSchema, left: &Expr, right: &Expr) {
     let Some((left, right)) = position(left, schema).zip(position(right, schema)) else { return };
@@ -241,7 +251,7 @@ fn joined(join: &Join) -> Node {
         }
         if join.join_type == JoinType::Inner {
             for condition in join.filter.iter().flat_map(split_conjunction) {
-                if let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition {
+                if let Some((left, right)) = equal(condition) {
                     equate(&mut node, &schema, left, right);
                 }
             }

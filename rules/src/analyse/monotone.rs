@@ -141,7 +141,8 @@ fn visit(plan: &LogicalPlan, name: &dyn Fn(usize) -> String) -> Node {
                 order_matters(expr, schema, &mut node);
                 floats_matter(expr, schema, &mut node);
                 let scans = behaviour(expr, schema, &node).scans();
-                node.verdict.wait(&scans, || format!("the group column `{}` can change while rows arrive", shown::sql(expr)));
+                node.verdict
+                    .wait(&scans, || format!("the group column `{}` can change while rows arrive", shown::sql(expr)));
             }
             for function in aggregate.aggr_expr.iter().filter_map(aggregate_function) {
                 for argument in &function.params.args {
@@ -218,8 +219,9 @@ fn joined(join: &Join, name: &dyn Fn(usize) -> String) -> Node {
                 order_matters(side, &schema, &mut node);
                 floats_matter(side, &schema, &mut node);
                 let scans = behaviour(side, &schema, &node).scans();
-                node.verdict
-                    .wait(&scans, || format!("the join condition reads `{}`, which can change while rows arrive", shown::sql(side)));
+                node.verdict.wait(&scans, || {
+                    format!("the join condition reads `{}`, which can change while rows arrive", shown::sql(side))
+                });
             }
         }
     }
@@ -336,7 +338,10 @@ fn shows_order(expr: &Expr, schema: &DFSchema, node: &Node) -> bool {
         Expr::IsNull(inner) | Expr::IsNotNull(inner) if matches!(inner.as_ref(), Expr::Column(_)) => false,
         Expr::ScalarFunction(function) if UNORDERED.contains(&function.name()) => {
             // A list of lists isn't: their own order would show.
-            function.args.iter().any(|argument| !matches!(argument, Expr::Column(_)) && shows_order(argument, schema, node))
+            function
+                .args
+                .iter()
+                .any(|argument| !matches!(argument, Expr::Column(_)) && shows_order(argument, schema, node))
         }
         other => {
             let mut shows = false;
@@ -355,7 +360,8 @@ fn condition_on(condition: &Expr, schema: &DFSchema, node: &mut Node, what: &str
     order_matters(condition, schema, node);
     floats_matter(condition, schema, node);
     if let Some(scans) = falsified_by(condition, schema, node) {
-        node.verdict.wait(&scans, || format!("{what} `{}` can become false again while rows arrive", shown::sql(condition)));
+        node.verdict
+            .wait(&scans, || format!("{what} `{}` can become false again while rows arrive", shown::sql(condition)));
     }
 }
 

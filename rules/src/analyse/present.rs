@@ -11,9 +11,7 @@ use crate::slot::ScanRef;
 /// Whether the output column can be shown never to be NULL.
 pub(super) fn always_there(plan: &LogicalPlan, at: usize) -> bool {
     match plan {
-        LogicalPlan::TableScan(scan) => {
-            ScanRef::of(scan).is_some() && !scan.projected_schema.field(at).is_nullable()
-        }
+        LogicalPlan::TableScan(scan) => ScanRef::of(scan).is_some() && !scan.projected_schema.field(at).is_nullable(),
         LogicalPlan::SubqueryAlias(named) => always_there(&named.input, at),
         LogicalPlan::Sort(sort) => always_there(&sort.input, at),
         LogicalPlan::Filter(filter) => {
@@ -52,15 +50,14 @@ pub(super) fn always_there(plan: &LogicalPlan, at: usize) -> bool {
                     "count" => true,
                     // A group has a row, unless none passes the filter.
                     "min" | "max" | "first_value" | "last_value" => {
-                        params.filter.is_none() && params.args.iter().all(|argument| has_value(argument, &aggregate.input))
+                        params.filter.is_none()
+                            && params.args.iter().all(|argument| has_value(argument, &aggregate.input))
                     }
                     _ => false,
                 }
             }),
         },
-        LogicalPlan::Window(window) => {
-            at < window.input.schema().fields().len() && always_there(&window.input, at)
-        }
+        LogicalPlan::Window(window) => at < window.input.schema().fields().len() && always_there(&window.input, at),
         LogicalPlan::Unnest(unnest) => unnest.dependency_indices.get(at).is_some_and(|&source| {
             if unnest.list_type_columns.iter().any(|(list, _)| *list == source) {
                 unnest.list_type_columns.len() == 1 && is_hop(source, &unnest.input)
@@ -86,7 +83,8 @@ fn rejects_null(condition: &Expr, names: &dyn Fn(&Expr) -> bool) -> bool {
     match condition {
         Expr::IsNotNull(inner) => strict_in(inner, names),
         Expr::Between(between) => {
-            !between.negated && [&between.expr, &between.low, &between.high].into_iter().any(|part| strict_in(part, names))
+            !between.negated
+                && [&between.expr, &between.low, &between.high].into_iter().any(|part| strict_in(part, names))
         }
         Expr::InList(list) => strict_in(&list.expr, names),
         Expr::Like(like) => strict_in(&like.expr, names),
@@ -135,7 +133,9 @@ fn has_value(expr: &Expr, plan: &LogicalPlan) -> bool {
         Expr::ScalarFunction(function) => {
             let mut arguments = function.args.iter();
             match function.name() {
-                "date_bin" | "date_trunc" | "lower" | "upper" | "btrim" => arguments.all(|argument| has_value(argument, plan)),
+                "date_bin" | "date_trunc" | "lower" | "upper" | "btrim" => {
+                    arguments.all(|argument| has_value(argument, plan))
+                }
                 "greatest" | "least" | "coalesce" | "concat" => arguments.any(|argument| has_value(argument, plan)),
                 _ => false,
             }

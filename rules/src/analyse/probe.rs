@@ -9,18 +9,28 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::{cast, take};
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit};
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, Result};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 
 use crate::evaluate::panic_text;
 use crate::lint::{Code, LintFinding};
 use crate::text::SqlText;
 
 /// Texts that records hold where something else is expected.
-const TEXTS: [&str; 10] =
-    ["", "abc", "-1", "99999999999999999999", "1e400", "0x", "2024-13-45T99:00:00Z", "{\"a\": [", "\u{1f512} é", "unknown"];
+const TEXTS: [&str; 10] = [
+    "",
+    "abc",
+    "-1",
+    "99999999999999999999",
+    "1e400",
+    "0x",
+    "2024-13-45T99:00:00Z",
+    "{\"a\": [",
+    "\u{1f512} é",
+    "unknown",
+];
 const NUMBERS: [i64; 6] = [0, 1, -1, i64::MIN, i64::MAX, 4_294_967_296];
 const FRACTIONS: [f64; 7] = [0.0, -1.0, 1.5, 1e300, f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
 /// 1970, 2024 and 2100: acceptance sees to it that events are of about now.
@@ -61,8 +71,13 @@ fn finding(text: &SqlText, failure: &Failure) -> LintFinding {
             let place = text.symbol(&["/", "%"]).unwrap_or_else(|| text.start());
             (place, "divide by `nullif(divisor, 0)`, which gives NULL where there is nothing to divide by")
         }
-        Expr::ScalarFunction(function) if function.name().starts_with("to_timestamp") || function.name() == "to_date" => {
-            (text.find(&[function.name()]), "write `TRY_CAST(… AS TIMESTAMP)`, which gives NULL where the text isn't a time")
+        Expr::ScalarFunction(function)
+            if function.name().starts_with("to_timestamp") || function.name() == "to_date" =>
+        {
+            (
+                text.find(&[function.name()]),
+                "write `TRY_CAST(… AS TIMESTAMP)`, which gives NULL where the text isn't a time",
+            )
         }
         Expr::ScalarFunction(function) => {
             let names: Vec<&str> =
@@ -71,7 +86,11 @@ fn finding(text: &SqlText, failure: &Failure) -> LintFinding {
         }
         _ => (text.start(), "guard it with CASE WHEN"),
     };
-    let message = format!("`{}` fails on some rows ({}), which would stop the rule", super::shown::sql(&failure.expr), failure.reason);
+    let message = format!(
+        "`{}` fails on some rows ({}), which would stop the rule",
+        super::shown::sql(&failure.expr),
+        failure.reason
+    );
     text.finding(Code::Fallible, place, message, help)
 }
 
@@ -122,7 +141,6 @@ fn smallest(expr: &Expr, schema: &DFSchema, state: &SessionState) -> Option<Fail
 }
 
 fn children(expr: &Expr) -> Vec<Expr> {
-    use datafusion::common::tree_node::TreeNode;
     let mut found = Vec::new();
     // Collecting never fails.
     let _ = expr.apply_children(|child| {
@@ -132,10 +150,37 @@ fn children(expr: &Expr) -> Vec<Expr> {
     found
 }
 
+/// The expression with every text that a function takes out of another one as a column of its own: it may be anything.
+fn with_any_text(expr: &Expr, schema: &DFSchema) -> Result<(Expr, DFSchema)> {
+    let mut texts: Vec<Expr> = Vec::new();
+    let open = expr.clone().transform_down(|part| {
+        let text = matches!(&part, Expr::ScalarFunction(_))
+            && !part.column_refs().is_empty()
+            && part.get_type(schema).is_ok_and(|ty| ty == DataType::Utf8)
+            && part != *expr;
+        if !text {
+            return Ok(Transformed::no(part));
+        }
+        let at = texts.iter().position(|known| *known == part).unwrap_or_else(|| {
+            texts.push(part.clone());
+            texts.len() - 1
+        });
+        Ok(Transformed::new(Expr::Column(Column::new_unqualified(taken(at))), true, TreeNodeRecursion::Jump))
+    })?;
+    let fields: Vec<Field> = (0..texts.len()).map(|at| Field::new(taken(at), DataType::Utf8, true)).collect();
+    let schema = schema.join(&DFSchema::try_from(Schema::new(fields))?)?;
+    Ok((open.data, schema))
+}
+
+fn taken(at: usize) -> String {
+    format!("__taken_{at}")
+}
+
 /// What the expression says where it fails on some of the rows.
 fn failure(expr: &Expr, schema: &DFSchema, state: &SessionState) -> Option<String> {
-    let physical = state.create_physical_expr(expr.clone(), schema).ok()?;
-    let rows = rows(expr, schema)?;
+    let (expr, schema) = with_any_text(expr, schema).ok()?;
+    let physical = state.create_physical_expr(expr.clone(), &schema).ok()?;
+    let rows = rows(&expr, &schema)?;
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| physical.evaluate(&rows)));
     match result {
         Ok(Ok(_)) => None,
@@ -153,11 +198,11 @@ fn failure(expr: &Expr, schema: &DFSchema, state: &SessionState) -> Option<Strin
 fn rows(expr: &Expr, schema: &DFSchema) -> Option<RecordBatch> {
     let read: Vec<usize> =
         expr.column_refs().into_iter().filter_map(|column| schema.maybe_index_of_column(column)).collect();
-    let fields: Vec<Field> =
-        schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
-    let columns = fields.iter().enumerate().map(|(at, field)| {
-        if read.contains(&at) { samples(field) } else { new_null_array(field.data_type(), ROWS) }
-    });
+    let fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let columns = fields
+        .iter()
+        .enumerate()
+        .map(|(at, field)| if read.contains(&at) { samples(field) } else { new_null_array(field.data_type(), ROWS) });
     let options = RecordBatchOptions::new().with_row_count(Some(ROWS));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields.clone())), columns.collect(), &options).ok()
 }
@@ -173,7 +218,9 @@ fn samples(field: &Field) -> ArrayRef {
             Arc::new(StringArray::from(TEXTS.into_iter().map(Some).chain([None]).collect::<Vec<_>>()))
         }
         DataType::Boolean => Arc::new(BooleanArray::from(vec![Some(true), Some(false), None])),
-        ty if ty.is_integer() => Arc::new(Int64Array::from(NUMBERS.into_iter().map(Some).chain([None]).collect::<Vec<_>>())),
+        ty if ty.is_integer() => {
+            Arc::new(Int64Array::from(NUMBERS.into_iter().map(Some).chain([None]).collect::<Vec<_>>()))
+        }
         ty if ty.is_floating() => {
             Arc::new(Float64Array::from(FRACTIONS.into_iter().map(Some).chain([None]).collect::<Vec<_>>()))
         }

@@ -1,9 +1,12 @@
 //! Expressions as an author would write them.
 
+use std::sync::LazyLock;
+
 use datafusion::logical_expr::Expr;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr as SqlExpr};
 use datafusion::sql::unparser::Unparser;
 use datafusion::sql::unparser::dialect::Dialect;
+use regex::Regex;
 
 /// Names of columns are never in quotes: ours need none.
 struct Plain;
@@ -16,7 +19,21 @@ impl Dialect for Plain {
 
 /// The expression as SQL; what has no SQL form as DataFusion writes it.
 pub(super) fn sql(expr: &Expr) -> String {
-    written(expr).map_or_else(|| expr.to_string(), |sql| sql.to_string())
+    tidy(&written(expr).map_or_else(|| expr.to_string(), |sql| sql.to_string()))
+}
+
+/// Columns that hold an aggregate are named after it, in DataFusion's notation.
+fn tidy(text: &str) -> String {
+    static PARTS: LazyLock<Option<[(Regex, &str); 4]>> = LazyLock::new(|| {
+        Some([
+            (Regex::new(r#"\bUtf8\("([^"]*)"\)"#).ok()?, "'$1'"),
+            (Regex::new(r"\b(?:U?Int(?:8|16|32|64)|Float(?:32|64)|Boolean)\(([^()]*)\)").ok()?, "$1"),
+            (Regex::new(r"\bcount\(1\)").ok()?, "count(*)"),
+            (Regex::new(r" ASC NULLS LAST\b").ok()?, ""),
+        ])
+    });
+    let parts = PARTS.iter().flatten();
+    parts.fold(text.to_owned(), |text, (part, with)| part.replace_all(&text, *with).into_owned())
 }
 
 /// As [`sql`], in parentheses where it could not stand beside an AND as it is.
@@ -45,5 +62,7 @@ mod tests {
         assert_eq!(conjunct_sql(&either), "(kind = 'it''s' OR source = 'okta')");
         assert_eq!(sql(&either.and(col("asn").gt(lit(5_i64)))), "(kind = 'it''s' OR source = 'okta') AND asn > 5");
         assert_eq!(conjunct_sql(&col("tool").is_null()), "tool IS NULL");
+        let named = "count(Int64(1)) FILTER (WHERE kind = Utf8(\"a b\")) ORDER BY [event_time ASC NULLS LAST]";
+        assert_eq!(tidy(named), "count(*) FILTER (WHERE kind = 'a b') ORDER BY [event_time]");
     }
 }

@@ -82,9 +82,8 @@ fn follows(exprs: &[Expr], columns: &BTreeSet<usize>, input: &LogicalPlan) -> bo
     let determined = key::follow(input, columns);
     exprs.iter().all(|expr| {
         let refs = expr.column_refs();
-        refs.iter().all(|column| {
-            input.schema().maybe_index_of_column(column).is_some_and(|at| determined.contains(&at))
-        })
+        refs.iter()
+            .all(|column| input.schema().maybe_index_of_column(column).is_some_and(|at| determined.contains(&at)))
     })
 }
 

@@ -24,7 +24,8 @@ pub(super) fn hop() -> ScalarUDF {
         DataType::Interval(IntervalUnit::MonthDayNano),
         DataType::Interval(IntervalUnit::MonthDayNano),
     ];
-    let output = DataType::List(Arc::new(Field::new_list_field(DataType::Timestamp(TimeUnit::Microsecond, None), true)));
+    let output =
+        DataType::List(Arc::new(Field::new_list_field(DataType::Timestamp(TimeUnit::Microsecond, None), true)));
     create_udf("hop", inputs, output, Volatility::Immutable, super::columnar(starts))
 }
 
@@ -85,7 +86,8 @@ mod tests {
 
     #[test]
     fn every_bucket_that_holds_the_time_and_no_other() {
-        for (time, size, slide) in [(0, 10, 5), (4, 10, 5), (5, 10, 5), (-3, 10, 5), (17, 7, 3), (17, 7, 7), (16, 1, 1)] {
+        for (time, size, slide) in [(0, 10, 5), (4, 10, 5), (5, 10, 5), (-3, 10, 5), (17, 7, 3), (17, 7, 7), (16, 1, 1)]
+        {
             let found = hop(time * SECOND, seconds(size), seconds(slide)).expect("valid");
             let expected: Vec<i64> = (-100..100)
                 .map(|at| at * slide)

@@ -88,7 +88,8 @@ fn not_exists(outer_value: &Expr, subquery: &Query, outer: Option<&Ident>) -> Op
     if !is_plain(select) || subquery.with.is_some() || subquery.limit_clause.is_some() || subquery.fetch.is_some() {
         return None;
     }
-    let [SelectItem::UnnamedExpr(member) | SelectItem::ExprWithAlias { expr: member, .. }] = select.projection.as_slice()
+    let [SelectItem::UnnamedExpr(member) | SelectItem::ExprWithAlias { expr: member, .. }] =
+        select.projection.as_slice()
     else {
         return None;
     };
@@ -133,7 +134,9 @@ fn is_plain(select: &Select) -> bool {
 
 fn aggregates(expr: &Expr) -> bool {
     let found = visit_expressions(expr, |part| match part {
-        Expr::Function(function) if function.over.is_some() || AGGREGATE.contains(&function.name.to_string().to_lowercase().as_str()) => {
+        Expr::Function(function)
+            if function.over.is_some() || AGGREGATE.contains(&function.name.to_string().to_lowercase().as_str()) =>
+        {
             ControlFlow::Break(())
         }
         Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => ControlFlow::Break(()),

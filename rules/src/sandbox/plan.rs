@@ -60,7 +60,8 @@ impl Checker<'_> {
             | LogicalPlan::Values(_)
             | LogicalPlan::Distinct(Distinct::All(_)) => {}
             LogicalPlan::Unnest(unnest) => {
-                if !unnest.struct_type_columns.is_empty() || unnest.list_type_columns.iter().any(|(_, list)| list.depth != 1)
+                if !unnest.struct_type_columns.is_empty()
+                    || unnest.list_type_columns.iter().any(|(_, list)| list.depth != 1)
                 {
                     self.refuse(
                         Code::NodeForbidden,
@@ -112,7 +113,8 @@ impl Checker<'_> {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let place = self.text.find(&words);
         if self.text.in_parentheses(&place) {
-            let message = "an aggregate as a subquery gives a value even when nothing happened, and can't be bounded in time";
+            let message =
+                "an aggregate as a subquery gives a value even when nothing happened, and can't be bounded in time";
             let help = "join what it counts, with a LEFT JOIN where there may be none, and write `GROUP BY r.tenant, r.principal, r.event_time, r.event_id HAVING count(i.event_id) < 3`";
             self.findings.push(self.text.finding(Code::EmptyAggregate, place, message, help));
             return;
@@ -141,8 +143,8 @@ impl Checker<'_> {
                     WindowFrameBound::Preceding(value) | WindowFrameBound::Following(value) => value.is_null(),
                     WindowFrameBound::CurrentRow => false,
                 };
-                let some_rows = frame.units == WindowFrameUnits::Rows
-                    && !(whole(&frame.start_bound) && whole(&frame.end_bound));
+                let some_rows =
+                    frame.units == WindowFrameUnits::Rows && !(whole(&frame.start_bound) && whole(&frame.end_bound));
                 if (WINDOW.contains(&name) && !RANKS.contains(&name)) || some_rows {
                     self.ordered(name, &function.params.order_by);
                 }
@@ -219,11 +221,18 @@ impl Checker<'_> {
         let fault = match interval_of(size).zip(interval_of(slide)) {
             None => "the size and slide of `hop` aren't constant intervals".to_owned(),
             Some((size, slide)) if hop_widths(size, slide).is_none() => {
-                format!("`hop` needs fixed intervals above zero, a slide no longer than the size, and at most {MAX_BUCKETS} slides in a size")
+                format!(
+                    "`hop` needs fixed intervals above zero, a slide no longer than the size, and at most {MAX_BUCKETS} slides in a size"
+                )
             }
             Some(_) => return,
         };
-        self.refuse(Code::SlidingBuckets, &["hop"], fault, "write `hop(event_time, INTERVAL '10 minutes', INTERVAL '5 minutes')`");
+        self.refuse(
+            Code::SlidingBuckets,
+            &["hop"],
+            fault,
+            "write `hop(event_time, INTERVAL '10 minutes', INTERVAL '5 minutes')`",
+        );
     }
 
     fn aggregate(&mut self, name: &str, aliases: &[String]) {

@@ -62,7 +62,8 @@ pub(crate) fn statement(text: &SqlText, tables: &[&str]) -> Result<Parsed, Vec<L
             "write one SELECT; put further ones into files of their own",
         );
     }
-    let not_select = || one(Code::NotOneSelect, text.start(), "the statement isn't a SELECT".into(), "write one SELECT");
+    let not_select =
+        || one(Code::NotOneSelect, text.start(), "the statement isn't a SELECT".into(), "write one SELECT");
     let Statement::Statement(parsed) = &mut statement else { return not_select() };
     let SqlStatement::Query(query) = parsed.as_mut() else { return not_select() };
     let rewritten = not_in::rewrite(query);
@@ -292,12 +293,7 @@ impl Visitor for Checker<'_> {
                 let help = format!(
                     "have it stand in WHERE, alone or under AND and OR, with `{outer}` named by its table and one plain column selected; or write `NOT EXISTS (SELECT 1 FROM … WHERE … = {outer})`, and say what a NULL shall mean"
                 );
-                self.refuse(
-                    Code::NotIn,
-                    place,
-                    "NOT IN with a subquery can't be rewritten with its NULLs here",
-                    help,
-                );
+                self.refuse(Code::NotIn, place, "NOT IN with a subquery can't be rewritten with its NULLs here", help);
             }
             Expr::InList { list, .. } if list.len() > MAX_LIST => {
                 let place = self.place(expr);
@@ -328,6 +324,7 @@ pub(crate) fn planning_error(text: &SqlText, error: &DataFusionError) -> LintFin
     ] {
         message = message.strip_prefix(prefix).unwrap_or(message);
     }
+    let message = message.split_once(" No function matches").map_or(message, |(cause, _)| cause);
     let message = message.strip_prefix("ParserError(\"").map_or(message, |rest| rest.trim_end_matches("\")"));
     let diagnosed = error.diagnostic().and_then(|diagnostic| diagnostic.span);
     let place = diagnosed
@@ -342,6 +339,14 @@ pub(crate) fn planning_error(text: &SqlText, error: &DataFusionError) -> LintFin
         let help = "read `runtime` and `identity` as the other rule does, and join both in one rule";
         let place = text.word("signals").unwrap_or_else(|| text.start());
         return text.finding(Code::UnknownName, place, "rules over `signals` can't be streamed yet", help);
+    } else if lower.contains("a call to 'hop' function") {
+        let help = "write `hop(event_time, INTERVAL '10 minutes', INTERVAL '5 minutes')`";
+        return text.finding(
+            Code::SlidingBuckets,
+            text.find(&["hop"]),
+            "`hop` takes a time and two constant intervals",
+            help,
+        );
     } else if lower.contains("cannot infer common argument type") && text.words(&["distinct", "from"]).is_some() {
         let place = text.words(&["distinct", "from"]).unwrap_or_else(|| text.start());
         let help = "put it in parentheses, such as `(a IS DISTINCT FROM b) AND …`: without them the AND belongs to its right side";

@@ -19,7 +19,10 @@ pub(crate) fn compiled(source: &RuleSource) -> Result<CompiledRule, Vec<LintFind
 }
 
 /// Compiles a rule that was read, beside these reference tables.
-pub(crate) fn compiled_with(source: &RuleSource, reference: &ReferenceTables) -> Result<CompiledRule, Vec<LintFinding>> {
+pub(crate) fn compiled_with(
+    source: &RuleSource,
+    reference: &ReferenceTables,
+) -> Result<CompiledRule, Vec<LintFinding>> {
     let _held = COMPILING.read().unwrap_or_else(PoisonError::into_inner);
     compile(source, reference)
 }

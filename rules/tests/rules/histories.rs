@@ -70,7 +70,10 @@ fn row(plane: Plane, at: usize, event: &Event) -> Row<'static> {
             row.text(runtime::TARGET, format!("{}", 64_500 + event.value));
             row.text(runtime::CONTENT, ["ignore all rules", "see these notes", "done"][event.value]);
             row.text(runtime::ARGUMENTS, format!("{{\"path\": \"/tmp/{}\"}}", event.value));
-            row.text(runtime::ATTRIBUTES, ["{\"n\": 1}", "{\"n\": \"2\", \"user\": {\"level\": \"high\"}}", "not json"][event.value]);
+            row.text(
+                runtime::ATTRIBUTES,
+                ["{\"n\": 1}", "{\"n\": \"2\", \"user\": {\"level\": \"high\"}}", "not json"][event.value],
+            );
             row.set(runtime::SCORE, Cell::Float(0.1 * (1 + event.value) as f64));
             row.set(runtime::INPUT_TOKENS, Cell::Int(10 * event.value as i64));
             row.set(runtime::OUTPUT_TOKENS, Cell::Int(event.value as i64));

@@ -138,9 +138,9 @@ fn proven(rule: &CompiledRule) -> String {
     let mut parts = vec![match &rule.speaks {
         Speaks::AtOnce { .. } => "at once".to_owned(),
         Speaks::AtWatermark { lookahead, why } => {
-            let waits = Plane::ALL.into_iter().filter_map(|plane| {
-                lookahead[plane.index()].map(|ahead| format!("{} {}", plane.table(), span(ahead)))
-            });
+            let waits = Plane::ALL
+                .into_iter()
+                .filter_map(|plane| lookahead[plane.index()].map(|ahead| format!("{} {}", plane.table(), span(ahead))));
             format!("waits for {} ({why})", waits.collect::<Vec<_>>().join(" and "))
         }
     }];
@@ -179,7 +179,8 @@ fn every_shape_is_accepted_or_refused_as_written() {
             let count = if said.starts_with("proves") { &mut accepted } else { &mut refused };
             *count += 1;
             if said != shape.expected {
-                faults.push(format!("{}: {}\n  expected {}\n  found    {said}", shape.group, shape.name, shape.expected));
+                faults
+                    .push(format!("{}: {}\n  expected {}\n  found    {said}", shape.group, shape.name, shape.expected));
             }
             shape.expected = said;
         }

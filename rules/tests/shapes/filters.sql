@@ -59,7 +59,7 @@ WHERE scope IN ('admin', 'delete')
 
 -- shape: a cast that a record can make fail
 -- key: e_event_id
--- proves: at once; runtime by tenant, event_id 0..0 needs 1
+-- refuses: 1:81: W038: `CAST(json_text(runtime.attributes, 'n') AS BIGINT)` fails on some rows (Cannot cast string '' to value of Int64 type), which would stop the rule; write TRY_CAST, which gives NULL where the value doesn't fit
 SELECT event_time, tenant, principal, event_id AS e_event_id FROM runtime WHERE CAST(json_text(attributes, 'n') AS BIGINT) > 2
 
 -- shape: a division that a record can make fail
@@ -69,5 +69,5 @@ SELECT event_time, tenant, principal, event_id AS e_event_id FROM runtime WHERE 
 
 -- shape: a time in a text
 -- key: e_event_id
--- proves: at once; runtime by tenant, event_id 0..0 needs 1
+-- refuses: 1:81: W038: `to_timestamp(json_text(runtime.attributes, 't'))` fails on some rows (Parser error: Error parsing timestamp from '': timestamp must contain at least 10 characters), which would stop the rule; write `TRY_CAST(… AS TIMESTAMP)`, which gives NULL where the text isn't a time
 SELECT event_time, tenant, principal, event_id AS e_event_id FROM runtime WHERE to_timestamp(json_text(attributes, 't')) > event_time

@@ -30,7 +30,7 @@ FROM identity GROUP BY tenant, principal, unnest(hop(event_time, INTERVAL '10 mi
 
 -- shape: few in a sliding bucket
 -- key: principal, bucket
--- proves: waits for runtime 6m-1us (the condition `count(Int64(1)) < 2` can become false again while rows arrive); runtime by tenant, principal 0..6m-1us needs 1; warns W045
+-- proves: waits for runtime 6m-1us (the condition `count(*) < 2` can become false again while rows arrive); runtime by tenant, principal 0..6m-1us needs 1; warns W045
 SELECT bucket AS event_time, tenant, principal, bucket, count(*) AS n
 FROM (SELECT event_time, tenant, principal, unnest(hop(event_time, INTERVAL '6 minutes', INTERVAL '3 minutes')) AS bucket FROM runtime WHERE kind = 'tool_call')
 GROUP BY tenant, principal, bucket HAVING count(*) < 2
@@ -55,13 +55,13 @@ FROM runtime r JOIN bursts b ON b.tenant = r.tenant AND b.principal = r.principa
 
 -- shape: upper threshold
 -- key: principal, bucket
--- proves: waits for runtime 5m-1us (the condition `count(Int64(1)) <= 2` can become false again while rows arrive); runtime by tenant, principal 0..5m-1us needs 1; warns W045
+-- proves: waits for runtime 5m-1us (the condition `count(*) <= 2` can become false again while rows arrive); runtime by tenant, principal 0..5m-1us needs 1; warns W045
 SELECT date_bin(INTERVAL '5 minutes', event_time) AS event_time, tenant, principal, date_bin(INTERVAL '5 minutes', event_time) AS bucket, count(*) AS n
 FROM runtime WHERE kind = 'tool_call' GROUP BY tenant, principal, date_bin(INTERVAL '5 minutes', event_time) HAVING count(*) <= 2
 
 -- shape: exactly so many
 -- key: principal, bucket
--- proves: waits for runtime 5m-1us (the condition `count(Int64(1)) = 2` can become false again while rows arrive); runtime by tenant, principal -5m-1us..5m-1us needs 2; warns W045
+-- proves: waits for runtime 5m-1us (the condition `count(*) = 2` can become false again while rows arrive); runtime by tenant, principal -5m-1us..5m-1us needs 2; warns W045
 SELECT min(event_time) AS event_time, tenant, principal, date_bin(INTERVAL '5 minutes', event_time) AS bucket
 FROM runtime GROUP BY tenant, principal, date_bin(INTERVAL '5 minutes', event_time) HAVING count(*) = 2
 
@@ -121,7 +121,7 @@ FROM runtime GROUP BY tenant, principal, date_bin(INTERVAL '10 minutes', event_t
 
 -- shape: share of failures
 -- key: principal, bucket
--- proves: waits for runtime 10m-1us (the condition `count(Int64(1)) FILTER (WHERE runtime.kind = Utf8("guardrail")) * 2 > count(Int64(1))` can become false again while rows arrive); runtime by tenant, principal -10m-1us..10m-1us needs 1; warns W045
+-- proves: waits for runtime 10m-1us (the condition `count(*) FILTER (WHERE runtime.kind = 'guardrail') * 2 > count(*)` can become false again while rows arrive); runtime by tenant, principal -10m-1us..10m-1us needs 1; warns W045
 SELECT max(event_time) AS event_time, tenant, principal, date_bin(INTERVAL '10 minutes', event_time) AS bucket,
        count(*) FILTER (WHERE kind = 'guardrail') AS flags, count(*) AS n
 FROM runtime GROUP BY tenant, principal, date_bin(INTERVAL '10 minutes', event_time)
@@ -149,7 +149,7 @@ FROM identity GROUP BY tenant, principal, date_bin(INTERVAL '10 minutes', event_
 
 -- shape: first and last of a group
 -- key: principal, bucket
--- proves: waits for runtime 10m-1us (the condition `last_value(runtime.tool) ORDER BY [runtime.event_time ASC NULLS LAST, runtime.event_id ASC NULLS LAST] <> first_value(runtime.tool) ORDER BY [runtime.event_time ASC NULLS LAST, runtime.event_id ASC NULLS LAST]` can become false again while rows arrive); runtime by tenant, principal -10m-1us..10m-1us needs 1; warns W045
+-- proves: waits for runtime 10m-1us (the condition `last_value(runtime.tool) ORDER BY [runtime.event_time, runtime.event_id] <> first_value(runtime.tool) ORDER BY [runtime.event_time, runtime.event_id]` can become false again while rows arrive); runtime by tenant, principal -10m-1us..10m-1us needs 1; warns W045
 SELECT max(event_time) AS event_time, tenant, principal, date_bin(INTERVAL '10 minutes', event_time) AS bucket,
        first_value(tool ORDER BY event_time, event_id) AS first_tool, last_value(tool ORDER BY event_time, event_id) AS last_tool
 FROM runtime GROUP BY tenant, principal, date_bin(INTERVAL '10 minutes', event_time)
@@ -157,7 +157,7 @@ HAVING first_value(tool ORDER BY event_time, event_id) <> last_value(tool ORDER 
 
 -- shape: groups of groups
 -- key: bucket, principal
--- proves: waits for runtime 5m-1us (the condition `count(Int64(1)) >= 2` can become false again while rows arrive); runtime by tenant, principal 0..5m-1us needs 1; warns W045
+-- proves: waits for runtime 5m-1us (the condition `count(*) >= 2` can become false again while rows arrive); runtime by tenant, principal 0..5m-1us needs 1; warns W045
 WITH five AS (
   SELECT tenant, principal, date_bin(INTERVAL '5 minutes', event_time) AS bucket, tool, count(*) AS n
   FROM runtime GROUP BY tenant, principal, date_bin(INTERVAL '5 minutes', event_time), tool)
@@ -211,7 +211,7 @@ WHERE r.kind = 'tool_call' GROUP BY r.tenant, r.principal, r.event_time, r.event
 
 -- shape: a group without a bucket
 -- key: principal
--- refuses: 1:1: W043: the key determines neither an event nor a time bucket, so its findings would have to be remembered for ever; add an event's id, or a bucket such as `date_bin(INTERVAL '15 minutes', r.event_time) AS bucket`, to the key
+-- refuses: 1:47: W043: the key determines neither an event nor a time bucket, so its findings would have to be remembered for ever; add an event's id to the key, or a bucket such as `date_bin(INTERVAL '15 minutes', event_time) AS bucket`
 SELECT max(event_time) AS event_time, tenant, principal, count(*) AS n FROM identity GROUP BY tenant, principal HAVING count(*) >= 5
 
 -- shape: a group bound only by its own size
@@ -248,7 +248,7 @@ GROUP BY tenant, principal, bucket HAVING count(*) >= 2
 
 -- shape: hop with a size that isn't constant
 -- key: principal, bucket
--- refuses: 2:52: W032: Failed to coerce arguments to satisfy a call to 'hop' function: coercion from Timestamp(µs), Duration(µs), Interval(MonthDayNano) to the signature Exact(Timestamp(µs), Interval(MonthDayNano), Interval(MonthDayNano)) failed. No function matches the given name and argument types 'hop(Timestamp(µs), Duration(µs), Interval(MonthDayNano))'. You might need to add explicit type casts. 	Candidate functions: 	hop(Timestamp(µs), Interval(MonthDayNano), Interval(MonthDayNano)); write it in a form that can be planned
+-- refuses: 2:52: W048: `hop` takes a time and two constant intervals; write `hop(event_time, INTERVAL '10 minutes', INTERVAL '5 minutes')`
 SELECT max(event_time) AS event_time, tenant, principal, bucket, count(*) AS n
 FROM (SELECT event_time, tenant, principal, unnest(hop(event_time, expires_at - event_time, INTERVAL '1 minute')) AS bucket FROM identity)
 GROUP BY tenant, principal, bucket HAVING count(*) >= 2
@@ -268,14 +268,14 @@ FROM runtime GROUP BY ROLLUP (tenant, principal, date_bin(INTERVAL '10 minutes',
 
 -- shape: the time of some rows of a group, where there are some
 -- key: principal, bucket
--- proves: waits for identity 10m-1us (the condition `max(identity.event_time) FILTER (WHERE identity.kind = Utf8("authentication")) IS NOT NULL` can become false again while rows arrive); identity by tenant, principal -10m-1us..10m-1us needs 2; warns W045
+-- proves: waits for identity 10m-1us (the condition `max(identity.event_time) FILTER (WHERE identity.kind = 'authentication') IS NOT NULL` can become false again while rows arrive); identity by tenant, principal -10m-1us..10m-1us needs 2; warns W045
 SELECT max(event_time) FILTER (WHERE kind = 'authentication') AS event_time, tenant, principal, date_bin(INTERVAL '10 minutes', event_time) AS bucket
 FROM identity GROUP BY tenant, principal, date_bin(INTERVAL '10 minutes', event_time)
 HAVING max(event_time) FILTER (WHERE kind = 'authentication') IS NOT NULL AND count(*) >= 2
 
 -- shape: a path of tools, in order
 -- key: principal, bucket
--- proves: waits for runtime 10m-1us (the condition `array_to_string(array_agg(runtime.tool) ORDER BY [runtime.event_time ASC NULLS LAST, runtime.event_id ASC NULLS LAST], ' > ') LIKE '%tool0 > tool1%'` can become false again while rows arrive); runtime by tenant, principal -10m-1us..10m-1us needs 1; warns W045
+-- proves: waits for runtime 10m-1us (the condition `array_to_string(array_agg(runtime.tool) ORDER BY [runtime.event_time, runtime.event_id], ' > ') LIKE '%tool0 > tool1%'` can become false again while rows arrive); runtime by tenant, principal -10m-1us..10m-1us needs 1; warns W045
 SELECT max(event_time) AS event_time, tenant, principal, date_bin(INTERVAL '10 minutes', event_time) AS bucket,
        array_to_string(array_agg(tool ORDER BY event_time, event_id), ' > ') AS path
 FROM runtime GROUP BY tenant, principal, date_bin(INTERVAL '10 minutes', event_time)

@@ -70,5 +70,5 @@ WHERE NOT EXISTS (SELECT 1 FROM identity a WHERE a.tenant = b.tenant AND a.princ
 
 -- shape: every country once
 -- key: principal, country
--- refuses: 1:1: W043: the key determines neither an event nor a time bucket, so its findings would have to be remembered for ever; add an event's id, or a bucket such as `date_bin(INTERVAL '15 minutes', r.event_time) AS bucket`, to the key
+-- refuses: 1:37: W043: the key determines neither an event nor a time bucket, so its findings would have to be remembered for ever; add an event's id to the key, or a bucket such as `date_bin(INTERVAL '15 minutes', event_time) AS bucket`
 SELECT DISTINCT event_time, tenant, principal, country FROM identity

@@ -121,7 +121,7 @@ FROM runtime r JOIN identity i ON i.tenant = r.tenant AND CAST(i.asn AS VARCHAR)
 
 -- shape: equal where both are unknown
 -- key: r_event_id
--- proves: at once; runtime r by tenant 0..0 needs 1; identity i by tenant -2m..0 needs 1; warns W052
+-- proves: at once; runtime r by tenant, principal 0..0 needs 1; identity i by tenant, principal -2m..0 needs 1
 SELECT r.event_time, r.tenant, r.principal, r.event_id AS r_event_id, i.event_id AS i_event_id
 FROM runtime r JOIN identity i ON i.tenant = r.tenant AND (i.principal IS NOT DISTINCT FROM r.principal)
  AND i.event_time BETWEEN r.event_time - INTERVAL '2 minutes' AND r.event_time

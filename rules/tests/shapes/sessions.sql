@@ -50,12 +50,12 @@ FROM runtime r JOIN identity i ON i.credential_id = r.credential_id AND i.tenant
 
 -- shape: a session alone
 -- key: session_id
--- refuses: 1:1: W043: the key determines neither an event nor a time bucket, so its findings would have to be remembered for ever; add an event's id, or a bucket such as `date_bin(INTERVAL '15 minutes', r.event_time) AS bucket`, to the key
+-- refuses: 1:47: W043: the key determines neither an event nor a time bucket, so its findings would have to be remembered for ever; add a bucket such as `date_bin(INTERVAL '15 minutes', event_time) AS bucket` to the key, or join the session's start within a bound, such as `r.event_time BETWEEN s.event_time AND s.event_time + INTERVAL '12 hours'`, and add its event's id
 SELECT max(event_time) AS event_time, tenant, session_id, count(*) AS n FROM runtime GROUP BY tenant, session_id HAVING count(*) >= 3
 
 -- shape: a session from any start
 -- key: session_id
--- refuses: 1:1: W043: the key determines neither an event nor a time bucket, so its findings would have to be remembered for ever; add an event's id, or a bucket such as `date_bin(INTERVAL '15 minutes', r.event_time) AS bucket`, to the key
+-- refuses: 1:34: W043: the key determines neither an event nor a time bucket, so its findings would have to be remembered for ever; add a bucket such as `date_bin(INTERVAL '15 minutes', event_time) AS bucket` to the key, or join the session's start within a bound, such as `r.event_time BETWEEN s.event_time AND s.event_time + INTERVAL '12 hours'`, and add its event's id
 SELECT r.event_time, r.tenant, r.session_id, r.event_id AS r_event_id
 FROM identity s JOIN runtime r ON r.tenant = s.tenant AND r.session_id = s.session_id
  AND r.event_time BETWEEN s.event_time AND s.event_time + INTERVAL '12 hours'

@@ -21,7 +21,7 @@ WHERE (network IS DISTINCT FROM previous) AND previous_time >= event_time - INTE
 
 -- shape: impossible travel
 -- key: e_event_id
--- refuses: 5:30: W051: a window over `identity` reaches further than any bound; partition it by a bucket, give it a frame such as `ORDER BY identity.event_time RANGE BETWEEN INTERVAL '1 hour' PRECEDING AND CURRENT ROW`, or keep only rows with `event_time - lag(event_time) OVER (…) <= INTERVAL '1 hour'`
+-- proves: waits for identity 0 (`lag` over a window depends on rows that may still come in between); identity by tenant, principal -10m..0 needs 1
 SELECT event_time, tenant, principal, event_id AS e_event_id, round(km) AS km FROM (
   SELECT event_time, tenant, principal, event_id, previous_time,
          2 * 6371 * asin(sqrt(power(sin(radians(latitude - lat) / 2), 2) + cos(radians(lat)) * cos(radians(latitude)) * power(sin(radians(longitude - lon) / 2), 2))) AS km
@@ -80,7 +80,7 @@ SELECT event_time, tenant, principal, event_id AS e_event_id, n FROM (
 
 -- shape: fewer than so many over a frame
 -- key: e_event_id
--- proves: waits for identity 4m (the condition `count(Int64(1)) PARTITION BY [identity.tenant, identity.principal] ORDER BY [identity.event_time ASC NULLS LAST] RANGE BETWEEN CURRENT ROW AND 4 minutes FOLLOWING < 2` can become false again while rows arrive); identity by tenant, principal 0..4m needs 1
+-- proves: waits for identity 4m (the condition `count(*) PARTITION BY [identity.tenant, identity.principal] ORDER BY [identity.event_time] RANGE BETWEEN CURRENT ROW AND 4 minutes FOLLOWING < 2` can become false again while rows arrive); identity by tenant, principal 0..4m needs 1
 SELECT event_time, tenant, principal, event_id AS e_event_id, n FROM (
   SELECT event_time, tenant, principal, event_id,
          count(*) OVER (PARTITION BY tenant, principal ORDER BY event_time RANGE BETWEEN CURRENT ROW AND INTERVAL '4 minutes' FOLLOWING) AS n
@@ -88,7 +88,7 @@ SELECT event_time, tenant, principal, event_id AS e_event_id, n FROM (
 
 -- shape: the greatest over a frame
 -- key: e_event_id
--- proves: waits for runtime 0 (the condition `runtime.score > max(runtime.score) PARTITION BY [runtime.tenant, runtime.principal] ORDER BY [runtime.event_time ASC NULLS LAST] RANGE BETWEEN 6 minutes PRECEDING AND 1 minute PRECEDING` can become false again while rows arrive); runtime by tenant, principal -6m..0 needs 1
+-- proves: waits for runtime 0 (the condition `runtime.score > max(runtime.score) PARTITION BY [runtime.tenant, runtime.principal] ORDER BY [runtime.event_time] RANGE BETWEEN 6 minutes PRECEDING AND 1 minute PRECEDING` can become false again while rows arrive); runtime by tenant, principal -6m..0 needs 1
 SELECT event_time, tenant, principal, event_id AS e_event_id, highest FROM (
   SELECT event_time, tenant, principal, event_id, score,
          max(score) OVER (PARTITION BY tenant, principal ORDER BY event_time RANGE BETWEEN INTERVAL '6 minutes' PRECEDING AND INTERVAL '1 minute' PRECEDING) AS highest

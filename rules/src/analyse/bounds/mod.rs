@@ -18,8 +18,8 @@ use watershed_schemas::tables::runtime;
 
 pub(super) use system::Reach;
 use system::{Contradiction, Edge, System, Var, lowers, uppers};
-use time::{Time, Times};
 pub(crate) use time::interval_of;
+use time::{Time, Times};
 pub(super) use window::function as window_function;
 
 use crate::slot::ScanRef;
@@ -33,6 +33,8 @@ pub(super) struct Node {
     events: Vec<Option<Var>>,
     /// For each output column that holds the sliding buckets of a moment, that moment and the size of the buckets.
     buckets: Vec<Option<(Time, i64)>>,
+    /// For each output column that holds the time between two moments, the later and the earlier as they were subtracted.
+    gaps: Vec<Option<(Time, Time)>>,
     system: System,
 }
 
@@ -42,6 +44,7 @@ impl Node {
         self.times.resize(columns, None);
         self.events.resize(columns, None);
         self.buckets.resize(columns, None);
+        self.gaps.resize(columns, None);
     }
 }
 
@@ -194,6 +197,7 @@ fn blank(schema: &DFSchema) -> Node {
         times: vec![None; columns],
         events: vec![None; columns],
         buckets: vec![None; columns],
+        gaps: vec![None; columns],
         system: System::default(),
     }
 }
@@ -211,8 +215,10 @@ fn projected(exprs: &[Expr], input: &LogicalPlan, mut node: Node, walk: &mut Wal
     let mut times = Times { walk, node: &node, schema, edges: Vec::new() };
     let columns: Vec<_> = exprs.iter().map(|expr| times.of(expr)).collect();
     let buckets: Vec<_> = exprs.iter().map(|expr| times.buckets_of(expr)).collect();
+    let gaps: Vec<_> = exprs.iter().map(|expr| times.difference(expr)).collect();
     let edges = times.edges;
     node.buckets = buckets;
+    node.gaps = gaps;
     node.events = exprs.iter().map(|expr| event_column(expr, schema, &node)).collect();
     node.times = columns;
     node.system.edges.extend(edges);
@@ -226,6 +232,7 @@ fn joined(join: &Join, walk: &mut Walk) -> Result<Node> {
         times: [left.times.clone(), right.times.clone()].concat(),
         events: [left.events.clone(), right.events.clone()].concat(),
         buckets: [left.buckets.clone(), right.buckets.clone()].concat(),
+        gaps: [left.gaps.clone(), right.gaps.clone()].concat(),
         system: System { edges: [left.system.edges.clone(), right.system.edges.clone()].concat(), ..System::default() },
     };
     let schema = join.left.schema().join(join.right.schema())?;
@@ -266,6 +273,7 @@ fn joined(join: &Join, walk: &mut Walk) -> Result<Node> {
             kept.times.splice(0..0, vec![None; missing]);
             kept.events.splice(0..0, vec![None; missing]);
             kept.buckets.splice(0..0, vec![None; missing]);
+            kept.gaps.splice(0..0, vec![None; missing]);
         }
         _ => kept.resize(columns),
     }
@@ -294,8 +302,9 @@ fn aggregated(aggregate: &Aggregate, walk: &mut Walk) -> Result<Node> {
         columns.push(time);
         events.push(None);
     }
-    let buckets = vec![None; columns.len()];
-    Ok(Node { times: columns, events, buckets, system: node.system })
+    let mut grouped = Node { times: columns, events, system: node.system, ..Node::default() };
+    grouped.resize(grouped.times.len());
+    Ok(grouped)
 }
 
 /// Each row becomes one row per element of its lists. An element of the buckets of a moment is one that holds it.
@@ -320,6 +329,7 @@ fn unnested(unnest: &Unnest, walk: &mut Walk) -> Result<Node> {
             node.times.push(input.times[source]);
             node.events.push(input.events[source]);
             node.buckets.push(input.buckets[source]);
+            node.gaps.push(input.gaps[source]);
         }
     }
     Ok(node)

@@ -112,11 +112,7 @@ fn neighbour(
     let renamed = system.renamed(&shared, &mut |var| *names.entry(var).or_insert_with(|| walk.fresh()));
     node.system.attached.push(renamed);
     let moved = |time: Time| Time { var: names.get(&time.var).copied().unwrap_or(time.var), ..time };
-    Neighbour {
-        at: node.system.attached.len() - 1,
-        order: order.map(|order| (order, moved(order))),
-        steps: None,
-    }
+    Neighbour { at: node.system.attached.len() - 1, order: order.map(|order| (order, moved(order))), steps: None }
 }
 
 pub(in crate::analyse) fn function(expr: &Expr) -> Option<(&str, &WindowFunctionParams)> {
@@ -131,10 +127,12 @@ pub(in crate::analyse) fn function(expr: &Expr) -> Option<(&str, &WindowFunction
 fn steps(params: &WindowFunctionParams) -> Option<i64> {
     let rows = match params.args.as_slice() {
         [_] => 1,
-        [_, Expr::Literal(offset, _)] | [_, Expr::Literal(offset, _), _] => match offset.cast_to(&DataType::Int64).ok()? {
-            ScalarValue::Int64(Some(rows)) => rows,
-            _ => return None,
-        },
+        [_, Expr::Literal(offset, _)] | [_, Expr::Literal(offset, _), _] => {
+            match offset.cast_to(&DataType::Int64).ok()? {
+                ScalarValue::Int64(Some(rows)) => rows,
+                _ => return None,
+            }
+        }
         _ => return None,
     };
     (rows >= 1 && params.null_treatment.is_none() && params.filter.is_none()).then_some(rows)
