@@ -101,6 +101,13 @@ impl SqlText {
         self.lexemes.iter().find(|lexeme| lexeme.word().as_deref() == Some(&word)).map(|lexeme| lexeme.span.clone())
     }
 
+    /// The first token after a semicolon; the beginning where there is none.
+    pub(crate) fn second_statement(&self) -> Range<usize> {
+        let after =
+            self.lexemes.windows(2).find(|pair| pair[0].token == Token::SemiColon && pair[1].token != Token::SemiColon);
+        after.map_or_else(|| self.start(), |pair| pair[1].span.clone())
+    }
+
     /// Whether the place lies within parentheses.
     pub(crate) fn in_parentheses(&self, place: &Range<usize>) -> bool {
         let before = self.lexemes.iter().take_while(|lexeme| lexeme.span.start < place.start);

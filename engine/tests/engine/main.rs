@@ -6,4 +6,7 @@ mod incidents;
 mod lateness;
 mod matching;
 mod routing;
+#[path = "../../../rules/tests/rules/shape_file.rs"]
+mod shape_file;
+mod shapes;
 mod stream;

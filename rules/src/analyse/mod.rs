@@ -7,7 +7,7 @@
 //! * [`guards`]: how many rows it takes before there can be an output.
 //! * [`contract`]: what the output must hold; [`present`]: that it is never NULL where it mustn't be.
 //! * [`unique`]: whether functions that pick rows by their order always pick the same ones.
-//! * [`probe`]: whether an expression fails on some values.
+//! * [`probe`]: whether an expression fails on some values; [`spans`]: whether one compares hours with days.
 
 mod bounds;
 mod contract;
@@ -19,6 +19,7 @@ mod present;
 mod probe;
 mod scans;
 mod shown;
+mod spans;
 mod unique;
 
 pub(crate) use bounds::interval_of;
@@ -59,6 +60,14 @@ pub(crate) fn analyse(
     let (plan, found) =
         scans::assign_slots(optimised, state).map_err(|error| vec![crate::sandbox::planning_error(text, &error)])?;
     let planes: Vec<Plane> = found.iter().map(|scan| scan.plane).collect();
+    if let Some(expr) = spans::compared_by_parts(&plan) {
+        let message = format!(
+            "`{}` compares a time span with days part by part: any number of hours is less than a day",
+            shown::sql(&expr)
+        );
+        let help = "write the interval in hours, such as `INTERVAL '24 hours'`, or compare the moments: `a.event_time <= b.event_time + INTERVAL '1 day'`";
+        return Err(vec![text.finding(Code::SpanParts, text.find(&["interval"]), message, help)]);
+    }
     let fallible = probe::fallible(text, &plan, state);
     if !fallible.is_empty() {
         return Err(fallible);

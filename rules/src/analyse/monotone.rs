@@ -315,7 +315,6 @@ fn order_matters(expr: &Expr, schema: &DFSchema, node: &mut Node) {
 
 /// Functions of a list whatever the order of its elements.
 const UNORDERED: &[&str] = &[
-    "array_distinct",
     "array_empty",
     "array_has",
     "array_has_all",

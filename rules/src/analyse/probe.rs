@@ -66,6 +66,10 @@ pub(super) fn fallible(text: &SqlText, plan: &LogicalPlan, state: &SessionState)
 
 fn finding(text: &SqlText, failure: &Failure) -> LintFinding {
     let (place, help) = match &failure.expr {
+        Expr::Cast(cast) if matches!(cast.field.data_type(), DataType::Interval(_)) => {
+            let help = "compare the moments instead of the span between them, such as `expires_at > event_time + INTERVAL '30 days'`";
+            (text.find(&["interval"]), help)
+        }
         Expr::Cast(_) => (text.find(&["cast"]), "write TRY_CAST, which gives NULL where the value doesn't fit"),
         Expr::BinaryExpr(BinaryExpr { op: Operator::Divide | Operator::Modulo, .. }) => {
             let place = text.symbol(&["/", "%"]).unwrap_or_else(|| text.start());

@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::Expr;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr as SqlExpr};
 use datafusion::sql::unparser::Unparser;
@@ -46,7 +48,14 @@ pub(super) fn conjunct_sql(expr: &Expr) -> String {
 }
 
 fn written(expr: &Expr) -> Option<SqlExpr> {
-    Unparser::new(&Plain).with_pretty(true).expr_to_sql(expr).ok()
+    // The planner makes intervals of differences; nobody wrote that.
+    let plain = expr.clone().transform_up(|part| {
+        Ok(match part {
+            Expr::Cast(cast) if matches!(cast.field.data_type(), DataType::Interval(_)) => Transformed::yes(*cast.expr),
+            other => Transformed::no(other),
+        })
+    });
+    Unparser::new(&Plain).with_pretty(true).expr_to_sql(&plain.ok()?.data).ok()
 }
 
 #[cfg(test)]

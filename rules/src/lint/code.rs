@@ -39,6 +39,7 @@ codes! {
     MetaInvalid "W004" Error "A member of the front matter has a value that isn't allowed.";
     OwnerMismatch "W005" Error "The owner doesn't own the rule's plane.";
     PlaneMismatch "W006" Error "The rule's plane doesn't fit what it reads.";
+    NotText "W007" Error "The file isn't UTF-8.";
     Syntax "W010" Error "The SQL can't be parsed.";
     NotOneSelect "W011" Error "The file doesn't hold exactly one SELECT.";
     TooComplex "W012" Error "The SQL is larger than can be planned in bounded time.";
@@ -71,6 +72,7 @@ codes! {
     EventTimeUnknown "W046" Error "`event_time` isn't the time of an event, a bucket or a group.";
     OutputNull "W047" Error "`event_time` or `tenant` may be NULL.";
     SlidingBuckets "W048" Error "`hop` has no constant, positive size and slide, or too many buckets.";
+    SpanParts "W049" Error "A time span is compared with days or months.";
     Unbounded "W050" Error "A scan isn't bounded in time.";
     WindowUnbounded "W051" Error "A window function isn't partitioned and bounded in time.";
     Global "W052" Warning "The rule has no key that all its scans share.";

@@ -57,7 +57,7 @@ pub(crate) fn statement(text: &SqlText, tables: &[&str]) -> Result<Parsed, Vec<L
         let message = format!("the file holds {} statements", statements.len() + 1);
         return one(
             Code::NotOneSelect,
-            text.start(),
+            text.second_statement(),
             message,
             "write one SELECT; put further ones into files of their own",
         );
@@ -333,6 +333,10 @@ pub(crate) fn planning_error(text: &SqlText, error: &DataFusionError) -> LintFin
             named_place(message).map(|(line, column)| text.span(location(line, column), location(line, column)))
         });
     let lower = message.to_lowercase();
+    if lower.contains("recursion") {
+        let help = "write deep expressions as several, in queries of WITH or in files of their own";
+        return text.finding(Code::TooComplex, text.start(), "the query nests too deep to be parsed", help);
+    }
     let (code, help) = if lower.contains("no field named") {
         (Code::UnknownName, "see the columns of `runtime` and `identity` in the reference")
     } else if lower.contains("table '") && lower.contains("signals") && lower.contains("not found") {
@@ -355,15 +359,17 @@ pub(crate) fn planning_error(text: &SqlText, error: &DataFusionError) -> LintFin
         (Code::UnknownName, "read `runtime`, `identity` or a reference table")
     } else if lower.contains("invalid function") {
         (Code::UnknownFunction, "use one of the listed functions")
-    } else if matches!(error.find_root(), DataFusionError::SQL(_, _)) || lower.contains("recursion limit") {
+    } else if matches!(error.find_root(), DataFusionError::SQL(_, _)) {
         (Code::Syntax, "correct the SQL at this place")
     } else {
         (Code::Planning, "write it in a form that can be planned")
     };
     let message = message.replace("datafusion.public.", "");
     let quoted = message.split(['\'', '`', '"']).nth(1).unwrap_or_default();
-    let place =
-        place.or_else(|| text.word(quoted.rsplit('.').next().unwrap_or_default())).unwrap_or_else(|| text.start());
+    let place = place
+        .or_else(|| text.word(quoted.rsplit('.').next().unwrap_or_default()))
+        .or_else(|| text.literal(quoted))
+        .unwrap_or_else(|| text.start());
     text.finding(code, place, message.replace('\n', " "), help)
 }
 

@@ -16,12 +16,12 @@ use datafusion::physical_expr::PhysicalExpr;
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub(crate) plane: Plane,
-    time: i64,
-    kind: usize,
-    principal: Option<usize>,
-    session: Option<usize>,
-    value: usize,
-    tenant: usize,
+    pub(crate) time: i64,
+    pub(crate) kind: usize,
+    pub(crate) principal: Option<usize>,
+    pub(crate) session: Option<usize>,
+    pub(crate) value: usize,
+    pub(crate) tenant: usize,
 }
 
 /// When histories begin; a multiple of the buckets that the rules use.
@@ -104,6 +104,25 @@ pub(crate) fn history(events: &[Event]) -> [RecordBatch; 2] {
         }
         builder.finish().rows
     })
+}
+
+/// Rows with these values, numbered in their order, at so many minutes after the start. All are of the tenant `t0`.
+pub(crate) fn rows(plane: Plane, rows: &[(i64, &[(usize, Cell<'static>)])]) -> RecordBatch {
+    let mut builder = EventBatchBuilder::new(plane);
+    for (at, (minute, cells)) in rows.iter().enumerate() {
+        let mut row = Row::new(plane);
+        row.text(runtime::EVENT_ID, format!("{}{at}", if plane == Plane::Model { "r" } else { "i" }));
+        row.set(runtime::EVENT_TIME, Cell::Time(Timestamp::from_micros(START + minute * 60_000_000)));
+        row.text(runtime::TENANT, "t0");
+        row.text(runtime::SOURCE, "test");
+        for (column, cell) in *cells {
+            row.set(*column, cell.clone());
+        }
+        builder.append(&row, None);
+    }
+    let batch = builder.finish();
+    assert!(batch.rejects.is_empty(), "{:?}", batch.rejects);
+    batch.rows
 }
 
 /// The rule's batch result.

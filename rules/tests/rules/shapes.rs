@@ -1,122 +1,17 @@
-//! The shapes of rules that authors write, from `tests/shapes/*.sql`: what is proven of each, or why it is refused.
-//!
-//! A shape begins with `-- shape: NAME`, then come `-- key: COLUMNS`, perhaps `-- emit: early`, and what the compiler says
-//! of it: `-- proves: …` or `-- refuses: LINE:COLUMN: CODE: …`, where lines count from the first of the SQL.
-//! `UPDATE_EXPECTED=1` rewrites these.
+//! What is proven of each shape of rules that authors write, or why it is refused: `tests/shapes/*.sql` says so, and
+//! `UPDATE_EXPECTED=1` rewrites it.
 
-use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
-use watershed_rules::{CompiledRule, LintFinding, ReferenceTables, RuleSource, Speaks};
+use watershed_rules::{CompiledRule, LintFinding, Speaks};
 use watershed_schemas::Plane;
 
 use crate::check::compiled_with;
+use crate::shape_file::{SQL_LINE, Shape, files, read, reference, written};
 
-/// The line of the rule file on which the SQL of a shape begins.
-const SQL_LINE: usize = 10;
-
-/// One shape.
-#[derive(Clone, Debug)]
-pub(crate) struct Shape {
-    /// The file's stem.
-    pub(crate) group: String,
-    pub(crate) name: String,
-    key: String,
-    emit: Option<String>,
-    /// What the file says that the compiler says.
-    expected: String,
-    sql: String,
-}
-
-impl Shape {
-    /// Whether the file says that it is accepted.
-    pub(crate) fn is_accepted(&self) -> bool {
-        self.expected.starts_with("proves: ")
-    }
-
-    pub(crate) fn compile(&self) -> Result<CompiledRule, Vec<LintFinding>> {
-        let id: String = self.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-        let emit = self.emit.as_deref().unwrap_or("final");
-        let text = format!(
-            "/*---\nid: {}\ntitle: {}\nplane: access\nseverity: high\nkey: [{}]\nemit: {emit}\n\n---*/\n{}",
-            id.to_lowercase(),
-            self.name,
-            self.key,
-            self.sql
-        );
-        compiled_with(&RuleSource::parse(Path::new("shape.sql"), &text)?, reference())
-    }
-}
-
-/// The reference tables that shapes join.
-pub(crate) fn reference() -> &'static ReferenceTables {
-    static TABLES: LazyLock<ReferenceTables> =
-        LazyLock::new(|| ReferenceTables::load_dir(&folder().join("reference")).expect("they are fine"));
-    &TABLES
-}
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shapes")
-}
-
-fn files() -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder())
-        .expect("the folder is there")
-        .map(|entry| entry.expect("readable").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
-        .collect();
-    files.sort();
-    files
-}
-
-/// The text before the first shape, and the shapes.
-fn read(path: &Path) -> (String, Vec<Shape>) {
-    let text = fs::read_to_string(path).expect("readable");
-    let mut parts = text.split("-- shape: ");
-    let head = parts.next().unwrap_or_default().to_owned();
-    let shapes = parts.map(|part| {
-        let mut lines = part.lines();
-        let mut shape = Shape {
-            group: path.file_stem().expect("a name").to_string_lossy().into_owned(),
-            name: lines.next().unwrap_or_default().to_owned(),
-            key: String::new(),
-            emit: None,
-            expected: String::new(),
-            sql: String::new(),
-        };
-        for line in lines {
-            match line.strip_prefix("-- ").and_then(|line| line.split_once(": ")) {
-                Some(("key", key)) => shape.key = key.to_owned(),
-                Some(("emit", emit)) => shape.emit = Some(emit.to_owned()),
-                Some(("proves" | "refuses", _)) => shape.expected = line.trim_start_matches("-- ").to_owned(),
-                _ => writeln!(shape.sql, "{line}").expect("a text"),
-            }
-        }
-        shape.sql.truncate(shape.sql.trim_end().len());
-        shape
-    });
-    (head, shapes.collect())
-}
-
-/// The shapes of one group, or of all.
-pub(crate) fn shapes(group: Option<&str>) -> Vec<Shape> {
-    let all = files().into_iter().flat_map(|path| read(&path).1);
-    all.filter(|shape| group.is_none_or(|group| shape.group == group)).collect()
-}
-
-fn written(head: &str, shapes: &[Shape]) -> String {
-    let mut text = head.to_owned();
-    for (at, shape) in shapes.iter().enumerate() {
-        let between = if at == 0 { "" } else { "\n" };
-        writeln!(text, "{between}-- shape: {}\n-- key: {}", shape.name, shape.key).expect("a text");
-        if let Some(emit) = &shape.emit {
-            writeln!(text, "-- emit: {emit}").expect("a text");
-        }
-        writeln!(text, "-- {}\n{}", shape.expected, shape.sql).expect("a text");
-    }
-    text
+/// Compiles a shape.
+pub(crate) fn compile(shape: &Shape) -> Result<CompiledRule, Vec<LintFinding>> {
+    compiled_with(&shape.source()?, reference())
 }
 
 /// What the compiler says, in one line.
@@ -175,7 +70,7 @@ fn every_shape_is_accepted_or_refused_as_written() {
         let (head, mut shapes) = read(&path);
         assert!(!shapes.is_empty(), "{}", path.display());
         for shape in &mut shapes {
-            let said = said(&shape.compile());
+            let said = said(&compile(shape));
             let count = if said.starts_with("proves") { &mut accepted } else { &mut refused };
             *count += 1;
             if said != shape.expected {

@@ -13,13 +13,14 @@ use crate::check::{list, nobody_compiles};
 use crate::histories::{
     EVENTS, Event, START, events, history as history_of, keep, key_of, matching, run, time_of, truth,
 };
-use crate::shapes::{Shape, shapes};
+use crate::shape_file::{Shape, shapes};
+use crate::shapes::compile;
 
 /// Histories for each shape.
 const CASES: u32 = 24;
 
 fn compiled(shape: &Shape) -> CompiledRule {
-    shape.compile().unwrap_or_else(|findings| panic!("{} is refused: {}", shape.name, list(&findings)))
+    compile(shape).unwrap_or_else(|findings| panic!("{} is refused: {}", shape.name, list(&findings)))
 }
 
 /// Holds each accepted shape of a group against everything below, over random histories.
