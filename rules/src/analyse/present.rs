@@ -1,6 +1,6 @@
 //! Whether a column has a value in every row of a plan.
 
-use datafusion::common::JoinType;
+use datafusion::common::{JoinType, NullHandling};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
 
@@ -60,7 +60,8 @@ pub(super) fn always_there(plan: &LogicalPlan, at: usize) -> bool {
         LogicalPlan::Window(window) => at < window.input.schema().fields().len() && always_there(&window.input, at),
         LogicalPlan::Unnest(unnest) => unnest.dependency_indices.get(at).is_some_and(|&source| {
             if unnest.list_type_columns.iter().any(|(list, _)| *list == source) {
-                unnest.list_type_columns.len() == 1 && is_hop(source, &unnest.input)
+                let dropped = unnest.options.null_handling == NullHandling::Drop;
+                dropped && unnest.list_type_columns.len() == 1 && is_hop(source, &unnest.input)
             } else {
                 always_there(&unnest.input, source)
             }
@@ -117,7 +118,7 @@ fn strict_in(expr: &Expr, names: &dyn Fn(&Expr) -> bool) -> bool {
 }
 
 /// Whether the expression has a value in every row of the plan.
-fn has_value(expr: &Expr, plan: &LogicalPlan) -> bool {
+pub(super) fn has_value(expr: &Expr, plan: &LogicalPlan) -> bool {
     match expr {
         Expr::Alias(alias) => has_value(&alias.expr, plan),
         Expr::Cast(cast) => has_value(&cast.expr, plan),

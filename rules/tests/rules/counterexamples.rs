@@ -234,6 +234,25 @@ fn an_absence_bounds_only_the_side_that_may_be_missing() {
 }
 
 #[test]
+fn groups_that_share_no_moment_are_not_bounded_by_one() {
+    // Without any change of risk `changed` is NULL, and all such buckets of all times would be one finding.
+    let sql = |key: &str| {
+        format!("SELECT date_bin(INTERVAL '10 minutes', event_time) AS event_time, tenant, principal, date_bin(INTERVAL '10 minutes', event_time) AS bucket,
+                max(event_time) FILTER (WHERE kind = 'risk_changed') AS changed
+         FROM identity GROUP BY tenant, principal, date_bin(INTERVAL '10 minutes', event_time) {key}")
+    };
+    refused("principal, changed", &sql(""), Code::KeyUnbounded);
+    accepted("principal, bucket", &sql(""));
+    accepted("principal, changed", &sql("HAVING max(event_time) FILTER (WHERE kind = 'risk_changed') IS NOT NULL"));
+    let grouped = "SELECT max(previous) AS event_time, tenant, principal, previous FROM (
+          SELECT event_time, tenant, principal,
+                 lag(event_time) OVER (PARTITION BY tenant, principal, date_bin(INTERVAL '10 minutes', event_time) ORDER BY event_time, event_id) AS previous
+          FROM identity)
+        WHERE tenant IS NOT NULL GROUP BY tenant, principal, previous";
+    assert!(rule("principal, previous", grouped).is_err());
+}
+
+#[test]
 fn under_or_only_what_all_alternatives_say_bounds() {
     let sql = |or: &str| {
         format!("SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id FROM runtime r JOIN identity i ON i.tenant = r.tenant
@@ -351,4 +370,15 @@ fn not_in_is_never_true_beside_a_null() {
         "SELECT event_time, tenant, principal, event_id AS e_event_id FROM runtime WHERE session_id NOT IN (SELECT session_id FROM runtime)",
         Code::NotIn,
     );
+}
+
+#[test]
+fn times_of_other_centuries_are_in_buckets_too() {
+    let rule = accepted("principal, bucket", &in_bucket(", count(*) AS n", "count(*) >= 1"));
+    for year in [1700, 1969, 2250_i64] {
+        let minutes = (year - 2023) * 525_949;
+        let prompt: &[_] = &[(runtime::KIND, text("prompt")), (runtime::PRINCIPAL, text("p"))];
+        let history = [rows(Plane::Model, &[(minutes, prompt), (0, prompt)]), rows(Plane::Access, &[])];
+        assert_eq!(found(&rule, &history).len(), 2, "{year}");
+    }
 }

@@ -11,7 +11,7 @@ mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use datafusion::common::{DFSchema, JoinType, Result, plan_err};
+use datafusion::common::{DFSchema, JoinType, NullHandling, Result, plan_err};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan, Union, Unnest};
 use watershed_schemas::tables::runtime;
@@ -22,6 +22,7 @@ pub(crate) use time::interval_of;
 use time::{Time, Times};
 pub(super) use window::function as window_function;
 
+use super::present::{always_there, has_value};
 use crate::slot::ScanRef;
 
 /// What is known about the rows of one node of the plan.
@@ -110,7 +111,7 @@ pub(super) fn bounds(plan: &LogicalPlan, event_time: usize, key: &[usize]) -> st
     let anchor = Time { var: walk.fresh(), offset: 0 };
     node.system.edges.extend([anchor.at_most_after(output, 0), output.at_most_after(anchor, 0)]);
     let of_row = node.system.reaches(anchor.var)?;
-    let shared = shared_by(key.iter().copied(), &node);
+    let shared = shared_by(key.iter().copied(), &node, |column| always_there(plan, column));
     if shared.is_empty() {
         return Err(NoBounds::Key);
     }
@@ -120,9 +121,11 @@ pub(super) fn bounds(plan: &LogicalPlan, event_time: usize, key: &[usize]) -> st
     Ok(Bounds { of_finding: node.system.reaches(least)?, of_row })
 }
 
-/// The moments that all rows agree on which agree in these columns.
-fn shared_by(columns: impl Iterator<Item = usize>, node: &Node) -> BTreeSet<Var> {
-    columns.flat_map(|column| [node.times[column].map(|time| time.var), node.events[column]]).flatten().collect()
+/// The moments that all rows agree on which agree in these columns. Rows in which a time is NULL agree in no moment, so only
+/// columns that always hold one count.
+fn shared_by(columns: impl Iterator<Item = usize>, node: &Node, has_value: impl Fn(usize) -> bool) -> BTreeSet<Var> {
+    let times = |column: usize| node.times[column].filter(|_| has_value(column)).map(|time| time.var);
+    columns.flat_map(|column| [times(column), node.events[column]]).flatten().collect()
 }
 
 /// What holds between `member`, the value that `time` has in *some* row of a group, and the moments that the group shares.
@@ -284,7 +287,8 @@ fn aggregated(aggregate: &Aggregate, walk: &mut Walk) -> Result<Node> {
     let mut node = visit(&aggregate.input, walk)?;
     let schema = aggregate.input.schema();
     let group = projected(&aggregate.group_expr, &aggregate.input, node.clone(), walk);
-    let shared = shared_by(0..group.times.len(), &group);
+    let in_group = |column: usize| has_value(&aggregate.group_expr[column], &aggregate.input);
+    let shared = shared_by(0..group.times.len(), &group, in_group);
     node.system = group.system.clone();
     let (mut columns, mut events) = (group.times, group.events);
     for expr in &aggregate.aggr_expr {
@@ -317,7 +321,9 @@ fn unnested(unnest: &Unnest, walk: &mut Walk) -> Result<Node> {
     for &source in &unnest.dependency_indices {
         let list = unnest.list_type_columns.iter().find(|(column, _)| *column == source);
         if let Some((_, list)) = list {
-            let bucket = input.buckets[source].filter(|_| list.depth == 1).map(|(time, size)| {
+            // A list that is NULL gives no row.
+            let dropped = unnest.options.null_handling == NullHandling::Drop;
+            let bucket = input.buckets[source].filter(|_| list.depth == 1 && dropped).map(|(time, size)| {
                 let bucket = Time { var: walk.fresh(), offset: 0 };
                 node.system.edges.push(bucket.at_most_after(time, 0));
                 node.system.edges.push(time.at_most_after(bucket, size - 1));

@@ -10,6 +10,7 @@ use datafusion::logical_expr::{Expr, Window, WindowFrameBound, WindowFrameUnits}
 use super::system::{Edge, System, Var};
 use super::time::{Time, Times, span_of};
 use super::{Node, Walk, event_column, visit};
+use crate::analyse::present::has_value;
 
 /// The neighbours that functions over the same window look at.
 struct Neighbour {
@@ -100,8 +101,13 @@ fn neighbour(
     let schema = window.input.schema();
     let mut times = Times { walk, node: input, schema, edges: Vec::new() };
     let order = params.order_by.first().filter(|sort| sort.asc).and_then(|sort| times.of(&sort.expr));
-    let mut shared: BTreeSet<Var> =
-        params.partition_by.iter().filter_map(|expr| times.of(expr)).map(|time| time.var).collect();
+    let mut shared: BTreeSet<Var> = params
+        .partition_by
+        .iter()
+        .filter(|expr| has_value(expr, &window.input))
+        .filter_map(|expr| times.of(expr))
+        .map(|time| time.var)
+        .collect();
     let edges = times.edges;
     shared.extend(params.partition_by.iter().filter_map(|expr| event_column(expr, schema, input)));
 
