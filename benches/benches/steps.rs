@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use watershed_benches::workload;
+use watershed_benches::workload::Workload;
 use watershed_connectors::formats::{Limits, Registry};
 use watershed_connectors::{Partition, RawBatch, RawRecord};
 use watershed_engine::core::{Core, Input, Settings};
@@ -23,7 +23,7 @@ const EVENTS: u64 = 12_000;
 
 fn raw(plane: Plane) -> RawBatch {
     let directory = tempfile::tempdir().expect("temporary directory");
-    workload::write(directory.path(), EVENTS, 1).expect("workload");
+    Workload { events: EVENTS, seed: 1, hot: false }.write(directory.path()).expect("workload");
     let file = std::fs::File::open(directory.path().join(format!("{}.jsonl", plane.table()))).expect("file");
     let lines = std::io::BufReader::new(file).lines().map(|line| Bytes::from(line.expect("line")));
     let records = lines.enumerate().map(|(offset, payload)| RawRecord {

@@ -9,6 +9,7 @@
 //!   [`evaluator`] and [`correlator`].
 //! * [`router`] turns incident revisions into notifications: who is told what, and what they may see.
 //! * [`store`] and [`outbox`] make a commit durable; [`deliver`] drains the outbox to receivers.
+//! * [`reload`] takes up changed rules and reference tables.
 //! * [`config`], [`check`], [`cli`] and [`console`] are the shell around it.
 
 pub mod acceptance;
@@ -26,6 +27,7 @@ pub mod intake;
 pub mod matcher;
 pub mod outbox;
 pub mod pipeline;
+pub mod reload;
 pub mod replay;
 pub mod router;
 pub mod rule_tests;

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{
     ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, ListBuilder, RecordBatch, StringBuilder,
-    TimestampMicrosecondBuilder, UInt32Array,
+    TimestampMicrosecondBuilder, UInt32Array, new_null_array,
 };
 use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -135,6 +135,15 @@ impl Rest {
     }
 }
 
+/// Rows of the columns of NULLs that batches share.
+const SHARED_NULLS: usize = 8_192;
+
+/// For each type of column one without values.
+static NULLS: LazyLock<[ArrayRef; 6]> = LazyLock::new(|| {
+    use ColumnType::{Bool, Float, Int, Text, TextList, Timestamp};
+    [Text, TextList, Timestamp, Int, Float, Bool].map(|ty| new_null_array(&ty.arrow(), SHARED_NULLS))
+});
+
 enum Values {
     Text(StringBuilder),
     List(ListBuilder<StringBuilder>),
@@ -153,12 +162,13 @@ struct ColumnBuilder {
 impl ColumnBuilder {
     fn new(ty: ColumnType) -> Self {
         let values = match ty {
-            ColumnType::Text => Values::Text(StringBuilder::new()),
-            ColumnType::TextList => Values::List(ListBuilder::new(StringBuilder::new())),
-            ColumnType::Timestamp => Values::Time(TimestampMicrosecondBuilder::new()),
-            ColumnType::Int => Values::Int(Int64Builder::new()),
-            ColumnType::Float => Values::Float(Float64Builder::new()),
-            ColumnType::Bool => Values::Bool(BooleanBuilder::new()),
+            // What is not filled takes no memory.
+            ColumnType::Text => Values::Text(StringBuilder::with_capacity(0, 0)),
+            ColumnType::TextList => Values::List(ListBuilder::with_capacity(StringBuilder::with_capacity(0, 0), 0)),
+            ColumnType::Timestamp => Values::Time(TimestampMicrosecondBuilder::with_capacity(0)),
+            ColumnType::Int => Values::Int(Int64Builder::with_capacity(0)),
+            ColumnType::Float => Values::Float(Float64Builder::with_capacity(0)),
+            ColumnType::Bool => Values::Bool(BooleanBuilder::with_capacity(0)),
         };
         ColumnBuilder { values, rows: 0 }
     }
@@ -174,6 +184,19 @@ impl ColumnBuilder {
                 | (Values::Float(_), Cell::Float(_) | Cell::Int(_))
                 | (Values::Bool(_), Cell::Bool(_))
         )
+    }
+
+    /// NULLs of the column's type, which all empty columns share.
+    fn nulls(&self) -> &'static ArrayRef {
+        let ty = match &self.values {
+            Values::Text(_) => ColumnType::Text,
+            Values::List(_) => ColumnType::TextList,
+            Values::Time(_) => ColumnType::Timestamp,
+            Values::Int(_) => ColumnType::Int,
+            Values::Float(_) => ColumnType::Float,
+            Values::Bool(_) => ColumnType::Bool,
+        };
+        &NULLS[ty as usize]
     }
 
     /// Appends NULLs until the column has this many rows.
@@ -219,6 +242,9 @@ impl ColumnBuilder {
     }
 
     fn finish(&mut self, rows: usize) -> ArrayRef {
+        if self.rows == 0 && rows <= SHARED_NULLS {
+            return self.nulls().slice(0, rows);
+        }
         self.pad(rows);
         self.rows = 0;
         match &mut self.values {
@@ -240,7 +266,7 @@ pub struct EventBatchBuilder {
     rejects: Vec<Reject>,
     record: usize,
     /// Memory of the last row, for the next one.
-    spare: Vec<(u8, Cell<'static>)>,
+    spare: Vec<Cell<'static>>,
     left_out: bool,
 }
 
@@ -291,7 +317,7 @@ impl EventBatchBuilder {
             None => {
                 let at = self.record_of_row.len();
                 for (column, cell) in row.values() {
-                    self.columns[usize::from(*column)].set(at, cell);
+                    self.columns[column].set(at, cell);
                 }
                 self.record_of_row.push(u32::try_from(self.record).unwrap_or(u32::MAX));
             }
@@ -332,7 +358,7 @@ impl EventBatchBuilder {
         if missing != 0 {
             return Some(format!("`{}` is missing", columns[missing.trailing_zeros() as usize].name));
         }
-        if row.values().iter().any(|(column, cell)| !self.columns[usize::from(*column)].fits(cell))
+        if row.values().any(|(column, cell)| !self.columns[column].fits(cell))
             && let Some((misfit, _)) = row.cells().find(|(column, cell)| !self.columns[*column].fits(cell))
         {
             return Some(format!("`{}` is not a {}", columns[misfit].name, columns[misfit].ty.sql()));

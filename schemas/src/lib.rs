@@ -27,5 +27,5 @@ pub use incident::{Coverage, IncidentRevision, IncidentStatus, Origin, PlaneCove
 pub use notification::{EvidenceItem, Notification, NotifyReason, Related, RuleMention};
 pub use plane::{Plane, RulePlane};
 pub use row::{Cell, Row};
-pub use signal::{Severity, Signal};
+pub use signal::{Mark, Severity, Signal, SignalReason};
 pub use timestamp::{Timestamp, TimestampError};

@@ -39,8 +39,9 @@ pub struct Row<'a> {
     /// The columns that have a place in `values`, one bit each, and for each of them which.
     placed: u64,
     places: [u8; WIDEST],
-    /// Columns with their values, in the order in which they were first set; NULL where the value was taken away.
-    values: Vec<(u8, Cell<'a>)>,
+    /// The values in the order in which they were first set, NULL where one was taken away, and the column of each.
+    values: Vec<Cell<'a>>,
+    columns: [u8; WIDEST],
 }
 
 const _: () = assert!(WIDEST <= 64, "`present` has a bit for each column");
@@ -48,16 +49,16 @@ const _: () = assert!(WIDEST <= 64, "`present` has a bit for each column");
 impl<'a> Row<'a> {
     /// An empty row of the plane's table.
     pub fn new(plane: Plane) -> Self {
-        Row { plane, present: 0, placed: 0, places: [0; WIDEST], values: Vec::with_capacity(WIDEST) }
+        Row::reusing(plane, Vec::with_capacity(WIDEST))
     }
 
     /// An empty row that uses the memory of another one.
-    pub(crate) fn reusing(plane: Plane, values: Vec<(u8, Cell<'a>)>) -> Self {
-        Row { plane, present: 0, placed: 0, places: [0; WIDEST], values }
+    pub(crate) fn reusing(plane: Plane, values: Vec<Cell<'a>>) -> Self {
+        Row { plane, present: 0, placed: 0, places: [0; WIDEST], values, columns: [0; WIDEST] }
     }
 
     /// The row's memory, empty and free of what it borrowed.
-    pub(crate) fn into_memory(mut self) -> Vec<(u8, Cell<'static>)> {
+    pub(crate) fn into_memory(mut self) -> Vec<Cell<'static>> {
         self.values.clear();
         // Nothing is left to convert: collecting keeps the allocation and lets go of the lifetime.
         self.values.into_iter().map_while(|_| None).collect()
@@ -76,25 +77,33 @@ impl<'a> Row<'a> {
     /// The cell of the column at this position (the constants of [`crate::tables`]).
     #[inline]
     pub fn get(&self, column: usize) -> &Cell<'a> {
-        if self.is_null(column) { &Cell::Null } else { &self.values[usize::from(self.places[column])].1 }
+        if self.is_null(column) { &Cell::Null } else { &self.values[usize::from(self.places[column])] }
     }
 
     /// Sets a cell. The cell's variant must fit the column's type; [`crate::EventBatchBuilder::append`] rejects the row otherwise.
     #[inline]
     pub fn set(&mut self, column: usize, cell: Cell<'a>) {
         let bit = 1 << column;
+        if self.placed & bit != 0 {
+            self.replace(column, cell);
+        } else if !matches!(cell, Cell::Null) {
+            self.present |= bit;
+            self.placed |= bit;
+            self.places[column] = self.values.len() as u8;
+            self.columns[self.values.len()] = column as u8;
+            self.values.push(cell);
+        }
+    }
+
+    #[cold]
+    fn replace(&mut self, column: usize, cell: Cell<'a>) {
+        let bit = 1 << column;
         if matches!(cell, Cell::Null) {
             self.present &= !bit;
         } else {
             self.present |= bit;
         }
-        if self.placed & bit != 0 {
-            self.values[usize::from(self.places[column])].1 = cell;
-        } else if self.present & bit != 0 {
-            self.placed |= bit;
-            self.places[column] = self.values.len() as u8;
-            self.values.push((column as u8, cell));
-        }
+        self.values[usize::from(self.places[column])] = cell;
     }
 
     /// Sets a text; an empty one counts as absent.
@@ -135,8 +144,8 @@ impl<'a> Row<'a> {
 
     /// The values in any order, each with its column; a NULL among them is none.
     #[inline]
-    pub(crate) fn values(&self) -> &[(u8, Cell<'a>)] {
-        &self.values
+    pub(crate) fn values(&self) -> impl Iterator<Item = (usize, &Cell<'a>)> {
+        self.columns.iter().map(|column| usize::from(*column)).zip(&self.values)
     }
 }
 

@@ -168,11 +168,7 @@ impl Undecoded for Rows {
             }
             positions.push(u32::try_from(position).ok()?);
         }
-        if positions.iter().zip(0..).all(|(position, index)| *position == index)
-            && positions.len() == decoded.rows.num_rows()
-        {
-            return Some(decoded.rows);
-        }
+        // A copy of just these rows is what is kept for long: builders leave room to grow.
         take_record_batch(&decoded.rows, &UInt32Array::from(positions)).ok()
     }
 }

@@ -4,9 +4,16 @@ mod driver;
 mod history;
 mod incidents;
 mod lateness;
+mod limits;
 mod matching;
+mod reload;
+mod reload_files;
+mod reload_properties;
+mod reload_run;
+mod remembered;
 mod routing;
 #[path = "../../../rules/tests/rules/shape_file.rs"]
 mod shape_file;
 mod shapes;
 mod stream;
+mod withdrawals;

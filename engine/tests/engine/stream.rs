@@ -135,7 +135,7 @@ pub(crate) fn said(signal: &Signal) -> Value {
     ])
 }
 
-fn meant(finding: &Finding) -> Value {
+pub(crate) fn meant(finding: &Finding) -> Value {
     json!([
         finding.event_time,
         finding.principal,

@@ -4,7 +4,7 @@
 //! `event_time`; plane; file; line). Rows must be decoded to be merged, so this is not a [`Source`](super::Source): it
 //! gives decoded batches.
 //!
-//! A file is decoded window by window (65,536 records or 64 MiB). Inside a window rows are sorted; between windows they
+//! A file is decoded window by window (8,192 records or 16 MiB). Inside a window rows are sorted; between windows they
 //! are taken as they come. A file whose disorder reaches further than a window yields rows that are late, and the
 //! engine treats them so.
 

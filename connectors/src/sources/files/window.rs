@@ -20,9 +20,9 @@ use crate::raw::{Partition, RawBatch, RawRecord};
 use crate::sources::SourceError;
 
 /// Records of one window.
-const RECORDS: usize = 65_536;
+const RECORDS: usize = 8_192;
 /// Bytes of one window.
-const BYTES: usize = 64 << 20;
+const BYTES: usize = 16 << 20;
 
 /// A file and its open window.
 pub(super) struct FileCursor {
