@@ -69,4 +69,4 @@ macro_rules! groups {
     };
 }
 
-groups!(filters, groups, history, joins, presence, sessions, sets, windows);
+groups!(combined, filters, groups, history, joins, presence, sessions, sets, windows);

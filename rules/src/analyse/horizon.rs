@@ -11,6 +11,7 @@ use super::scans::FoundScan;
 use crate::compiled::Speaks;
 use crate::evaluate::Reduction;
 use crate::lint::{Code, LintFinding};
+use crate::slot::ScanRef;
 use crate::text::SqlText;
 
 /// As [`crate::CompiledRule`] and [`crate::Scan`] describe it.
@@ -104,7 +105,7 @@ fn refusal(text: &SqlText, reduction: &Reduction, reason: &NoBounds) -> LintFind
         NoBounds::Contradiction => text.finding(
             Code::NeverFires,
             text.find(&["on", "where"]),
-            "the conditions on `event_time` exclude each other, so the rule can never fire",
+            "the conditions on `event_time` exclude each other, so that no rows can meet them",
             "check which side of each interval is earlier",
         ),
         NoBounds::EventTime => text.finding(
@@ -147,7 +148,7 @@ fn never_forgets(
     let scan = &scans[at];
     let (table, alias) = (scan.plane.table(), scan.alias.as_str());
     let name = if table == alias { table.to_owned() } else { format!("{table} {alias}") };
-    if has_window(plan) {
+    if feeds_window(plan, at, false) {
         let message = format!("a window over `{name}` reaches further than any bound");
         let help = format!(
             "partition it by a bucket, give it a frame such as `ORDER BY {alias}.event_time RANGE BETWEEN INTERVAL '1 hour' PRECEDING AND CURRENT ROW`, or keep only rows with `event_time - lag(event_time) OVER (…) <= INTERVAL '1 hour'`"
@@ -171,6 +172,11 @@ fn never_forgets(
     text.finding(Code::Unbounded, text.alias(table, alias), message, help)
 }
 
-fn has_window(plan: &LogicalPlan) -> bool {
-    matches!(plan, LogicalPlan::Window(_)) || plan.inputs().into_iter().any(has_window)
+/// Whether the rows of a scan reach a window function.
+fn feeds_window(plan: &LogicalPlan, scan: usize, above: bool) -> bool {
+    if let LogicalPlan::TableScan(found) = plan {
+        return above && ScanRef::of(found).is_some_and(|found| found.scan == scan);
+    }
+    let above = above || matches!(plan, LogicalPlan::Window(_));
+    plan.inputs().into_iter().any(|input| feeds_window(input, scan, above))
 }

@@ -132,7 +132,7 @@ pub(crate) fn analyse(
 fn open_order(text: &SqlText, plan: &LogicalPlan) -> Option<LintFinding> {
     let function = unique::open_order(plan)?;
     let message = format!("`{function}` picks among rows that its order leaves tied");
-    let help = "order by the ids of all the events that make up a row, such as `ORDER BY r.event_time, r.event_id, i.event_id`, or apply it before the join";
+    let help = "end its ORDER BY with the event's id, such as `ORDER BY event_time, event_id`; behind a join with the ids of all events that make up a row";
     Some(text.finding(Code::OrderMissing, text.find(&[&function]), message, help))
 }
 

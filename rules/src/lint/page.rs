@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Code, Level};
+use crate::sandbox;
 
 const INTRODUCTION: &str = "\
 # What lint finds
@@ -16,6 +17,19 @@ with 1 when a rule is refused. `--json` prints one object a line for each findin
 Each *bad* example below is refused (or warned about) with exactly its code, each *good* one compiles without a finding: a
 test compiles them all. Where only SQL is shown, the front matter around it is that of any rule, with the key that the first
 line names.
+";
+
+const FUNCTIONS: &str = "
+## Functions
+
+DataFusion's functions of these names, and ours:
+
+- `json_text(json, path)`: a value inside JSON text, as text; names separated by dots, `[n]` for elements of lists, or a JSON
+  Pointer. NULL where there is nothing.
+- `cidr_contains(network, ip)`: whether the address lies in the network. `ip_prefix(ip, bits)`: the network of that many bits
+  that it lies in.
+- `hop(time, size, slide)`: the starts of all sliding buckets that hold the time, as a list; `unnest(hop(…)) AS bucket` in a
+  subquery gives a row for each, to be grouped by.
 ";
 
 /// The page.
@@ -38,7 +52,23 @@ pub fn page() -> String {
             example.good.shown()
         );
     }
+    functions(&mut page);
     page
+}
+
+/// The functions that rules may call.
+fn functions(page: &mut String) {
+    page.push_str(FUNCTIONS);
+    for (what, names) in [
+        ("Scalar functions", sandbox::SCALAR),
+        ("Aggregates", sandbox::AGGREGATE),
+        ("Window functions beside them", sandbox::WINDOW),
+    ] {
+        let mut names = names.to_vec();
+        names.sort_unstable();
+        let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+        let _ = write!(page, "\n{what}: {}.\n", names.join(", "));
+    }
 }
 
 fn anchor(code: Code) -> String {

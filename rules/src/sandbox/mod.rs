@@ -5,5 +5,6 @@ mod not_in;
 mod plan;
 mod statement;
 
+pub(crate) use functions::{AGGREGATE, SCALAR, WINDOW};
 pub(crate) use plan::plan;
 pub(crate) use statement::{Parsed, planning_error, statement};

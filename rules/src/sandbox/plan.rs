@@ -2,10 +2,10 @@
 
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::expr::{AggregateFunction, Like, ScalarFunction, Sort};
-use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, LogicalPlan, Operator, WindowFrameBound, WindowFrameUnits};
+use datafusion::logical_expr::expr::{AggregateFunction, Like, ScalarFunction};
+use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, LogicalPlan, Operator, WindowFrameBound};
 
-use super::functions::{AGGREGATE, RANKS, SCALAR, WINDOW};
+use super::functions::{AGGREGATE, SCALAR, WINDOW};
 use crate::analyse::interval_of;
 use crate::functions::{MAX_BUCKETS, hop_widths};
 use crate::lint::{Code, LintFinding};
@@ -127,26 +127,13 @@ impl Checker<'_> {
     fn expression(&mut self, expr: &Expr) {
         match expr {
             Expr::ScalarFunction(function) => self.scalar(function),
-            Expr::AggregateFunction(AggregateFunction { func, params }) => {
+            Expr::AggregateFunction(AggregateFunction { func, .. }) => {
                 self.aggregate(func.name(), func.aliases());
-                if matches!(func.name(), "first_value" | "last_value" | "string_agg") {
-                    self.ordered(func.name(), &params.order_by);
-                }
             }
             Expr::WindowFunction(function) => {
                 let name = function.fun.name();
                 if !AGGREGATE.contains(&name) && !WINDOW.contains(&name) {
                     self.unknown(name, &[]);
-                }
-                let frame = &function.params.window_frame;
-                let whole = |bound: &WindowFrameBound| match bound {
-                    WindowFrameBound::Preceding(value) | WindowFrameBound::Following(value) => value.is_null(),
-                    WindowFrameBound::CurrentRow => false,
-                };
-                let some_rows =
-                    frame.units == WindowFrameUnits::Rows && !(whole(&frame.start_bound) && whole(&frame.end_bound));
-                if (WINDOW.contains(&name) && !RANKS.contains(&name)) || some_rows {
-                    self.ordered(name, &function.params.order_by);
                 }
                 for bound in [&function.params.window_frame.start_bound, &function.params.window_frame.end_bound] {
                     if let WindowFrameBound::Preceding(value) | WindowFrameBound::Following(value) = bound
@@ -245,20 +232,6 @@ impl Checker<'_> {
         let words: Vec<&str> = std::iter::once(name).chain(aliases.iter().map(String::as_str)).collect();
         let message = format!("the function `{name}` isn't allowed in rules");
         self.refuse(Code::UnknownFunction, &words, message, "use a text, time, list, JSON or address function from the reference, or one of count, sum, min, max, avg, array_agg");
-    }
-
-    /// A function that picks rows by their order needs one that no two rows share.
-    fn ordered(&mut self, name: &str, order: &[Sort]) {
-        let by_event = |sort: &Sort| matches!(&sort.expr, Expr::Column(column) if column.name.ends_with("event_id"));
-        if !order.iter().any(by_event) {
-            let message = format!("`{name}` depends on the order in which rows of one moment arrive");
-            self.refuse(
-                Code::OrderMissing,
-                &[name],
-                message,
-                "end its ORDER BY with the event's id, such as `ORDER BY event_time, event_id`",
-            );
-        }
     }
 
     fn not_in(&mut self) {

@@ -10,20 +10,17 @@ use std::sync::LazyLock;
 
 use watershed_rules::{LintFinding, ReferenceTables, RuleSource};
 
-/// The line of the rule file on which the SQL of a shape begins.
-pub(crate) const SQL_LINE: usize = 10;
-
 /// One shape.
 #[derive(Clone, Debug)]
 pub(crate) struct Shape {
     /// The file's stem.
     pub(crate) group: String,
     pub(crate) name: String,
-    key: String,
-    emit: Option<String>,
+    pub(crate) key: String,
+    pub(crate) emit: Option<String>,
     /// What the file says that the compiler says.
     pub(crate) expected: String,
-    sql: String,
+    pub(crate) sql: String,
 }
 
 impl Shape {
@@ -107,18 +104,4 @@ pub(crate) fn read(path: &Path) -> (String, Vec<Shape>) {
 pub(crate) fn shapes(group: Option<&str>) -> Vec<Shape> {
     let all = files().into_iter().flat_map(|path| read(&path).1);
     all.filter(|shape| group.is_none_or(|group| shape.group == group)).collect()
-}
-
-/// The text of a file of shapes.
-pub(crate) fn written(head: &str, shapes: &[Shape]) -> String {
-    let mut text = head.to_owned();
-    for (at, shape) in shapes.iter().enumerate() {
-        let between = if at == 0 { "" } else { "\n" };
-        writeln!(text, "{between}-- shape: {}\n-- key: {}", shape.name, shape.key).expect("a text");
-        if let Some(emit) = &shape.emit {
-            writeln!(text, "-- emit: {emit}").expect("a text");
-        }
-        writeln!(text, "-- {}\n{}", shape.expected, shape.sql).expect("a text");
-    }
-    text
 }

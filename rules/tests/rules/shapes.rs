@@ -1,17 +1,35 @@
 //! What is proven of each shape of rules that authors write, or why it is refused: `tests/shapes/*.sql` says so, and
 //! `UPDATE_EXPECTED=1` rewrites it.
 
+use std::fmt::Write as _;
 use std::fs;
 
 use watershed_rules::{CompiledRule, LintFinding, Speaks};
 use watershed_schemas::Plane;
 
 use crate::check::compiled_with;
-use crate::shape_file::{SQL_LINE, Shape, files, read, reference, written};
+use crate::shape_file::{Shape, files, read, reference};
+
+/// The line of the rule file on which the SQL of a shape begins.
+const SQL_LINE: usize = 10;
 
 /// Compiles a shape.
 pub(crate) fn compile(shape: &Shape) -> Result<CompiledRule, Vec<LintFinding>> {
     compiled_with(&shape.source()?, reference())
+}
+
+/// The text of a file of shapes.
+fn written(head: &str, shapes: &[Shape]) -> String {
+    let mut text = head.to_owned();
+    for (at, shape) in shapes.iter().enumerate() {
+        let between = if at == 0 { "" } else { "\n" };
+        writeln!(text, "{between}-- shape: {}\n-- key: {}", shape.name, shape.key).expect("a text");
+        if let Some(emit) = &shape.emit {
+            writeln!(text, "-- emit: {emit}").expect("a text");
+        }
+        writeln!(text, "-- {}\n{}", shape.expected, shape.sql).expect("a text");
+    }
+    text
 }
 
 /// What the compiler says, in one line.

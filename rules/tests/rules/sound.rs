@@ -70,7 +70,7 @@ macro_rules! groups {
     };
 }
 
-groups!(filters, groups, history, joins, presence, sessions, sets, windows);
+groups!(combined, filters, groups, history, joins, presence, sessions, sets, windows);
 
 #[test]
 fn running_a_rule_never_plans() {

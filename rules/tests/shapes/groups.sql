@@ -307,3 +307,17 @@ LEFT JOIN (SELECT tenant, principal, date_bin(INTERVAL '10 minutes', event_time)
            GROUP BY tenant, principal, date_bin(INTERVAL '10 minutes', event_time)) t
   ON t.tenant = i.tenant AND t.principal = i.principal AND t.bucket = date_bin(INTERVAL '10 minutes', i.event_time)
 WHERE coalesce(t.total, 0) > 0.6
+
+-- shape: scopes counted, several of one row
+-- key: principal, bucket
+-- proves: at once; identity by tenant, principal -5m-1us..5m-1us needs 1; warns W045
+SELECT max(event_time) AS event_time, tenant, principal, date_bin(INTERVAL '5 minutes', event_time) AS bucket, count(*) AS n
+FROM (SELECT event_time, tenant, principal, unnest(scopes) AS scope FROM identity)
+GROUP BY tenant, principal, date_bin(INTERVAL '5 minutes', event_time) HAVING count(*) >= 3
+
+-- shape: scopes joined into a text
+-- key: principal, bucket
+-- proves: at once; identity by tenant, principal -5m-1us..5m-1us needs 2; warns W045
+SELECT max(event_time) AS event_time, tenant, principal, date_bin(INTERVAL '5 minutes', event_time) AS bucket,
+       string_agg(country, ',' ORDER BY event_time, event_id) AS path
+FROM identity GROUP BY tenant, principal, date_bin(INTERVAL '5 minutes', event_time) HAVING count(*) >= 2

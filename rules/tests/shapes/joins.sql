@@ -159,7 +159,7 @@ FROM runtime r JOIN identity i ON i.tenant = r.tenant AND i.principal = r.princi
 
 -- shape: bounds that exclude each other
 -- key: r_event_id
--- refuses: 2:32: W035: the conditions on `event_time` exclude each other, so the rule can never fire; check which side of each interval is earlier
+-- refuses: 2:32: W035: the conditions on `event_time` exclude each other, so that no rows can meet them; check which side of each interval is earlier
 SELECT r.event_time, r.tenant, r.principal, r.event_id AS r_event_id
 FROM runtime r JOIN identity i ON i.tenant = r.tenant AND i.event_time < r.event_time AND i.event_time > r.event_time + INTERVAL '1 second'
 

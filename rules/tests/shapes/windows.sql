@@ -155,7 +155,7 @@ WHERE country <> previous
 
 -- shape: an order that a join leaves open
 -- key: e_event_id
--- refuses: 3:10: W037: `lag` picks among rows that its order leaves tied; order by the ids of all the events that make up a row, such as `ORDER BY r.event_time, r.event_id, i.event_id`, or apply it before the join
+-- refuses: 3:10: W037: `lag` picks among rows that its order leaves tied; end its ORDER BY with the event's id, such as `ORDER BY event_time, event_id`; behind a join with the ids of all events that make up a row
 SELECT event_time, tenant, principal, e_event_id FROM (
   SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id, i.country,
          lag(i.country) OVER (PARTITION BY r.tenant, r.principal, date_bin(INTERVAL '10 minutes', r.event_time) ORDER BY r.event_time, r.event_id) AS previous
@@ -164,7 +164,7 @@ WHERE country <> previous
 
 -- shape: an order that leaves ties
 -- key: e_event_id
--- refuses: 2:8: W037: `lag` depends on the order in which rows of one moment arrive; end its ORDER BY with the event's id, such as `ORDER BY event_time, event_id`
+-- refuses: 2:8: W037: `lag` picks among rows that its order leaves tied; end its ORDER BY with the event's id, such as `ORDER BY event_time, event_id`; behind a join with the ids of all events that make up a row
 SELECT event_time, tenant, principal, event_id AS e_event_id,
        lag(country) OVER (PARTITION BY tenant, principal ORDER BY event_time) AS previous FROM identity
 
@@ -204,7 +204,7 @@ SELECT event_time, tenant, principal, event_id AS e_event_id FROM identity WHERE
 
 -- shape: the first value of a frame
 -- key: e_event_id
--- refuses: 2:8: W037: `first_value` depends on the order in which rows of one moment arrive; end its ORDER BY with the event's id, such as `ORDER BY event_time, event_id`
+-- refuses: 2:8: W037: `first_value` picks among rows that its order leaves tied; end its ORDER BY with the event's id, such as `ORDER BY event_time, event_id`; behind a join with the ids of all events that make up a row
 SELECT event_time, tenant, principal, event_id AS e_event_id,
        first_value(tool) OVER (PARTITION BY tenant, principal ORDER BY event_time RANGE BETWEEN INTERVAL '4 minutes' PRECEDING AND CURRENT ROW) AS first_tool
 FROM runtime
