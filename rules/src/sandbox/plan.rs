@@ -1,5 +1,6 @@
 //! The plan as written, before any rewriting, held against the lists of allowed constructs and functions.
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::{AggregateFunction, Like, ScalarFunction};
@@ -192,6 +193,20 @@ impl Checker<'_> {
         if !SCALAR.contains(&name) {
             self.unknown(name, function.func.aliases());
         }
+        let multiplied = match (name, function.args.as_slice()) {
+            // As many steps as the product of their lengths, and as many bytes.
+            ("levenshtein", [a, b, ..]) => !is_short(a) && !is_short(b),
+            ("replace", [_, _, with]) | ("regexp_replace", [_, _, with, ..]) => !is_short(with),
+            _ => false,
+        };
+        if multiplied {
+            self.refuse(
+                Code::NodeForbidden,
+                &[name],
+                format!("`{name}` of two texts of any length takes the product of their lengths"),
+                "cut one of them, such as `left(content, 100)`, or write a constant",
+            );
+        }
         if name == "hop" {
             self.hop(&function.args);
         }
@@ -284,6 +299,25 @@ fn reads_a_plane(plan: &LogicalPlan) -> bool {
 
 fn is_regex(op: Operator) -> bool {
     matches!(op, Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch)
+}
+
+/// The longest text that may be multiplied with another.
+const MAX_FACTOR: i64 = 1_000;
+
+/// A text of bounded length.
+fn is_short(expr: &Expr) -> bool {
+    match expr {
+        Expr::Alias(alias) => is_short(&alias.expr),
+        Expr::Literal(_, _) => true,
+        Expr::ScalarFunction(function) if matches!(function.name(), "left" | "right") => {
+            let length = function.args.get(1).map(|length| match length {
+                Expr::Literal(value, _) => value.cast_to(&DataType::Int64),
+                other => Ok(ScalarValue::Utf8(Some(other.to_string()))),
+            });
+            matches!(length, Some(Ok(ScalarValue::Int64(Some(0..=MAX_FACTOR)))))
+        }
+        _ => false,
+    }
 }
 
 fn literal_text(expr: &Expr) -> Option<&str> {

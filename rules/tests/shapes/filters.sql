@@ -71,3 +71,19 @@ SELECT event_time, tenant, principal, event_id AS e_event_id FROM runtime WHERE 
 -- key: e_event_id
 -- refuses: 1:81: W038: `to_timestamp(json_text(runtime.attributes, 't'))` fails on some rows (Parser error: Error parsing timestamp from '': timestamp must contain at least 10 characters), which would stop the rule; write `TRY_CAST(… AS TIMESTAMP)`, which gives NULL where the text isn't a time
 SELECT event_time, tenant, principal, event_id AS e_event_id FROM runtime WHERE to_timestamp(json_text(attributes, 't')) > event_time
+
+-- shape: a name much like another
+-- key: e_event_id
+-- proves: at once; runtime by tenant, event_id 0..0 needs 1
+SELECT event_time, tenant, principal, event_id AS e_event_id FROM runtime
+WHERE levenshtein(tool, 'tool1') <= 1 AND levenshtein(left(content, 100), left(tool, 100)) > 3 AND replace(tool, 'tool', '') <> '1'
+
+-- shape: two long texts compared letter by letter
+-- key: e_event_id
+-- refuses: 1:81: W026: `levenshtein` of two texts of any length takes the product of their lengths; cut one of them, such as `left(content, 100)`, or write a constant
+SELECT event_time, tenant, principal, event_id AS e_event_id FROM runtime WHERE levenshtein(content, arguments) < 10
+
+-- shape: a text put into another many times
+-- key: e_event_id
+-- refuses: 1:63: W026: `replace` of two texts of any length takes the product of their lengths; cut one of them, such as `left(content, 100)`, or write a constant
+SELECT event_time, tenant, principal, event_id AS e_event_id, replace(content, 'a', arguments) AS long FROM runtime

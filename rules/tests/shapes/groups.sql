@@ -321,3 +321,9 @@ GROUP BY tenant, principal, date_bin(INTERVAL '5 minutes', event_time) HAVING co
 SELECT max(event_time) AS event_time, tenant, principal, date_bin(INTERVAL '5 minutes', event_time) AS bucket,
        string_agg(country, ',' ORDER BY event_time, event_id) AS path
 FROM identity GROUP BY tenant, principal, date_bin(INTERVAL '5 minutes', event_time) HAVING count(*) >= 2
+
+-- shape: min from below
+-- key: principal, bucket
+-- proves: waits for runtime 10m-1us (the condition `min(runtime.input_tokens) >= 10` can become false again while rows arrive); runtime by tenant, principal -10m-1us..10m-1us needs 1; warns W045
+SELECT max(event_time) AS event_time, tenant, principal, date_bin(INTERVAL '10 minutes', event_time) AS bucket
+FROM runtime GROUP BY tenant, principal, date_bin(INTERVAL '10 minutes', event_time) HAVING min(input_tokens) >= 10

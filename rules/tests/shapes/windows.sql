@@ -208,3 +208,11 @@ SELECT event_time, tenant, principal, event_id AS e_event_id FROM identity WHERE
 SELECT event_time, tenant, principal, event_id AS e_event_id,
        first_value(tool) OVER (PARTITION BY tenant, principal ORDER BY event_time RANGE BETWEEN INTERVAL '4 minutes' PRECEDING AND CURRENT ROW) AS first_tool
 FROM runtime
+
+-- shape: the least over a frame
+-- key: e_event_id
+-- proves: waits for runtime 0 (the condition `min(runtime.score) PARTITION BY [runtime.tenant, runtime.principal] ORDER BY [runtime.event_time] RANGE BETWEEN 4 minutes PRECEDING AND CURRENT ROW > 0.15` can become false again while rows arrive); runtime by tenant, principal -4m..0 needs 1
+SELECT event_time, tenant, principal, event_id AS e_event_id, least_score FROM (
+  SELECT event_time, tenant, principal, event_id,
+         min(score) OVER (PARTITION BY tenant, principal ORDER BY event_time RANGE BETWEEN INTERVAL '4 minutes' PRECEDING AND CURRENT ROW) AS least_score
+  FROM runtime) WHERE least_score > 0.15
