@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use watershed_engine::core::Settings;
+use watershed_engine::core::{Input, Settings};
 use watershed_engine::evaluator::{RuleChange, RuleSetup};
 use watershed_rules::{CompiledRule, ReferenceTables};
-use watershed_schemas::{Mark, Timestamp};
+use watershed_schemas::{Mark, Plane, Timestamp};
 
-use crate::driver::{Driver, settings};
+use crate::driver::{Driver, partition, settings};
 use crate::history::{Event, MINUTE, START, as_written, rule, rule_over};
 
 fn sign_in(minute: i64, principal: usize) -> Event {
@@ -277,6 +277,20 @@ fn a_log_taken_up_in_its_middle_begins_with_its_first_rows() {
     // The first sign-in that is heard lies within a minute of disorder of those that came before it.
     assert_eq!(said(&driver, 0), [line("unexplained", "r3", &[])]);
     assert!(driver.core.statuses().all(|status| status.warming_until.is_none()));
+}
+
+#[test]
+fn a_quiet_log_taken_up_at_its_end_begins_there() {
+    let history = [prompt(3, 0), prompt(6, 0), prompt(15, 0), prompt(16, 0)];
+    let mut driver = Driver::new(Settings { cold: true, ..settings() }, as_written(&[unexplained()]));
+    driver.assign();
+    let quiet = |minute: i64| Input::CaughtUp(partition(Plane::Access, 0), at(minute));
+    assert_eq!(driver.status("unexplained").warming_until, Some(Timestamp::MAX), "nothing is heard yet");
+    driver.step(vec![quiet(5)]);
+    play(&mut driver, &history, 0..4);
+    driver.step(vec![quiet(30)]);
+    // Whether somebody had signed in before the fifth minute is not known.
+    assert_eq!(said(&driver, 0), [line("unexplained", "r3", &[])]);
 }
 
 fn owners(csv: &str) -> ReferenceTables {
