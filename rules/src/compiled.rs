@@ -123,6 +123,11 @@ impl CompiledRule {
         self.reduction.reduce(&plan.schema(), &batches).map_err(|reason| self.failed(reason))
     }
 
+    /// The physical plan that is run, indented.
+    pub(crate) fn physical_plan(&self) -> String {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).to_string()
+    }
+
     pub(crate) fn failed(&self, reason: String) -> EvaluateError {
         EvaluateError { rule: self.meta.id.clone(), reason }
     }

@@ -40,6 +40,7 @@ pub(super) fn windowed(window: &Window, walk: &mut Walk) -> Result<Node> {
                     let (early, late) = if backwards { (first, second) } else { (second, first) };
                     early.at_most_after(late, 0)
                 };
+                let from = node.system.attached[*at].edges.len();
                 node.system.attached[*at].edges.push(in_order(*other, *current));
                 if let Some(argument) = argument.filter(|argument| argument.var == current.var) {
                     // Only rows between the current one and its neighbour can take the neighbour's place.
@@ -49,11 +50,14 @@ pub(super) fn windowed(window: &Window, walk: &mut Walk) -> Result<Node> {
                     node.system.edges.push(in_order(step, *current));
                     column = Some(Time { var, offset: 0 });
                 }
+                walk.because(&node.system.attached[*at].edges[from..], &expr.to_string());
             }
             (name, Some((current, other)))
                 if has_frame(name) && params.window_frame.units == WindowFrameUnits::Range =>
             {
-                node.system.attached[*at].edges.extend(frame(params, *current, *other));
+                let edges = frame(params, *current, *other);
+                walk.because(&edges, &expr.to_string());
+                node.system.attached[*at].edges.extend(edges);
             }
             _ => {}
         }
@@ -84,6 +88,9 @@ fn neighbour(
     node.system.edges.extend(edges);
     let mut names: BTreeMap<Var, Var> = BTreeMap::new();
     let renamed = system.renamed(&shared, &mut |var| *names.entry(var).or_insert_with(|| walk.fresh()));
+    for (ours, theirs) in input.system.edges.iter().zip(&renamed.edges) {
+        walk.because_like(*theirs, *ours);
+    }
     node.system.attached.push(renamed);
     let moved = |time: Time| Time { var: names.get(&time.var).copied().unwrap_or(time.var), ..time };
     Neighbour { at: node.system.attached.len() - 1, order: order.map(|order| (order, moved(order))) }

@@ -1,0 +1,245 @@
+//! From a plan to its parts: every column is followed down to the scans that it comes from.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, JoinType};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{Aggregate as Grouping, BinaryExpr, Expr, Join, LogicalPlan, Operator};
+use watershed_schemas::Plane;
+
+use super::Computed;
+use super::condition::{Aggregate, Condition, Input, computed_column, input_of, scan_column};
+use super::part::{Needs, Part, Value};
+use super::words::words;
+use crate::slot::ScanRef;
+
+/// A part, and for each of its output columns the expression over scans that it stands for.
+struct Node {
+    part: Part,
+    columns: Vec<Option<Expr>>,
+}
+
+/// What is gathered on the way.
+pub(super) struct Walk<'a> {
+    pub(super) state: &'a SessionState,
+    pub(super) planes: &'a [Plane],
+    /// What the author calls each scan.
+    pub(super) labels: &'a [String],
+    /// The filters of each scan, as text: the plan repeats them above it.
+    pub(super) filters: &'a [Vec<Condition>],
+    pub(super) computed: Vec<Computed>,
+    pub(super) types: Vec<FieldRef>,
+}
+
+impl Walk<'_> {
+    pub(super) fn part(&mut self, plan: &LogicalPlan) -> Part {
+        self.visit(plan).part
+    }
+
+    fn visit(&mut self, plan: &LogicalPlan) -> Node {
+        match plan {
+            LogicalPlan::TableScan(scan) => {
+                let fields = scan.projected_schema.fields();
+                let Some(found) = ScanRef::of(scan) else {
+                    let part = Part::Reference(scan.table_name.to_string());
+                    return Node { part, columns: vec![None; fields.len()] };
+                };
+                let column = |field: &FieldRef| Some(Expr::Column(scan_column(found.scan, field.name())));
+                Node { part: Part::Scan(found.scan), columns: fields.iter().map(column).collect() }
+            }
+            LogicalPlan::SubqueryAlias(named) => self.visit(&named.input),
+            LogicalPlan::Sort(sort) => self.visit(&sort.input),
+            LogicalPlan::Filter(filter) => {
+                let node = self.visit(&filter.input);
+                let conditions = split_conjunction(&filter.predicate)
+                    .into_iter()
+                    .map(|condition| self.condition(condition, filter.input.schema(), &node.columns))
+                    .filter(|condition| !self.is_filter(condition))
+                    .collect::<Vec<_>>();
+                if conditions.is_empty() {
+                    return node;
+                }
+                Node { part: Part::Where { input: Box::new(node.part), conditions }, columns: node.columns }
+            }
+            LogicalPlan::Projection(projection) => {
+                let node = self.visit(&projection.input);
+                let schema = projection.input.schema();
+                let columns = projection.expr.iter().map(|expr| resolved(expr, schema, &node.columns)).collect();
+                Node { part: node.part, columns }
+            }
+            LogicalPlan::Join(join) => self.joined(join),
+            LogicalPlan::Aggregate(grouping) => self.grouped(grouping),
+            LogicalPlan::Window(window) => {
+                let mut node = self.visit(&window.input);
+                let what = window.window_expr.iter().map(|expr| self.text(expr, window.input.schema(), &node.columns));
+                let what = what.collect::<Vec<_>>().join(", ");
+                node.columns.resize(window.schema.fields().len(), None);
+                Node { part: Part::Opaque { input: Box::new(node.part), what }, columns: node.columns }
+            }
+            LogicalPlan::Union(union) => {
+                let parts = union.inputs.iter().map(|input| self.visit(input).part).collect();
+                Node { part: Part::AnyOf(parts), columns: vec![None; union.schema.fields().len()] }
+            }
+            other => self.other(other),
+        }
+    }
+
+    /// A node that is not looked into, with its inputs below it.
+    fn other(&mut self, plan: &LogicalPlan) -> Node {
+        let columns = plan.schema().fields().len();
+        let parts: Vec<Part> = plan.inputs().into_iter().map(|input| self.visit(input).part).collect();
+        let what = plan.display().to_string();
+        let part = match parts.len() {
+            0 => Part::Reference(what),
+            _ => Part::Opaque { input: Box::new(one(parts)), what },
+        };
+        Node { part, columns: vec![None; columns] }
+    }
+
+    fn joined(&mut self, join: &Join) -> Node {
+        let (left, right) = (self.visit(&join.left), self.visit(&join.right));
+        let both: Vec<Option<Expr>> = left.columns.iter().chain(&right.columns).cloned().collect();
+        let mut conditions: Vec<Condition> = Vec::new();
+        if let Ok(schema) = join.left.schema().join(join.right.schema()) {
+            let equal = |(a, b): &(Expr, Expr)| {
+                Expr::BinaryExpr(BinaryExpr::new(Box::new(a.clone()), Operator::Eq, Box::new(b.clone())))
+            };
+            let on: Vec<Expr> = join.on.iter().map(equal).collect();
+            for condition in on.iter().chain(join.filter.iter().flat_map(split_conjunction)) {
+                conditions.push(self.condition(condition, &schema, &both));
+            }
+        }
+        let turned = matches!(
+            join.join_type,
+            JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark
+        );
+        let mark = matches!(join.join_type, JoinType::LeftMark | JoinType::RightMark).then(|| {
+            let field = Field::new("mark", DataType::Boolean, true);
+            self.compute(Computed::Mark { text: format!("EXISTS ({})", texts(&conditions)) }, field)
+        });
+        let needs = match (join.join_type, mark) {
+            (_, Some(at)) => Needs::Known(at),
+            (JoinType::Inner, _) => Needs::Both,
+            (JoinType::LeftSemi | JoinType::RightSemi, _) => Needs::Presence,
+            (JoinType::LeftAnti | JoinType::RightAnti, _) => Needs::Absence,
+            _ => Needs::Perhaps,
+        };
+        let columns = match join.join_type {
+            JoinType::LeftSemi | JoinType::LeftAnti => left.columns,
+            JoinType::RightSemi | JoinType::RightAnti => right.columns,
+            JoinType::LeftMark => with(left.columns, mark),
+            JoinType::RightMark => with(right.columns, mark),
+            JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => both,
+        };
+        let (left, right) = if turned { (right.part, left.part) } else { (left.part, right.part) };
+        let part = Part::Join { left: Box::new(left), right: Box::new(right), conditions, needs };
+        Node { part, columns }
+    }
+
+    fn grouped(&mut self, grouping: &Grouping) -> Node {
+        let node = self.visit(&grouping.input);
+        let schema = grouping.input.schema();
+        let mut columns: Vec<Option<Expr>> =
+            grouping.group_expr.iter().map(|expr| resolved(expr, schema, &node.columns)).collect();
+        let by = grouping.group_expr.iter().zip(&columns).map(|(expr, column)| {
+            let text = self.text(expr, schema, &node.columns);
+            let value = column.clone()?;
+            let probe = Expr::BinaryExpr(BinaryExpr::new(Box::new(value.clone()), Operator::Eq, Box::new(value)));
+            let probe = Condition::new(text.clone(), Some(probe), self.planes, &self.types, self.state);
+            probe.can_be_tried().then_some(Value { text, probe })
+        });
+        let by = by.collect();
+        let mut aggregates = Vec::new();
+        for (at, expr) in grouping.aggr_expr.iter().enumerate() {
+            let text = self.text(expr, schema, &node.columns);
+            let function = match resolved(expr, schema, &node.columns) {
+                Some(Expr::AggregateFunction(function)) => Some(function),
+                _ => None,
+            };
+            let value = Aggregate::new(text, function.as_ref(), self.planes, &self.types, self.state);
+            let field = grouping.schema.field(grouping.group_expr.len() + at).as_ref().clone();
+            let at = self.compute(Computed::Aggregate(value), field);
+            columns.push(Some(Expr::Column(computed_column(at))));
+            aggregates.push(at);
+        }
+        let part = Part::Groups { input: Box::new(node.part), by, aggregates };
+        Node { part, columns }
+    }
+
+    fn compute(&mut self, value: Computed, field: Field) -> usize {
+        self.computed.push(value);
+        self.types.push(Arc::new(field));
+        self.computed.len() - 1
+    }
+
+    fn condition(&self, expr: &Expr, schema: &DFSchema, columns: &[Option<Expr>]) -> Condition {
+        let text = self.text(expr, schema, columns);
+        Condition::new(text, resolved(expr, schema, columns), self.planes, &self.types, self.state)
+    }
+
+    /// The expression as its author would know it: with their names for scans, and computed values spelled out.
+    fn text(&self, expr: &Expr, schema: &DFSchema, columns: &[Option<Expr>]) -> String {
+        match resolved(expr, schema, columns) {
+            Some(expr) => words(&expr, &|column| self.name(column)),
+            None => words(expr, &|column| column.name.clone()),
+        }
+    }
+
+    fn name(&self, column: &Column) -> String {
+        match input_of(column, self.planes) {
+            Some(Input::Column(scan, _)) => format!("{}.{}", self.labels[scan], column.name),
+            Some(Input::Computed(at)) => self.computed[at].text().to_owned(),
+            None => column.name.clone(),
+        }
+    }
+
+    /// Whether this is one of the filters of a scan, which the plan says twice.
+    fn is_filter(&self, condition: &Condition) -> bool {
+        let scans = condition.scans();
+        let Some(&scan) = scans.first().filter(|_| scans.len() == 1) else { return false };
+        self.filters[scan].iter().any(|filter| filter.text == condition.text)
+    }
+}
+
+fn with(mut columns: Vec<Option<Expr>>, mark: Option<usize>) -> Vec<Option<Expr>> {
+    columns.push(mark.map(|at| Expr::Column(computed_column(at))));
+    columns
+}
+
+fn one(mut parts: Vec<Part>) -> Part {
+    if parts.len() == 1 { parts.remove(0) } else { Part::AnyOf(parts) }
+}
+
+fn texts(conditions: &[Condition]) -> String {
+    conditions.iter().map(|condition| condition.text.as_str()).collect::<Vec<_>>().join(" AND ")
+}
+
+/// The expression over scans; absent where it reads something that single rows don't show.
+fn resolved(expr: &Expr, schema: &DFSchema, columns: &[Option<Expr>]) -> Option<Expr> {
+    let mut known = true;
+    let replaced = expr.clone().transform(|part| {
+        Ok(match part {
+            Expr::Column(column) => {
+                let stands_for = schema.maybe_index_of_column(&column).and_then(|at| columns.get(at).cloned().flatten());
+                match stands_for {
+                    // What it stands for names scans: it must not be resolved again.
+                    Some(expr) => Transformed::new(expr, true, datafusion::common::tree_node::TreeNodeRecursion::Jump),
+                    None => {
+                        known = false;
+                        Transformed::no(Expr::Column(column))
+                    }
+                }
+            }
+            Expr::Alias(alias) => Transformed::yes(*alias.expr),
+            other @ (Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_)) => {
+                known = false;
+                Transformed::no(other)
+            }
+            other => Transformed::no(other),
+        })
+    });
+    replaced.ok().filter(|_| known).map(|replaced| replaced.data)
+}
