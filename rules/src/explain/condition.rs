@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue, TableReference};
 use datafusion::execution::SessionState;
@@ -40,6 +40,8 @@ pub struct Condition {
     pub inputs: Vec<Input>,
     /// The operator, where it compares two values.
     pub operator: Option<Operator>,
+    /// What each side of the comparison reads.
+    pub sides: Option<[Vec<Input>; 2]>,
     trial: Option<Trial>,
 }
 
@@ -55,7 +57,7 @@ pub struct Tried {
 impl Condition {
     /// A condition that is understood only as text.
     pub(crate) fn opaque(text: String) -> Self {
-        Condition { text, inputs: Vec::new(), operator: None, trial: None }
+        Condition { text, inputs: Vec::new(), operator: None, sides: None, trial: None }
     }
 
     /// A condition over a scan's full row.
@@ -66,7 +68,7 @@ impl Condition {
         let schema = schema_of(&inputs, &|_| plane, &[]);
         let narrow = datafusion::physical_expr::utils::reassign_expr_columns(expr, &schema);
         let trial = narrow.ok().map(|expr| Trial { schema, expr, sides: None });
-        Condition { text, inputs, operator: None, trial }
+        Condition { text, inputs, operator: None, sides: None, trial }
     }
 
     /// `expr` reads columns `s<scan>.<name>` and computed values `c.<position>`.
@@ -78,13 +80,14 @@ impl Condition {
         state: &SessionState,
     ) -> Self {
         let Some(expr) = expr else { return Condition::opaque(text) };
-        let Some(inputs) = inputs(&expr, planes) else { return Condition::opaque(text) };
-        let operator = match &expr {
-            Expr::BinaryExpr(BinaryExpr { op, .. }) if op.is_comparison_operator() => Some(*op),
+        let Some(inputs) = reads(&expr, planes) else { return Condition::opaque(text) };
+        let comparison = match &expr {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(*op) => Some((left, *op, right)),
             _ => None,
         };
+        let sides = comparison.and_then(|(left, _, right)| Some([reads(left, planes)?, reads(right, planes)?]));
         let trial = trial(&expr, &inputs, planes, computed, state).ok();
-        Condition { text, inputs, operator, trial }
+        Condition { text, inputs, operator: comparison.map(|(_, op, _)| op), sides, trial }
     }
 
     /// Whether it can be tried on concrete rows at all.
@@ -148,7 +151,7 @@ impl Aggregate {
         let Some(AggregateFunction { func, params }) = expr.filter(|expr| expr.params.filter.is_none()) else {
             return unknown(text);
         };
-        let read: Option<Vec<Vec<Input>>> = params.args.iter().map(|argument| inputs(argument, planes)).collect();
+        let read: Option<Vec<Vec<Input>>> = params.args.iter().map(|argument| reads(argument, planes)).collect();
         let Some(read) = read else { return unknown(text) };
         let read: Vec<Input> = read.into_iter().flatten().collect::<BTreeSet<_>>().into_iter().collect();
         let schema = schema_of(&read, &|scan| planes[scan], computed);
@@ -201,7 +204,13 @@ pub(crate) fn input_of(column: &Column, planes: &[Plane]) -> Option<Input> {
     Some(Input::Column(scan, planes.get(scan)?.column(&column.name)?))
 }
 
-fn inputs(expr: &Expr, planes: &[Plane]) -> Option<Vec<Input>> {
+/// Whether the operator compares two values.
+pub(crate) fn compares(op: Operator) -> bool {
+    use Operator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
+    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq)
+}
+
+fn reads(expr: &Expr, planes: &[Plane]) -> Option<Vec<Input>> {
     let read: Option<BTreeSet<Input>> = expr.column_refs().into_iter().map(|column| input_of(column, planes)).collect();
     Some(read?.into_iter().collect())
 }
@@ -243,7 +252,7 @@ fn trial(
     let named = df_schema(inputs, planes, computed)?;
     let physical = |expr: &Expr| state.create_physical_expr(expr.clone(), &named);
     let sides = match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.is_comparison_operator() => {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(*op) => {
             Some([physical(left)?, physical(right)?])
         }
         _ => None,

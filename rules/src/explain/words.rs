@@ -86,7 +86,7 @@ fn enclosed(expr: &Expr, column: &dyn Fn(&Column) -> String) -> String {
     let text = words(expr, column);
     let junction = |op: Operator| matches!(op, Operator::And | Operator::Or);
     match expr {
-        Expr::BinaryExpr(BinaryExpr { op, .. }) if junction(*op) || op.is_comparison_operator() => format!("({text})"),
+        Expr::BinaryExpr(BinaryExpr { op, .. }) if junction(*op) || super::condition::compares(*op) => format!("({text})"),
         _ => text,
     }
 }
