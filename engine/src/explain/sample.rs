@@ -58,6 +58,13 @@ pub struct AskedEvent {
     pub fate: Fate,
 }
 
+impl AskedEvent {
+    /// Its id.
+    pub fn id(&self) -> &str {
+        self.row.column(runtime::EVENT_ID).as_string::<i32>().value(0)
+    }
+}
+
 /// How many rows a scan's filters leave.
 #[derive(Clone, Debug, Default)]
 pub struct Selectivity {
@@ -305,7 +312,12 @@ fn select(filters: &[Condition], rows: &RecordBatch, selectivity: &mut Selectivi
         };
         let columns: Result<Vec<_>, _> = filter.inputs.iter().map(column).collect();
         if let Some(tried) = columns.ok().and_then(|columns| filter.on(columns, left.len()).ok()) {
-            left = left.into_iter().zip(tried.holds.iter()).filter(|(_, holds)| *holds == Some(true)).map(|(row, _)| row).collect();
+            left = left
+                .into_iter()
+                .zip(tried.holds.iter())
+                .filter(|(_, holds)| *holds == Some(true))
+                .map(|(row, _)| row)
+                .collect();
         }
         selectivity.took[at] += started.elapsed();
         selectivity.left[at] += left.len() as u64;

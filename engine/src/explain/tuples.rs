@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array};
+use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take;
 use datafusion::common::{Result, ScalarValue};
 use watershed_rules::explain::{Anatomy, Computed, Condition, Input, Needs, Part, Tried, Value};
@@ -205,7 +205,9 @@ impl Candidates<'_> {
             let columns = self.columns(value.inputs(), tuples);
             let Ok(values) = columns.and_then(|columns| value.of(columns, tuples.len())) else { continue };
             for (row, name) in names.iter_mut().enumerate() {
-                name.push(ScalarValue::try_from_array(&values, row).map_or_else(|_| String::new(), |value| value.to_string()));
+                name.push(
+                    ScalarValue::try_from_array(&values, row).map_or_else(|_| String::new(), |value| value.to_string()),
+                );
             }
         }
         let mut groups: BTreeMap<Vec<String>, Vec<Tuple>> = BTreeMap::new();
@@ -244,7 +246,12 @@ fn holds(pair: &Tuple, tuple: &Tuple) -> bool {
     tuple.rows.iter().zip(&pair.rows).all(|(ours, theirs)| ours.is_none() || ours == theirs)
 }
 
-/// A column of every row, with NULL where there is none: kept here so that callers need not know Arrow.
+/// The text of a column that always has one.
+pub(super) fn raw(rows: &RecordBatch, column: usize, row: usize) -> &str {
+    rows.column(column).as_string_opt::<i32>().map_or("", |texts| texts.value(row))
+}
+
+/// A column of every row, as a person reads it.
 pub(super) fn texts(rows: &RecordBatch, column: usize) -> Vec<String> {
     let column: &ArrayRef = rows.column(column);
     let text = |row| ScalarValue::try_from_array(column, row).map_or_else(|_| String::new(), |value| shown(&value));
@@ -266,7 +273,9 @@ pub(super) fn shown(value: &ScalarValue) -> String {
                 .flatten()
                 .flat_map(|values| {
                     let values = Arc::clone(&values);
-                    (0..values.len()).filter_map(move |at| ScalarValue::try_from_array(&values, at).ok()).collect::<Vec<_>>()
+                    (0..values.len())
+                        .filter_map(move |at| ScalarValue::try_from_array(&values, at).ok())
+                        .collect::<Vec<_>>()
                 })
                 .map(|value| shown(&value))
                 .collect();

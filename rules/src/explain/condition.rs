@@ -122,7 +122,10 @@ impl Condition {
             return datafusion::common::plan_err!("`{}` is not a condition", self.text);
         };
         let holds = truth.iter().map(|holds| Some(holds.unwrap_or(false))).collect();
-        let sides = trial.sides.as_ref().map(|[left, right]| Ok::<_, datafusion::common::DataFusionError>([value(left)?, value(right)?]));
+        let sides = trial
+            .sides
+            .as_ref()
+            .map(|[left, right]| Ok::<_, datafusion::common::DataFusionError>([value(left)?, value(right)?]));
         Ok(Tried { holds, sides: sides.transpose()? })
     }
 }
@@ -146,8 +149,7 @@ impl Aggregate {
         computed: &[FieldRef],
         state: &SessionState,
     ) -> Self {
-        let unknown =
-            |text| Aggregate { text, inputs: Vec::new(), schema: Arc::new(Schema::empty()), function: None };
+        let unknown = |text| Aggregate { text, inputs: Vec::new(), schema: Arc::new(Schema::empty()), function: None };
         let Some(AggregateFunction { func, params }) = expr.filter(|expr| expr.params.filter.is_none()) else {
             return unknown(text);
         };
@@ -252,9 +254,7 @@ fn trial(
     let named = df_schema(inputs, planes, computed)?;
     let physical = |expr: &Expr| state.create_physical_expr(expr.clone(), &named);
     let sides = match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(*op) => {
-            Some([physical(left)?, physical(right)?])
-        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(*op) => Some([physical(left)?, physical(right)?]),
         _ => None,
     };
     Ok(Trial { schema: schema_of(inputs, &|scan| planes[scan], computed), expr: physical(expr)?, sides })

@@ -10,6 +10,7 @@ mod walk;
 mod words;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -31,7 +32,7 @@ use crate::reference::ReferenceTables;
 #[derive(Debug)]
 pub struct Explained {
     /// The rule.
-    pub rule: CompiledRule,
+    pub rule: Arc<CompiledRule>,
     /// Its parts.
     pub anatomy: Anatomy,
 }
@@ -111,7 +112,7 @@ pub struct Step {
 pub fn explain(source: &RuleSource, reference: &ReferenceTables) -> Result<Explained, Vec<LintFinding>> {
     compile_with(source, reference, |rule, plan, state| {
         let anatomy = anatomy(&rule, plan, state);
-        Explained { rule, anatomy }
+        Explained { rule: Arc::new(rule), anatomy }
     })
 }
 
@@ -131,7 +132,7 @@ fn anatomy(rule: &CompiledRule, plan: &LogicalPlan, state: &SessionState) -> Ana
                     || conjunct.text.to_string(),
                     |expr| words(expr, &|column| format!("{label}.{}", column.name)),
                 );
-                Condition::of_scan(text, at, scan.plane, std::sync::Arc::clone(&conjunct.expr))
+                Condition::of_scan(text, at, scan.plane, Arc::clone(&conjunct.expr))
             };
             scan.filters.iter().map(condition).collect()
         })

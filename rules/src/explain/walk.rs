@@ -112,10 +112,8 @@ impl Walk<'_> {
                 conditions.push(self.condition(condition, &schema, &both));
             }
         }
-        let turned = matches!(
-            join.join_type,
-            JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark
-        );
+        let turned =
+            matches!(join.join_type, JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark);
         let mark = matches!(join.join_type, JoinType::LeftMark | JoinType::RightMark).then(|| {
             let field = Field::new("mark", DataType::Boolean, true);
             self.compute(Computed::Mark { text: format!("EXISTS ({})", texts(&conditions)) }, field)
@@ -223,7 +221,8 @@ fn resolved(expr: &Expr, schema: &DFSchema, columns: &[Option<Expr>]) -> Option<
     let replaced = expr.clone().transform(|part| {
         Ok(match part {
             Expr::Column(column) => {
-                let stands_for = schema.maybe_index_of_column(&column).and_then(|at| columns.get(at).cloned().flatten());
+                let stands_for =
+                    schema.maybe_index_of_column(&column).and_then(|at| columns.get(at).cloned().flatten());
                 match stands_for {
                     // What it stands for names scans: it must not be resolved again.
                     Some(expr) => Transformed::new(expr, true, datafusion::common::tree_node::TreeNodeRecursion::Jump),

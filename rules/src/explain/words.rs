@@ -86,7 +86,9 @@ fn enclosed(expr: &Expr, column: &dyn Fn(&Column) -> String) -> String {
     let text = words(expr, column);
     let junction = |op: Operator| matches!(op, Operator::And | Operator::Or);
     match expr {
-        Expr::BinaryExpr(BinaryExpr { op, .. }) if junction(*op) || super::condition::compares(*op) => format!("({text})"),
+        Expr::BinaryExpr(BinaryExpr { op, .. }) if junction(*op) || super::condition::compares(*op) => {
+            format!("({text})")
+        }
         _ => text,
     }
 }
@@ -158,9 +160,7 @@ fn literal(value: &ScalarValue) -> String {
             interval(days(span.days).and_then(|days| days.checked_add(i64::from(span.milliseconds) * 1_000)))
                 .unwrap_or_else(|| value.to_string())
         }
-        ScalarValue::DurationMicrosecond(Some(micros)) => {
-            interval(Some(*micros)).unwrap_or_else(|| value.to_string())
-        }
+        ScalarValue::DurationMicrosecond(Some(micros)) => interval(Some(*micros)).unwrap_or_else(|| value.to_string()),
         other => other.to_string(),
     }
 }

@@ -17,8 +17,8 @@ use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan, Union};
 use watershed_schemas::tables::runtime;
 
-pub(super) use chain::chains;
 use chain::Reasons;
+pub(super) use chain::chains;
 pub(super) use system::Reach;
 use system::{Contradiction, Edge, System, Var, lowers, uppers};
 use time::{Time, Times};

@@ -1,0 +1,211 @@
+//! What the author of a rule is told, beside what is expected in `tests/explain/expected`. `UPDATE_EXPECTED=1` rewrites it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use watershed_connectors::escape::is_deceptive;
+use watershed_connectors::formats::{Limits, Registry};
+use watershed_connectors::sources::files::FileInput;
+use watershed_engine::core::Settings;
+use watershed_engine::explain::{Asked, Diagnosis, Overview, Reason, Sample, diagnose, overview};
+use watershed_engine::intake::{Intake, PlainInput};
+use watershed_engine::rule_bench;
+use watershed_rules::explain::{Explained, explain};
+use watershed_rules::{ReferenceTables, RuleSource};
+use watershed_schemas::Plane;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/explain")
+}
+
+fn explained(rule: &str) -> Explained {
+    let path = fixtures().join("rules").join(format!("{rule}.sql"));
+    let text = fs::read_to_string(&path).expect("the rule is there");
+    let source = RuleSource::parse(&path, &text).unwrap_or_else(|findings| panic!("{rule}: {findings:?}"));
+    explain(&source, &ReferenceTables::default()).unwrap_or_else(|findings| panic!("{rule}: {findings:?}"))
+}
+
+fn intake() -> Intake {
+    let file = |plane: Plane| FileInput {
+        plane,
+        path: fixtures().join(format!("{}.jsonl", plane.table())),
+        format: "watershed".into(),
+    };
+    let input = PlainInput {
+        files: Plane::ALL.map(file).to_vec(),
+        registry: Registry::builtin(Limits::default()),
+        tenant: "default".into(),
+    };
+    Intake::from_plain(input, 10).expect("the fixture is there")
+}
+
+fn sample(explained: &Explained, asked: &Asked) -> Sample {
+    let read = Sample::read(intake(), Settings::default(), &explained.rule, &explained.anatomy, asked);
+    read.expect("the fixture can be read")
+}
+
+fn ids(events: &str) -> Asked {
+    Asked::Events(events.split(',').map(str::to_owned).collect::<BTreeSet<_>>())
+}
+
+fn diagnosed(rule: &str, asked: &Asked) -> Diagnosis {
+    let explained = explained(rule);
+    diagnose(&explained, &sample(&explained, asked))
+}
+
+/// Signal ids hang on the text of the rule and say nothing here.
+fn without_ids(text: &str, diagnosis: &Diagnosis) -> String {
+    diagnosis.signals.iter().fold(text.to_owned(), |text, signal| text.replace(&signal.signal_id, "SIGNAL"))
+}
+
+fn expect(name: &str, said: &str) {
+    let file = fixtures().join("expected").join(format!("{name}.txt"));
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        fs::write(&file, said).expect("it can be written");
+    }
+    let there = fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(said, there, "{name}: if the new text is better, write it with UPDATE_EXPECTED=1");
+}
+
+fn check(name: &str, rule: &str, asked: &Asked) -> Diagnosis {
+    let diagnosis = diagnosed(rule, asked);
+    let text = diagnosis.to_string();
+    assert!(!text.chars().any(|c| c != '\n' && is_deceptive(c)), "{name}: {text:?}");
+    expect(name, &without_ids(&text, &diagnosis));
+    diagnosis
+}
+
+#[test]
+fn why_it_fired_names_the_events() {
+    let diagnosis = check("sequence-fired", "sequence", &ids("g1,x1"));
+    assert_eq!(diagnosis.signals.len(), 1);
+    assert!(diagnosis.reasons.is_empty());
+    let diagnosis = check("absence-fired", "absence", &ids("p1"));
+    assert_eq!(diagnosis.signals.len(), 1);
+    let diagnosis = check("burst-fired", "burst", &Asked::Entity("cy".to_owned()));
+    assert_eq!(diagnosis.signals.len(), 1);
+}
+
+#[test]
+fn a_condition_that_does_not_hold_is_shown_with_its_values() {
+    let diagnosis = check("sequence-condition", "sequence", &ids("g3,x3"));
+    assert!(diagnosis.events.iter().all(|event| event.scans.iter().all(|fit| !fit.fits)));
+    check("absence-condition", "absence", &ids("p3"));
+}
+
+#[test]
+fn a_window_that_was_missed_says_by_how_much() {
+    let diagnosis = check("sequence-edge", "sequence", &ids("g2,x2"));
+    let [Reason::NoPair { checks, .. }] = diagnosis.reasons.as_slice() else { panic!("{:?}", diagnosis.reasons) };
+    let missed: Vec<i64> = checks.iter().filter_map(|check| Some(check.missed.as_ref()?.by_us)).collect();
+    assert_eq!(missed, [2 * 60_000_000]);
+    let diagnosis = check("sequence-edge-itself", "sequence", &ids("g8,x8"));
+    let [Reason::NoPair { checks, .. }] = diagnosis.reasons.as_slice() else { panic!("{:?}", diagnosis.reasons) };
+    assert_eq!(checks.iter().filter(|check| check.holds == Some(false)).count(), 1);
+    check("three-difference", "three", &ids("m1,n1,o1"));
+}
+
+#[test]
+fn a_key_that_differs_is_shown_with_both_values() {
+    let diagnosis = check("sequence-key", "sequence", &ids("g4,x5"));
+    let [Reason::NoPair { checks, .. }] = diagnosis.reasons.as_slice() else { panic!("{:?}", diagnosis.reasons) };
+    let unmet: Vec<&str> =
+        checks.iter().filter(|check| check.holds == Some(false)).map(|check| check.condition.as_str()).collect();
+    assert_eq!(unmet.len(), 1);
+    assert!(unmet[0].contains("session_id"), "{unmet:?}");
+}
+
+#[test]
+fn a_side_that_never_came_is_named() {
+    let diagnosis = check("sequence-never-came", "sequence", &ids("g6"));
+    let [Reason::NeverCame { scan, matched: 4, other_key: Some(_), .. }] = diagnosis.reasons.as_slice() else {
+        panic!("{:?}", diagnosis.reasons)
+    };
+    assert_eq!(scan, "identity x");
+}
+
+#[test]
+fn a_threshold_says_how_many_of_how_many() {
+    let diagnosis = check("burst-threshold", "burst", &ids("f0,f1,f2"));
+    let [Reason::Unmet { group: 3, checks, .. }] = diagnosis.reasons.as_slice() else {
+        panic!("{:?}", diagnosis.reasons)
+    };
+    assert_eq!(checks.len(), 1, "three countries are enough: {checks:?}");
+    let diagnosis = check("burst-distinct", "burst", &Asked::Entity("ben".to_owned()));
+    let [Reason::Unmet { group: 4, checks, .. }] = diagnosis.reasons.as_slice() else {
+        panic!("{:?}", diagnosis.reasons)
+    };
+    assert!(checks[0].values.iter().any(|looked| looked.value == "1"), "{checks:?}");
+}
+
+#[test]
+fn what_prevents_an_absence_is_named() {
+    let diagnosis = check("absence-prevented", "absence", &ids("p2"));
+    let [Reason::Prevented { by, .. }] = diagnosis.reasons.as_slice() else { panic!("{:?}", diagnosis.reasons) };
+    assert_eq!(by.iter().map(|placed| placed.event_id.as_str()).collect::<Vec<_>>(), ["a2"]);
+    // Eleven minutes after is no approval: it fires, and the text of the event is harmless.
+    let diagnosis = check("absence-approved-late", "absence", &ids("p4,a4"));
+    assert_eq!(diagnosis.signals.len(), 1);
+}
+
+#[test]
+fn what_is_not_history_says_so() {
+    let diagnosis = check("sequence-late", "sequence", &ids("late1"));
+    assert!(diagnosis.events[0].not_history.is_some_and(|reason| reason.contains("watermark")));
+}
+
+#[test]
+fn what_cannot_be_taken_apart_says_so() {
+    let diagnosis = check("window-undecided", "window", &ids("w1"));
+    assert!(diagnosis.notes.iter().any(|note| note.contains("lag")), "{:?}", diagnosis.notes);
+}
+
+/// Times and the size of a version's hash differ from run to run.
+fn steady(mut overview: Overview) -> String {
+    overview.version = "VERSION".to_owned();
+    if let Some(cost) = &mut overview.cost {
+        cost.took_us = 0;
+    }
+    overview.to_string()
+}
+
+#[test]
+fn an_overview_says_what_is_read_kept_and_waited_for() {
+    for rule in ["sequence", "absence", "burst", "three", "window"] {
+        let explained = explained(rule);
+        expect(&format!("{rule}-alone"), &steady(overview(&explained, None, false)));
+        let sample = sample(&explained, &Asked::Nothing);
+        expect(&format!("{rule}-on-sample"), &steady(overview(&explained, Some(&sample), false)));
+    }
+    let plans = overview(&explained("absence"), None, true).to_string();
+    assert!(plans.contains("LeftAnti") && plans.contains("HashJoinExec"), "{plans}");
+}
+
+#[test]
+fn selectivity_counts_rows_after_each_filter() {
+    let explained = explained("sequence");
+    let sample = sample(&explained, &Asked::Nothing);
+    for (at, scan) in explained.rule.scans.iter().enumerate() {
+        let known = &sample.scans[at];
+        assert_eq!(known.seen, sample.events[scan.plane.index()]);
+        assert!(known.left.is_sorted_by(|a, b| a >= b), "{known:?}");
+    }
+    assert_eq!(sample.signals.len(), 1);
+}
+
+#[test]
+fn a_bench_counts_what_a_replay_finds() {
+    let rules: Vec<Explained> = ["sequence", "absence", "burst"].into_iter().map(explained).collect();
+    let report = rule_bench::measure(intake(), Settings::default(), rules).expect("the fixture can be read");
+    let mut signals: Vec<(&str, u64)> = report.rules.iter().map(|rule| (rule.rule.as_str(), rule.signals)).collect();
+    signals.sort_unstable();
+    assert_eq!(signals, [("absence", 2), ("burst", 1), ("sequence", 1)]);
+    let total: Vec<u128> = report.rules.iter().map(rule_bench::RuleCost::total_us).collect();
+    assert!(total.is_sorted_by(|a, b| a >= b), "{total:?}");
+    for rule in &report.rules {
+        assert!(rule.matched > 0 && rule.most_rows > 0 && rule.most_bytes > 0, "{rule:?}");
+        assert!(rule.filters.iter().all(|filter| filter.rows_in >= filter.rows_out), "{rule:?}");
+    }
+    assert!(report.to_string().contains("sequence"));
+}
