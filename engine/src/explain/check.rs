@@ -80,6 +80,7 @@ pub(super) fn check(condition: &Condition, tuple: &Tuple, candidates: &Candidate
     Check { condition: condition.text.clone(), holds, values, missed }
 }
 
+/// By how much a comparison of moments, or of spans of time, was missed.
 fn missed(
     condition: &Condition,
     left: &ScalarValue,
@@ -134,6 +135,13 @@ fn missed(
                 (allowed, true) => format!("more than {} before it", duration(allowed.saturating_neg())),
             };
             format!("{a} {a_id} came {how} {b} {b_id}; the rule wants it {wanted}: {edge}")
+        }
+        // `a - b <= c`: how far apart they may lie.
+        (None, None) if reads[1].is_empty() => {
+            format!("they are {} apart, and the rule wants at most {}: {edge}", duration(less), duration(more))
+        }
+        (None, None) if reads[0].is_empty() => {
+            format!("they are {} apart, and the rule wants at least {}: {edge}", duration(more), duration(less))
         }
         _ => edge,
     };

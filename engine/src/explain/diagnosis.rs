@@ -6,143 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::arrow::array::{RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take_record_batch;
-use serde::Serialize;
 use watershed_connectors::escape::one_line;
 use watershed_rules::explain::{Explained, Needs, Part};
 use watershed_schemas::tables::runtime;
 use watershed_schemas::{Plane, Signal, Timestamp};
 
 use super::check::{Check, Names, check, event_of};
+use super::diagnosis_report::{Diagnosis, EventReport, Fit, MissedBy, OtherKey, Placed, Reason};
 use super::sample::{AskedEvent, Fate, Sample};
 use super::tuples::{Candidates, Seen, Tuple, raw, texts};
 
 /// How many events of one kind are told of.
 const SHOWN: usize = 20;
-
-/// An event in a scan's place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Placed {
-    /// The scan, such as `runtime r`.
-    pub scan: String,
-    /// The event's id.
-    pub event_id: String,
-    /// When it happened.
-    pub event_time: Timestamp,
-}
-
-/// Whether an event can take a scan's place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Fit {
-    /// The scan.
-    pub scan: String,
-    /// Whether it meets all its conditions.
-    pub fits: bool,
-    /// The conditions that it doesn't meet.
-    pub unmet: Vec<Check>,
-}
-
-/// What the rule makes of one event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct EventReport {
-    /// Its id.
-    pub event_id: String,
-    /// Its table.
-    pub table: &'static str,
-    /// When it happened.
-    pub event_time: Timestamp,
-    /// Its kind.
-    pub kind: String,
-    /// Why it is not history; absent where it is.
-    pub not_history: Option<&'static str>,
-    /// Which scans' places it can take.
-    pub scans: Vec<Fit>,
-}
-
-/// Why there is no signal, at the part of the rule that decides it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "reason", rename_all = "snake_case")]
-pub enum Reason {
-    /// No event that is asked about can take the place of this scan.
-    NoneFits {
-        /// The scan.
-        scan: String,
-    },
-    /// One side never came.
-    NeverCame {
-        /// Scans of the side.
-        scan: String,
-        /// Rows of its table in the recording.
-        seen: u64,
-        /// Rows of it that meet the scan's conditions.
-        matched: u64,
-        /// The first condition that leaves none, where there is one.
-        emptied_by: Option<String>,
-        /// A row that matches but has another key: the nearest in time.
-        other_key: Option<OtherKey>,
-    },
-    /// Both sides came, but no two rows belong together: this is the pair that comes nearest.
-    NoPair {
-        /// The rows.
-        events: Vec<Placed>,
-        /// Every condition between them.
-        checks: Vec<Check>,
-        /// How many pairs were tried.
-        pairs: usize,
-    },
-    /// Something came that must not.
-    Prevented {
-        /// What would have been.
-        events: Vec<Placed>,
-        /// What prevents it.
-        by: Vec<Placed>,
-        /// Why it counts.
-        checks: Vec<Check>,
-    },
-    /// Rows, or a group of them, that don't meet a condition.
-    Unmet {
-        /// The rows.
-        events: Vec<Placed>,
-        /// Rows in the group; 0 where it is none.
-        group: usize,
-        /// The conditions that don't hold.
-        checks: Vec<Check>,
-    },
-    /// Everything that can be tried on single rows holds.
-    Undecided {
-        /// The rows.
-        events: Vec<Placed>,
-        /// What can't be tried.
-        open: Vec<String>,
-    },
-}
-
-/// A row that would do, were it not for its key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct OtherKey {
-    /// The row.
-    pub event: Placed,
-    /// For each column that differs: its name, its value, and the values that were looked for.
-    pub differs: Vec<(String, String, Vec<String>)>,
-}
-
-/// The answer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Diagnosis {
-    /// The rule.
-    pub rule: String,
-    /// What it makes of each event that is asked about.
-    pub events: Vec<EventReport>,
-    /// Events that are asked about and can't be told of one by one.
-    pub more_events: usize,
-    /// Signals that these events show, withdrawn ones too.
-    pub signals: Vec<Signal>,
-    /// For each of the named events together: what holds between them.
-    pub between: Vec<Reason>,
-    /// Why there is no signal; empty where there is one.
-    pub reasons: Vec<Reason>,
-    /// What to bear in mind while reading.
-    pub notes: Vec<String>,
-}
 
 struct Doctor<'a> {
     explained: &'a Explained,
@@ -215,9 +90,13 @@ impl Doctor<'_> {
         let signals = self.signals();
         let mut reasons = Vec::new();
         if signals.iter().all(|signal| signal.withdrawn) {
-            self.why_not(&seen, &mut reasons);
-            if reasons.is_empty() {
-                reasons.extend(self.undecided(&seen));
+            reasons = self.not_history();
+            if reasons.len() < self.sample.asked.len() {
+                let before = reasons.len();
+                self.why_not(&seen, &mut reasons);
+                if reasons.len() == before {
+                    reasons.extend(self.undecided(&seen));
+                }
             }
         }
         let mut between = Vec::new();
@@ -229,15 +108,28 @@ impl Doctor<'_> {
             rule: self.explained.rule.meta.id.clone(),
             events,
             more_events,
+            entity: self.sample.by_entity,
             signals,
             between,
             reasons,
-            notes: self.notes(),
+            notes: self.notes(&seen),
         }
     }
 
-    fn notes(&self) -> Vec<String> {
+    /// The events that no rule sees.
+    fn not_history(&self) -> Vec<Reason> {
+        let refused = self.sample.asked.iter().filter_map(|event| match event.fate {
+            Fate::Refused(why) => Some(Reason::NotHistory { event_id: one_line(event.id(), 80), why }),
+            Fate::Accepted | Fate::Repeat => None,
+        });
+        refused.collect()
+    }
+
+    fn notes(&self, seen: &Seen) -> Vec<String> {
         let mut notes = Vec::new();
+        if self.signals().iter().any(|signal| !signal.withdrawn) && !self.any_asked(&seen.out) {
+            notes.push("the rule fired, and its parts taken one by one do not show why".to_owned());
+        }
         if let Some(reason) = &self.sample.stopped {
             notes.push(format!("the rule was stopped while it ran: {}", one_line(reason, 400)));
         }
@@ -259,8 +151,11 @@ impl Doctor<'_> {
     fn events(&self) -> (Vec<EventReport>, usize) {
         let mut events: Vec<EventReport> = self.sample.asked.iter().map(|event| self.event(event)).collect();
         events.sort_by_key(|event| Reverse(event.scans.iter().any(|fit| fit.fits)));
-        let more = events.len().saturating_sub(SHOWN);
-        events.truncate(SHOWN);
+        let fitting = events.iter().filter(|event| event.scans.iter().any(|fit| fit.fits)).count();
+        // Of an entity most events mean nothing to the rule.
+        let shown = if self.sample.by_entity && fitting > 0 { fitting.min(SHOWN) } else { SHOWN };
+        let more = events.len().saturating_sub(shown);
+        events.truncate(shown);
         events.sort_by(|a, b| (a.event_time, &a.event_id).cmp(&(b.event_time, &b.event_id)));
         (events, more)
     }
@@ -413,10 +308,24 @@ impl Doctor<'_> {
         Reason::NeverCame {
             scan: self.names.scan(scan),
             seen: selectivity.seen,
-            matched: selectivity.matched(),
+            matched: self.sample.rows[scan].num_rows() as u64,
             emptied_by: emptied.map(|at| self.explained.anatomy.filters[scan][at].text.clone()),
+            missed_by: self.missed_by(scan),
             other_key: self.other_key(scan),
         }
+    }
+
+    /// Of the events of the scan's table that fit nowhere the one that misses fewest of the scan's conditions.
+    fn missed_by(&self, scan: usize) -> Option<MissedBy> {
+        let plane = self.explained.rule.scans[scan].plane;
+        let misfits = self.sample.asked.iter().filter(|event| event.plane == plane).map(|event| self.event(event));
+        let misfits = misfits.filter(|report| report.scans.iter().all(|fit| !fit.fits));
+        let name = self.names.scan(scan);
+        let missed = misfits.filter_map(|report| {
+            let fit = report.scans.into_iter().find(|fit| fit.scan == name)?;
+            Some(MissedBy { event_id: report.event_id, unmet: fit.unmet })
+        });
+        missed.min_by_key(|missed| missed.unmet.len())
     }
 
     /// Of the rows that match a scan but for their key the one that is nearest in time to what is asked about.

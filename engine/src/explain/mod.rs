@@ -7,12 +7,17 @@
 
 mod check;
 mod diagnosis;
+mod diagnosis_report;
 mod overview;
 mod sample;
+mod selectivity;
 mod tuples;
 mod words;
 
 pub use check::{Check, Looked, Missed};
-pub use diagnosis::{Diagnosis, EventReport, Fit, OtherKey, Placed, Reason, diagnose};
+pub use diagnosis::diagnose;
+pub use diagnosis_report::{Diagnosis, EventReport, Fit, MissedBy, OtherKey, Placed, Reason};
 pub use overview::{CostReport, FilterReport, Link, Overview, ReachReport, ScanReport, overview};
-pub use sample::{Asked, AskedEvent, Error, Fate, Sample, Selectivity};
+pub use sample::{Asked, AskedEvent, Error, Fate, Sample};
+pub use selectivity::Selectivity;
+pub(crate) use selectivity::select;

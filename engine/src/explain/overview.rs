@@ -1,11 +1,16 @@
 //! What the compiler knows about a rule, and how it fares on a sample.
 
 use serde::Serialize;
+use watershed_connectors::escape::one_line;
 use watershed_rules::explain::{Chain, Explained, ScanReach, duration};
 use watershed_rules::{Emit, Speaks};
 use watershed_schemas::Plane;
 
-use super::sample::{Sample, Selectivity};
+use super::sample::Sample;
+use super::selectivity::Selectivity;
+
+/// How much of a condition is shown to people; JSON has all of it.
+const SHOWN_CHARS: usize = 300;
 
 /// One filter of a scan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -200,7 +205,8 @@ impl std::fmt::Display for Overview {
                 writeln!(f, "      every row{seen}")?;
             }
             for filter in &scan.filters {
-                writeln!(f, "      where    {}{}", filter.condition, selectivity(filter))?;
+                let condition = one_line(&filter.condition, SHOWN_CHARS);
+                writeln!(f, "      where    {condition}{}", selectivity(filter))?;
             }
         }
         writeln!(f, "\nKey: rows that differ in it never meet")?;
@@ -212,21 +218,25 @@ impl std::fmt::Display for Overview {
                 }
             }
         }
-        writeln!(f, "\nRemembers: how far a watermark passes a row before the row goes, allowed lateness on top")?;
-        for scan in &self.scans {
-            let keep: Vec<String> =
-                scan.keep.iter().map(|(table, micros)| format!("{table} {}", duration(*micros))).collect();
-            writeln!(f, "  {:<20} {}", scan.full_name(), keep.join(", "))?;
-            chain(f, &scan.before, "before the finding", "always after the finding, by at least")?;
-            chain(f, &scan.after, "after the finding", "always before the finding, by at least")?;
-        }
         let beyond: Vec<String> =
-            self.lookahead.iter().map(|(table, micros)| format!("{table} {}", duration(*micros))).collect();
+            self.lookahead.iter().map(|(table, micros)| format!("{table} {}", span(*micros))).collect();
+        writeln!(f, "\nRemembers")?;
         writeln!(
             f,
-            "  (kept for a table: how long before a finding the row can lie, plus how far beyond the finding rows of"
+            "  A row goes when the watermarks named here have passed it by this much, and by the allowed lateness on top:"
         )?;
-        writeln!(f, "   that table still matter: {})", beyond.join(", "))?;
+        writeln!(
+            f,
+            "  as long before a finding as it can lie, plus as far beyond it as rows of that table still matter"
+        )?;
+        writeln!(f, "  ({}).", beyond.join(", "))?;
+        for scan in &self.scans {
+            let keep: Vec<String> =
+                scan.keep.iter().map(|(table, micros)| format!("{table} {}", span(*micros))).collect();
+            writeln!(f, "  {:<20} {}", scan.full_name(), keep.join(", "))?;
+            chain(f, &scan.before, "before the finding", "always after the finding")?;
+            chain(f, &scan.after, "after the finding", "always before the finding")?;
+        }
         writeln!(f, "\nNeeds")?;
         for scan in &self.scans {
             match scan.min_rows {
@@ -243,8 +253,15 @@ impl std::fmt::Display for Overview {
                 .waits
                 .iter()
                 .map(|(table, micros)| match micros {
-                    0.. => format!("the {table} watermark is {} past the finding's event_time", duration(*micros)),
-                    _ => format!("the {table} watermark is at most {} short of it", duration(micros.saturating_neg())),
+                    -1 => format!("the {table} watermark has reached the finding's event_time"),
+                    0 => format!("the {table} watermark has passed the finding's event_time"),
+                    1.. => {
+                        format!("the {table} watermark is more than {} past the finding's event_time", span(*micros))
+                    }
+                    _ => format!(
+                        "the {table} watermark is less than {} short of the finding's event_time",
+                        duration(micros.saturating_neg())
+                    ),
                 })
                 .collect();
             writeln!(f, "  when {}", waits.join(" and "))?;
@@ -274,9 +291,9 @@ impl std::fmt::Display for CostReport {
             "  {} plans run, {} keys stopped by guards, at most {} rows remembered",
             self.plans_run, self.guarded, self.most_rows
         )?;
-        writeln!(f, "  {} signals, {} withdrawn", self.signals, self.withdrawn)?;
+        writeln!(f, "  signals: {}, withdrawn: {}", self.signals, self.withdrawn)?;
         if let Some(reason) = &self.stopped {
-            writeln!(f, "  stopped: {}", watershed_connectors::escape::one_line(reason, 400))?;
+            writeln!(f, "  stopped: {}", one_line(reason, 400))?;
         }
         Ok(())
     }
@@ -296,16 +313,35 @@ fn selectivity(filter: &FilterReport) -> String {
 
 fn chain(f: &mut std::fmt::Formatter<'_>, reach: &ReachReport, side: &str, other: &str) -> std::fmt::Result {
     let Some(micros) = reach.micros else { return Ok(()) };
-    if micros < 0 {
-        writeln!(f, "      {other} {}", duration(micros.saturating_neg()))?;
-    } else {
-        writeln!(f, "      at most {} {side}", duration(micros))?;
+    match micros {
+        -1 => writeln!(f, "      {other}")?,
+        ..0 => writeln!(f, "      {other}, by at least {}", duration(micros.saturating_neg()))?,
+        0.. if is_short_of_round(micros) => writeln!(f, "      {} {side}", span(micros))?,
+        0.. => writeln!(f, "      at most {} {side}", span(micros))?,
     }
     for link in &reach.chain {
+        // What adds nothing is shown where it is the only thing that says why.
+        let said = |other: &Link| other.micros != 0 && other.because == link.because;
+        if link.micros == 0 && reach.chain.iter().any(said) {
+            continue;
+        }
         let because = link.because.as_deref().unwrap_or("the shape of the plan");
-        writeln!(f, "          {:>12}  {because}", duration(link.micros))?;
+        writeln!(f, "          {:>14}  {}", span(link.micros), one_line(because, SHOWN_CHARS))?;
     }
     Ok(())
+}
+
+fn is_short_of_round(micros: i64) -> bool {
+    micros > 1_000 && micros % 1_000 >= 998
+}
+
+/// A span of time for people: a bound that excludes its edge is a microsecond short of a round number.
+fn span(micros: i64) -> String {
+    if is_short_of_round(micros) {
+        format!("under {}", duration(micros - micros % 1_000 + 1_000))
+    } else {
+        duration(micros)
+    }
 }
 
 fn indented(text: &str) -> String {

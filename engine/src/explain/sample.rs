@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
-use datafusion::arrow::compute::{concat_batches, take, take_record_batch};
+use datafusion::arrow::compute::{concat_batches, take_record_batch};
 use datafusion::arrow::error::ArrowError;
 use watershed_rules::CompiledRule;
-use watershed_rules::explain::{Anatomy, Condition, Input as Reads};
+use watershed_rules::explain::Anatomy;
 use watershed_schemas::tables::runtime;
 use watershed_schemas::{EventBatch, Plane, Signal};
 
@@ -17,6 +17,8 @@ use crate::core::{Core, Input, Settings};
 use crate::evaluator::{RuleSetup, Tally};
 use crate::intake::Intake;
 use crate::store::Commit;
+
+use super::selectivity::{Selectivity, select};
 
 /// How long one look at the input waits.
 const POLL: Duration = Duration::from_millis(100);
@@ -65,24 +67,6 @@ impl AskedEvent {
     }
 }
 
-/// How many rows a scan's filters leave.
-#[derive(Clone, Debug, Default)]
-pub struct Selectivity {
-    /// Rows of the plane.
-    pub seen: u64,
-    /// Rows left after each filter, in their order.
-    pub left: Vec<u64>,
-    /// How long each filter took, on the rows that the ones before it had left.
-    pub took: Vec<Duration>,
-}
-
-impl Selectivity {
-    /// Rows that meet all filters.
-    pub fn matched(&self) -> u64 {
-        self.left.last().copied().unwrap_or(self.seen)
-    }
-}
-
 /// A recording as one rule sees it.
 #[derive(Debug)]
 pub struct Sample {
@@ -100,6 +84,8 @@ pub struct Sample {
     pub cut: Vec<bool>,
     /// The events that were asked about.
     pub asked: Vec<AskedEvent>,
+    /// Whether they are asked about by principal or session.
+    pub by_entity: bool,
     /// Whether there were more of them.
     pub more_asked: bool,
     /// The last state of each signal of the rule, withdrawn ones too, in order of their times.
@@ -184,6 +170,7 @@ impl Sample {
             }
         }
         let mut sample = reading.finish()?;
+        sample.by_entity = matches!(asked, Asked::Entity(_));
         sample.tally = core.tally().clone();
         sample.stopped = core.quarantined().next().map(|(_, reason)| reason.to_owned());
         sample.signals = last.into_values().collect();
@@ -192,19 +179,15 @@ impl Sample {
     }
 
     fn empty(rule: &CompiledRule) -> Self {
-        let selectivity = |scan: &watershed_rules::Scan| Selectivity {
-            seen: 0,
-            left: vec![0; scan.filters.len()],
-            took: vec![Duration::ZERO; scan.filters.len()],
-        };
         Sample {
             events: [0; 2],
             refused: 0,
             rejected: 0,
-            scans: rule.scans.iter().map(selectivity).collect(),
+            scans: rule.scans.iter().map(|scan| Selectivity::of(scan.filters.len())).collect(),
             rows: Vec::new(),
             cut: vec![false; rule.scans.len()],
             asked: Vec::new(),
+            by_entity: false,
             more_asked: false,
             signals: Vec::new(),
             tally: Tally::default(),
@@ -294,35 +277,6 @@ impl Reading<'_> {
             .collect::<Result<_, _>>()?;
         Ok(sample)
     }
-}
-
-/// The rows of a batch that meet all the filters. A filter that fails on a value lets its rows pass, as in production.
-fn select(filters: &[Condition], rows: &RecordBatch, selectivity: &mut Selectivity) -> Vec<u32> {
-    let all = u32::try_from(rows.num_rows()).unwrap_or(u32::MAX);
-    let mut left: Vec<u32> = (0..all).collect();
-    selectivity.seen += u64::from(all);
-    for (at, filter) in filters.iter().enumerate() {
-        let started = Instant::now();
-        let positions = UInt32Array::from(left.clone());
-        let whole = left.len() == rows.num_rows();
-        let column = |input: &Reads| match input {
-            Reads::Column(_, column) if whole => Ok(Arc::clone(rows.column(*column))),
-            Reads::Column(_, column) => take(rows.column(*column), &positions, None),
-            Reads::Computed(_) => Err(ArrowError::ComputeError("a filter reads columns only".to_owned())),
-        };
-        let columns: Result<Vec<_>, _> = filter.inputs.iter().map(column).collect();
-        if let Some(tried) = columns.ok().and_then(|columns| filter.on(columns, left.len()).ok()) {
-            left = left
-                .into_iter()
-                .zip(tried.holds.iter())
-                .filter(|(_, holds)| *holds == Some(true))
-                .map(|(row, _)| row)
-                .collect();
-        }
-        selectivity.took[at] += started.elapsed();
-        selectivity.left[at] += left.len() as u64;
-    }
-    left
 }
 
 /// What makes an event one event, in 128 bits.

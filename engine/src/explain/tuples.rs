@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
+use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take;
 use datafusion::common::{Result, ScalarValue};
 use watershed_rules::explain::{Anatomy, Computed, Condition, Input, Needs, Part, Tried, Value};
@@ -111,7 +111,7 @@ impl Candidates<'_> {
             Part::Reference(_) => seen(vec![self.blank()], Vec::new()),
             Part::Where { input, conditions } => {
                 let below = self.look(input);
-                seen(self.kept(conditions, below.out.clone()), vec![below])
+                seen(self.kept(conditions, below.out.clone()).1, vec![below])
             }
             Part::Groups { input, by, aggregates } => {
                 let below = self.look(input);
@@ -134,34 +134,44 @@ impl Candidates<'_> {
         }
     }
 
-    /// The tuples that meet all conditions; one that can't be tried is taken to hold.
-    fn kept(&self, conditions: &[Condition], mut tuples: Vec<Tuple>) -> Vec<Tuple> {
+    /// The tuples that meet all conditions, and which ones they were; a condition that can't be tried is taken to hold.
+    fn kept(&self, conditions: &[Condition], mut tuples: Vec<Tuple>) -> (Vec<usize>, Vec<Tuple>) {
+        let mut which: Vec<usize> = (0..tuples.len()).collect();
         for condition in conditions {
             if let Some(tried) = self.tried(condition, &tuples) {
-                tuples = only(tuples, &tried.holds);
+                let holds = |at: usize| tried.holds.value(at);
+                which = which.into_iter().enumerate().filter(|(at, _)| holds(*at)).map(|(_, which)| which).collect();
+                tuples = tuples.into_iter().enumerate().filter(|(at, _)| holds(*at)).map(|(_, tuple)| tuple).collect();
             }
         }
-        tuples
+        (which, tuples)
     }
 
-    /// Every pair of tuples of the two sides, as one tuple; those with events that are asked about where it gets too much.
-    pub(super) fn pairs(&self, left: &[Tuple], right: &[Tuple]) -> Vec<Tuple> {
+    /// Every pair of tuples of the two sides, as one tuple, with the position of its left side; only those with events that
+    /// are asked about where it gets too much.
+    fn put_together(&self, left: &[Tuple], right: &[Tuple]) -> (Vec<usize>, Vec<Tuple>) {
         let all = left.len().saturating_mul(right.len()) <= MOST_PAIRS;
-        let mut pairs = Vec::new();
-        for a in left {
+        let (mut from, mut pairs) = (Vec::new(), Vec::new());
+        for (at, a) in left.iter().enumerate() {
             let wanted = all || self.is_asked(a);
             for b in right.iter().filter(|b| wanted || self.is_asked(b)) {
                 if pairs.len() == MOST_PAIRS {
                     self.cut.set(true);
-                    return pairs;
+                    return (from, pairs);
                 }
+                from.push(at);
                 pairs.push(merged(a, b));
             }
         }
         if !all {
             self.cut.set(true);
         }
-        pairs
+        (from, pairs)
+    }
+
+    /// Every pair of tuples of the two sides, as one tuple.
+    pub(super) fn pairs(&self, left: &[Tuple], right: &[Tuple]) -> Vec<Tuple> {
+        self.put_together(left, right).1
     }
 
     fn joined(
@@ -171,23 +181,28 @@ impl Candidates<'_> {
         conditions: &[Condition],
         needs: Needs,
     ) -> (Vec<Tuple>, Vec<(Tuple, Tuple)>) {
-        let together = self.kept(conditions, self.pairs(left, right));
+        let (from, pairs) = self.put_together(left, right);
+        let (which, together) = self.kept(conditions, pairs);
         if needs == Needs::Both {
             return (together, Vec::new());
         }
+        let mut partners: Vec<Vec<Tuple>> = vec![Vec::new(); left.len()];
+        for (pair, tuple) in which.into_iter().zip(together) {
+            partners[from[pair]].push(tuple);
+        }
         let (mut out, mut prevented) = (Vec::new(), Vec::new());
-        for tuple in left {
-            let partners: Vec<&Tuple> = together.iter().filter(|pair| holds(pair, tuple)).collect();
+        for (tuple, partners) in left.iter().zip(partners) {
             // The partner that is asked about tells more.
-            let partner = partners.iter().max_by_key(|pair| self.count_asked(pair));
+            let partner = partners.iter().max_by_key(|pair| self.count_asked(pair)).cloned();
             match (needs, partner) {
-                (Needs::Perhaps, Some(_)) => out.extend(partners.into_iter().cloned()),
-                (Needs::Presence, Some(pair)) => out.push((*pair).clone()),
-                (Needs::Absence, Some(pair)) => prevented.push((tuple.clone(), (*pair).clone())),
+                (Needs::Perhaps, Some(_)) => out.extend(partners),
+                (Needs::Presence, Some(pair)) => out.push(pair),
+                (Needs::Absence, Some(pair)) => prevented.push((tuple.clone(), pair)),
                 (Needs::Absence | Needs::Perhaps, None) => out.push(tuple.clone()),
                 (Needs::Known(at), partner) => {
-                    let mut tuple = partner.map_or_else(|| tuple.clone(), |pair| (*pair).clone());
-                    tuple.computed[at] = Some(ScalarValue::Boolean(Some(partner.is_some())));
+                    let found = partner.is_some();
+                    let mut tuple = partner.unwrap_or_else(|| tuple.clone());
+                    tuple.computed[at] = Some(ScalarValue::Boolean(Some(found)));
                     out.push(tuple);
                 }
                 _ => {}
@@ -230,20 +245,11 @@ impl Candidates<'_> {
     }
 }
 
-fn only(tuples: Vec<Tuple>, holds: &BooleanArray) -> Vec<Tuple> {
-    tuples.into_iter().zip(holds.iter()).filter(|(_, holds)| *holds == Some(true)).map(|(tuple, _)| tuple).collect()
-}
-
 fn merged(a: &Tuple, b: &Tuple) -> Tuple {
     let rows = a.rows.iter().zip(&b.rows).map(|(a, b)| a.or(*b)).collect();
     let computed = a.computed.iter().zip(&b.computed).map(|(a, b)| a.clone().or_else(|| b.clone())).collect();
     let members = if a.members.is_empty() { b.members.clone() } else { a.members.clone() };
     Tuple { rows, computed, members }
-}
-
-/// Whether the pair was made of this tuple.
-fn holds(pair: &Tuple, tuple: &Tuple) -> bool {
-    tuple.rows.iter().zip(&pair.rows).all(|(ours, theirs)| ours.is_none() || ours == theirs)
 }
 
 /// The text of a column that always has one.

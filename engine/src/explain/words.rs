@@ -6,7 +6,7 @@ use watershed_connectors::escape::one_line;
 use watershed_schemas::Signal;
 
 use super::check::Check;
-use super::diagnosis::{Diagnosis, EventReport, Placed, Reason};
+use super::diagnosis_report::{Diagnosis, EventReport, Placed, Reason};
 
 impl Display for Diagnosis {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -34,7 +34,7 @@ impl Display for Diagnosis {
         }
         self.events.iter().try_for_each(|event| event.fmt(f))?;
         if self.more_events > 0 {
-            writeln!(f, "  and {} more", self.more_events)?;
+            writeln!(f, "  and {} more{}", self.more_events, if self.entity { ", which fit no better" } else { "" })?;
         }
         if !self.notes.is_empty() {
             writeln!(f, "\nBear in mind")?;
@@ -77,6 +77,8 @@ impl Display for EventReport {
         for fit in &self.scans {
             if fit.fits {
                 writeln!(f, "      fits {}", fit.scan)?;
+            } else if let (true, Some(check)) = (self.scans.iter().any(|fit| fit.fits), fit.unmet.first()) {
+                writeln!(f, "      is not {}: {}", fit.scan, values(check))?;
             } else {
                 writeln!(f, "      does not fit {}:", fit.scan)?;
                 fit.unmet.iter().try_for_each(|check| shown(f, check))?;
@@ -115,8 +117,11 @@ fn shown(f: &mut Formatter<'_>, check: &Check) -> Result {
     if let Some(missed) = &check.missed {
         return writeln!(f, "                   {}", missed.text);
     }
-    let values: Vec<String> = check.values.iter().map(|looked| format!("{} is {}", looked.at, looked.value)).collect();
-    if values.is_empty() { Ok(()) } else { writeln!(f, "                   {}", values.join(", ")) }
+    if check.values.is_empty() { Ok(()) } else { writeln!(f, "                   {}", values(check)) }
+}
+
+fn values(check: &Check) -> String {
+    check.values.iter().map(|looked| format!("{} is {}", looked.at, looked.value)).collect::<Vec<_>>().join(", ")
 }
 
 impl Display for Reason {
@@ -125,11 +130,24 @@ impl Display for Reason {
             Reason::NoneFits { scan } => {
                 writeln!(f, "  None of these events can be {scan}; see below which conditions they miss.")
             }
-            Reason::NeverCame { scan, seen, matched, emptied_by, other_key } => {
+            Reason::NotHistory { event_id, why } => {
+                writeln!(f, "  {event_id} is not history, so no rule sees it: {why}")
+            }
+            Reason::NeverCame { scan, missed_by: Some(missed), .. } => {
+                writeln!(f, "  {scan} never came; {} comes nearest, but", missed.event_id)?;
+                missed.unmet.iter().try_for_each(|check| shown(f, check))
+            }
+            Reason::NeverCame { scan, seen, matched, emptied_by, other_key, missed_by: None } => {
                 writeln!(f, "  {scan} never came.")?;
                 match (matched, emptied_by, other_key) {
                     (0, Some(condition), _) if *seen > 0 => {
                         writeln!(f, "      of {seen} rows of its table in the recording none is left after {condition}")
+                    }
+                    (0, _, _) if *seen > 0 => {
+                        writeln!(
+                            f,
+                            "      of {seen} rows of its table those that meet its conditions are not history: too late, or repeats"
+                        )
                     }
                     (0, _, _) => writeln!(f, "      the recording holds no row of its table"),
                     (_, _, Some(other)) if !other.differs.is_empty() => {

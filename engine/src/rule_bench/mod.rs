@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::{RecordBatch, UInt32Array};
-use datafusion::arrow::compute::{take, take_record_batch};
+use datafusion::arrow::compute::take_record_batch;
 use watershed_connectors::sources::SourceError;
-use watershed_rules::explain::{Condition, Explained, Input as Reads};
+use watershed_rules::explain::Explained;
 use watershed_schemas::EventBatch;
 
 use crate::core::{Core, Input, Settings};
 use crate::evaluator::RuleSetup;
+use crate::explain::{Selectivity, select};
 use crate::intake::Intake;
 use crate::matcher::Matcher;
 use crate::store::Commit;
@@ -32,20 +33,14 @@ struct Measured {
     explained: Explained,
     matcher: Matcher,
     core: Core,
-    filters: Vec<Vec<FilterTally>>,
+    /// For each scan what its filters leave, one by one.
+    filters: Vec<Selectivity>,
     match_took: Duration,
     step_took: Duration,
     matched: u64,
     matched_bytes: u64,
     most_rows: usize,
     standing: BTreeMap<String, bool>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct FilterTally {
-    rows_in: u64,
-    rows_out: u64,
-    took: Duration,
 }
 
 /// Measures these rules on an input.
@@ -111,7 +106,7 @@ impl Measured {
         let rule = Arc::clone(&explained.rule);
         Measured {
             matcher: Matcher::new(std::slice::from_ref(&rule)),
-            filters: rule.scans.iter().map(|scan| vec![FilterTally::default(); scan.filters.len()]).collect(),
+            filters: rule.scans.iter().map(|scan| Selectivity::of(scan.filters.len())).collect(),
             core: Core::new(settings, vec![RuleSetup::as_written(rule)]),
             explained,
             match_took: Duration::ZERO,
@@ -125,16 +120,22 @@ impl Measured {
 
     /// What matching this batch costs, as a whole and filter by filter.
     fn look_at(&mut self, batch: &EventBatch) {
+        if self.filters.iter().all(|known| known.seen == 0) {
+            // What is set up once at the first use isn't what a rule costs.
+            self.matcher.find(batch, None);
+        }
         let started = Instant::now();
         let matches = self.matcher.find(batch, None);
         self.match_took += started.elapsed();
         self.matched += matches.rows.len() as u64;
-        if let Ok(rows) = take_record_batch(&batch.rows, &UInt32Array::from(matches.rows)) {
+        if !matches.rows.is_empty()
+            && let Ok(rows) = take_record_batch(&batch.rows, &UInt32Array::from(matches.rows))
+        {
             self.matched_bytes += bytes_of(&rows);
         }
         let scans = self.explained.rule.scans.iter().enumerate();
         for (at, _) in scans.filter(|(_, scan)| scan.plane == batch.plane) {
-            filter_by_filter(&self.explained.anatomy.filters[at], &batch.rows, &mut self.filters[at]);
+            select(&self.explained.anatomy.filters[at], &batch.rows, &mut self.filters[at]);
         }
     }
 
@@ -152,15 +153,16 @@ impl Measured {
     fn cost(self, bare: Duration) -> RuleCost {
         let labels = &self.explained.anatomy.labels;
         let mut filters: Vec<FilterCost> = Vec::new();
-        for (at, tallies) in self.filters.iter().enumerate() {
-            let conditions = &self.explained.anatomy.filters[at];
-            filters.extend(conditions.iter().zip(tallies).map(|(condition, tally)| FilterCost {
-                scan: labels[at].clone(),
-                condition: condition.text.clone(),
-                rows_in: tally.rows_in,
-                rows_out: tally.rows_out,
-                took_us: tally.took.as_micros(),
-            }));
+        for (at, known) in self.filters.iter().enumerate() {
+            for (number, condition) in self.explained.anatomy.filters[at].iter().enumerate() {
+                filters.push(FilterCost {
+                    scan: labels[at].clone(),
+                    condition: condition.text.clone(),
+                    rows_in: if number == 0 { known.seen } else { known.left[number - 1] },
+                    rows_out: known.left[number],
+                    took_us: known.took[number].as_micros(),
+                });
+            }
         }
         let own = self.step_took.saturating_sub(bare);
         let bytes_per_row = self.matched_bytes.checked_div(self.matched).unwrap_or(0);
@@ -184,28 +186,4 @@ impl Measured {
 fn bytes_of(rows: &RecordBatch) -> u64 {
     let column = |column: &datafusion::arrow::array::ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(0);
     rows.columns().iter().map(|values| column(values) as u64).sum()
-}
-
-fn filter_by_filter(filters: &[Condition], rows: &RecordBatch, tallies: &mut [FilterTally]) {
-    let mut left: Vec<u32> = (0..u32::try_from(rows.num_rows()).unwrap_or(u32::MAX)).collect();
-    for (filter, tally) in filters.iter().zip(tallies) {
-        tally.rows_in += left.len() as u64;
-        let started = Instant::now();
-        let positions = UInt32Array::from(left.clone());
-        let columns: Option<Vec<_>> = filter
-            .inputs
-            .iter()
-            .map(|input| match input {
-                Reads::Column(_, column) if left.len() == rows.num_rows() => Some(Arc::clone(rows.column(*column))),
-                Reads::Column(_, column) => take(rows.column(*column), &positions, None).ok(),
-                Reads::Computed(_) => None,
-            })
-            .collect();
-        if let Some(tried) = columns.and_then(|columns| filter.on(columns, left.len()).ok()) {
-            let kept = left.iter().zip(tried.holds.iter()).filter(|(_, holds)| *holds == Some(true));
-            left = kept.map(|(row, _)| *row).collect();
-        }
-        tally.took += started.elapsed();
-        tally.rows_out += left.len() as u64;
-    }
 }

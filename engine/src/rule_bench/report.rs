@@ -3,6 +3,7 @@
 use std::fmt::{Display, Formatter, Result};
 
 use serde::Serialize;
+use watershed_connectors::escape::one_line;
 
 /// What one filter costs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -122,11 +123,12 @@ impl Display for BenchReport {
         for rule in &self.rules {
             let Some(filter) = rule.dearest() else { continue };
             writeln!(f, "  {}: {}", rule.rule, micros(filter.took_us))?;
-            writeln!(f, "      {}   ({} -> {})", filter.condition, filter.rows_in, filter.rows_out)?;
+            let condition = one_line(&filter.condition, 300);
+            writeln!(f, "      {condition}   ({} -> {})", filter.rows_in, filter.rows_out)?;
         }
         for rule in &self.rules {
             if let Some(reason) = &rule.stopped {
-                writeln!(f, "\n{} was stopped: {}", rule.rule, watershed_connectors::escape::one_line(reason, 400))?;
+                writeln!(f, "\n{} was stopped: {}", rule.rule, one_line(reason, 400))?;
             }
         }
         let all = &self.together;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use watershed_connectors::escape::is_deceptive;
 use watershed_connectors::formats::{Limits, Registry};
@@ -11,8 +12,11 @@ use watershed_engine::core::Settings;
 use watershed_engine::explain::{Asked, Diagnosis, Overview, Reason, Sample, diagnose, overview};
 use watershed_engine::intake::{Intake, PlainInput};
 use watershed_engine::rule_bench;
+use watershed_engine::rule_tests::CorePipeline;
+use watershed_rules::catalog::CATALOG;
 use watershed_rules::explain::{Explained, explain};
-use watershed_rules::{ReferenceTables, RuleSource};
+use watershed_rules::test_runner::{Outcome, Run, TestEvent, TestFile, run_tests};
+use watershed_rules::{CompiledRule, ReferenceTables, RuleSource};
 use watershed_schemas::Plane;
 
 fn fixtures() -> PathBuf {
@@ -159,6 +163,71 @@ fn what_is_not_history_says_so() {
 fn what_cannot_be_taken_apart_says_so() {
     let diagnosis = check("window-undecided", "window", &ids("w1"));
     assert!(diagnosis.notes.iter().any(|note| note.contains("lag")), "{:?}", diagnosis.notes);
+}
+
+/// Runs the tests of a rule, and asks about all of their events.
+struct Asking {
+    explained: Explained,
+    /// Notes and reasons that show that the rule was not understood.
+    puzzled: Mutex<Vec<String>>,
+    fired: Mutex<[usize; 2]>,
+}
+
+impl Run for Asking {
+    fn run(&self, rules: &[Arc<CompiledRule>], timeline: Vec<TestEvent>) -> Result<Outcome, String> {
+        let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let mut lines = [String::new(), String::new()];
+        let mut events = BTreeSet::new();
+        for event in &timeline {
+            let mut row = event.row.clone();
+            row.insert("ingest_time".to_owned(), event.arrive.to_string().into());
+            events.extend(row.get("event_id").and_then(|id| id.as_str()).map(str::to_owned));
+            lines[event.plane.index()] += &format!("{}\n", serde_json::Value::Object(row));
+        }
+        let files = Plane::ALL.map(|plane| FileInput {
+            plane,
+            path: dir.path().join(plane.table()),
+            format: "watershed".into(),
+        });
+        for (file, lines) in files.iter().zip(lines) {
+            fs::write(&file.path, lines).map_err(|error| error.to_string())?;
+        }
+        let registry = Registry::builtin(Limits::default());
+        let input = PlainInput { files: files.to_vec(), registry, tenant: "default".into() };
+        let intake = Intake::from_plain(input, 10).map_err(|error| error.to_string())?;
+        let (rule, anatomy) = (&self.explained.rule, &self.explained.anatomy);
+        let sample = Sample::read(intake, Settings::default(), rule, anatomy, &Asked::Events(events))
+            .map_err(|error| error.to_string())?;
+        let diagnosis = diagnose(&self.explained, &sample);
+        let stands = diagnosis.signals.iter().any(|signal| !signal.withdrawn);
+        self.fired.lock().expect("nobody panicked")[usize::from(stands)] += 1;
+        let mut puzzled = self.puzzled.lock().expect("nobody panicked");
+        puzzled.extend(diagnosis.notes.iter().cloned());
+        let undecided = diagnosis.reasons.iter().any(|reason| matches!(reason, Reason::Undecided { .. }));
+        if undecided || (stands != diagnosis.reasons.is_empty()) {
+            puzzled.push(diagnosis.to_string());
+        }
+        CorePipeline.run(rules, timeline)
+    }
+}
+
+#[test]
+fn the_parts_of_every_rule_of_the_catalog_decide_as_the_rule_does() {
+    let mut fired = [0; 2];
+    for rule in CATALOG {
+        let source = rule.source().expect("a rule of the catalog");
+        let explained = explain(&source, &ReferenceTables::default()).unwrap_or_else(|error| panic!("{error:?}"));
+        let compiled = Arc::clone(&explained.rule);
+        let tests = TestFile::parse(&rule.tests_path(), rule.tests).unwrap_or_else(|faults| panic!("{faults:?}"));
+        let asking = Asking { explained, puzzled: Mutex::default(), fired: Mutex::default() };
+        let report = run_tests(&compiled, &tests, &asking);
+        assert!(report.passed(), "{report}");
+        let puzzled = asking.puzzled.into_inner().expect("nobody panicked");
+        assert!(puzzled.is_empty(), "{}: {}", rule.path, puzzled.join("\n"));
+        let of_rule = asking.fired.into_inner().expect("nobody panicked");
+        fired = [fired[0] + of_rule[0], fired[1] + of_rule[1]];
+    }
+    assert!(fired[0] >= CATALOG.len() && fired[1] >= CATALOG.len(), "silent and firing cases of every rule: {fired:?}");
 }
 
 /// Times and the size of a version's hash differ from run to run.

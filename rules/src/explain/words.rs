@@ -5,7 +5,7 @@ use std::time::Duration;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{Between, BinaryExpr, Expr, Like, Operator};
+use datafusion::logical_expr::{Between, BinaryExpr, Case, Expr, Like, Operator};
 
 const DAY_MICROS: u64 = 86_400_000_000;
 
@@ -71,6 +71,11 @@ pub(crate) fn words(expr: &Expr, column: &dyn Fn(&Column) -> String) -> String {
             let distinct = if params.distinct { "DISTINCT " } else { "" };
             format!("{}({distinct}{})", func.name(), arguments.join(", "))
         }
+        Expr::WindowFunction(function) => {
+            let arguments: Vec<String> = function.params.args.iter().map(of).collect();
+            format!("{}({}) OVER (…)", function.fun.name(), arguments.join(", "))
+        }
+        Expr::Case(case) => cases(case, column),
         // What only aligns units or widths says nothing to the author.
         Expr::Cast(cast) if !matters(cast.field.data_type()) => of(&cast.expr),
         Expr::Cast(cast) => format!("CAST({} AS {})", of(&cast.expr), cast.field.data_type()),
@@ -132,6 +137,22 @@ fn either(expr: &Expr, column: &dyn Fn(&Column) -> String) -> String {
         };
     }
     said.join(" OR ")
+}
+
+/// A CASE; what the optimiser has made of a COALESCE becomes one again.
+fn cases(case: &Case, column: &dyn Fn(&Column) -> String) -> String {
+    let of = |expr: &Expr| words(expr, column);
+    if let (None, [(when, then)], Some(other)) = (&case.expr, case.when_then_expr.as_slice(), &case.else_expr)
+        && let Expr::IsNotNull(tested) = when.as_ref()
+        && tested == then
+    {
+        return format!("coalesce({}, {})", of(then), of(other));
+    }
+    let of_what = case.expr.as_ref().map_or(String::new(), |expr| format!(" {}", of(expr)));
+    let branches: Vec<String> =
+        case.when_then_expr.iter().map(|(when, then)| format!(" WHEN {} THEN {}", of(when), of(then))).collect();
+    let other = case.else_expr.as_ref().map_or(String::new(), |expr| format!(" ELSE {}", of(expr)));
+    format!("CASE{of_what}{}{other} END", branches.concat())
 }
 
 fn alternatives<'a>(expr: &'a Expr, branches: &mut Vec<&'a Expr>) {

@@ -9,6 +9,7 @@ use datafusion::logical_expr::{Expr, Window, WindowFrameBound, WindowFrameUnits}
 use super::system::{Edge, System, Var};
 use super::time::{Time, Times, span_of};
 use super::{Node, Walk, event_column, visit};
+use crate::explain::words;
 
 /// The neighbours that functions over the same window look at.
 struct Neighbour {
@@ -50,13 +51,13 @@ pub(super) fn windowed(window: &Window, walk: &mut Walk) -> Result<Node> {
                     node.system.edges.push(in_order(step, *current));
                     column = Some(Time { var, offset: 0 });
                 }
-                walk.because(&node.system.attached[*at].edges[from..], &expr.to_string());
+                walk.because(&node.system.attached[*at].edges[from..], &words(expr, &|column| column.name.clone()));
             }
             (name, Some((current, other)))
                 if has_frame(name) && params.window_frame.units == WindowFrameUnits::Range =>
             {
                 let edges = frame(params, *current, *other);
-                walk.because(&edges, &expr.to_string());
+                walk.because(&edges, &words(expr, &|column| column.name.clone()));
                 node.system.attached[*at].edges.extend(edges);
             }
             _ => {}
