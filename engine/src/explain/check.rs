@@ -127,14 +127,14 @@ fn missed(
                 apart => format!("{} before", duration(apart.saturating_neg())),
             };
             let wanted = match (allowed, strict) {
-                (0, false) => "not after it".to_owned(),
-                (0, true) => "before it".to_owned(),
-                (allowed, false) if allowed > 0 => format!("at most {} after it", duration(allowed)),
-                (allowed, true) if allowed > 0 => format!("less than {} after it", duration(allowed)),
-                (allowed, false) => format!("at least {} before it", duration(allowed.saturating_neg())),
-                (allowed, true) => format!("more than {} before it", duration(allowed.saturating_neg())),
+                (0, false) => "not after".to_owned(),
+                (0, true) => "before".to_owned(),
+                (allowed, false) if allowed > 0 => format!("at most {} after", duration(allowed)),
+                (allowed, true) if allowed > 0 => format!("less than {} after", duration(allowed)),
+                (allowed, false) => format!("at least {} before", duration(allowed.saturating_neg())),
+                (allowed, true) => format!("more than {} before", duration(allowed.saturating_neg())),
             };
-            format!("{a} {a_id} came {how} {b} {b_id}; the rule wants it {wanted}: {edge}")
+            format!("{a} {a_id} came {how} {b} {b_id}; the rule wants {a} {wanted} {b}: {edge}")
         }
         // `a - b <= c`: how far apart they may lie.
         (None, None) if reads[1].is_empty() => {

@@ -100,7 +100,9 @@ impl Doctor<'_> {
             }
         }
         let mut between = Vec::new();
-        self.between(&seen, &mut between);
+        if !self.sample.by_entity {
+            self.between(&seen, &mut between);
+        }
         // What decides is not said twice.
         between.retain(|known| !reasons.contains(known));
         let (events, more_events) = self.events();
@@ -392,7 +394,7 @@ impl Doctor<'_> {
     /// What holds between the named events alone, at every join that two of them meet.
     fn between(&self, seen: &Seen, found: &mut Vec<Reason>) {
         seen.below.iter().for_each(|below| self.between(below, found));
-        let Part::Join { conditions, .. } = seen.part else { return };
+        let Part::Join { conditions, needs, .. } = seen.part else { return };
         let [left, right] = seen.below.as_slice() else { return };
         let wholly = |tuple: &&Tuple| {
             let rows = tuple.rows.iter().flatten().count();
@@ -400,10 +402,20 @@ impl Doctor<'_> {
         };
         let side = |seen: &Seen| seen.out.iter().filter(wholly).take(SHOWN).cloned().collect::<Vec<_>>();
         for pair in self.candidates.pairs(&side(left), &side(right)).iter().take(SHOWN) {
+            let events = self.placed(pair);
+            let different: BTreeSet<(&str, Timestamp)> =
+                events.iter().map(|placed| (placed.event_id.as_str(), placed.event_time)).collect();
+            // An event beside itself says nothing.
+            if different.len() < events.len() {
+                continue;
+            }
             let checks: Vec<Check> =
                 conditions.iter().map(|condition| check(condition, pair, &self.candidates, &self.names)).collect();
             if checks.iter().any(|check| check.holds == Some(false)) {
-                found.push(Reason::NoPair { events: self.placed(pair), checks, pairs: 1 });
+                found.push(match needs {
+                    Needs::Absence => Reason::PreventsNothing { events, checks },
+                    _ => Reason::NoPair { events, checks, pairs: 1 },
+                });
             }
         }
     }

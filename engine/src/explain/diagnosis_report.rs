@@ -84,6 +84,13 @@ pub enum Reason {
         /// How many pairs were tried.
         pairs: usize,
     },
+    /// Something came that must not come, but not so that it prevents anything.
+    PreventsNothing {
+        /// The rows, those that would prevent last.
+        events: Vec<Placed>,
+        /// Every condition between them.
+        checks: Vec<Check>,
+    },
     /// Something came that must not.
     Prevented {
         /// What would have been.

@@ -110,7 +110,7 @@ fn shown(f: &mut Formatter<'_>, check: &Check) -> Result {
         Some(false) => "does not: ",
         None => "can't say:",
     };
-    writeln!(f, "        {mark} {}", check.condition)?;
+    writeln!(f, "        {mark} {}", one_line(&check.condition, 300))?;
     if check.holds == Some(true) {
         return Ok(());
     }
@@ -141,7 +141,11 @@ impl Display for Reason {
                 writeln!(f, "  {scan} never came.")?;
                 match (matched, emptied_by, other_key) {
                     (0, Some(condition), _) if *seen > 0 => {
-                        writeln!(f, "      of {seen} rows of its table in the recording none is left after {condition}")
+                        writeln!(
+                            f,
+                            "      of {seen} rows of its table in the recording none is left after {}",
+                            one_line(condition, 300)
+                        )
                     }
                     (0, _, _) if *seen > 0 => {
                         writeln!(
@@ -168,6 +172,11 @@ impl Display for Reason {
                     1 => writeln!(f, "  These do not belong together:")?,
                     pairs => writeln!(f, "  Of {pairs} pairs none belongs together; the nearest:")?,
                 }
+                events(f, placed)?;
+                checks.iter().try_for_each(|check| shown(f, check))
+            }
+            Reason::PreventsNothing { events: placed, checks } => {
+                writeln!(f, "  The last of these prevents nothing:")?;
                 events(f, placed)?;
                 checks.iter().try_for_each(|check| shown(f, check))
             }
