@@ -12,7 +12,7 @@ BUILD := cargo build --workspace --locked
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-demo: ## build and tell three incidents, with nothing else running (first build: a quarter of an hour on two cores)
+demo: ## build and tell three incidents, with nothing else running (first build: 13 minutes on two cores)
 	$(BUILD) --bin watershed
 	$(CARGO_TARGET_DIR)/debug/watershed demo --exit
 
@@ -29,9 +29,9 @@ lint: ## formatting, clippy, documentation; warnings are errors
 fmt: ## format the code
 	cargo fmt --all
 
-bench: ## throughput of the whole program beside parsing alone (builds the release profile)
+bench: python ## throughput of the whole program beside parsing alone and DuckDB (builds the release profile)
 	cargo build --release --locked --workspace --bin throughput
-	$(CARGO_TARGET_DIR)/release/throughput
+	WATERSHED_PYTHON="$(VENV)/bin/python" $(CARGO_TARGET_DIR)/release/throughput
 	cargo bench --locked --workspace --bench steps
 
 release: ## the optimised binary

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use watershed_benches::workload;
+use watershed_benches::workload::Workload;
 use watershed_connectors::formats::{Limits, Registry};
 use watershed_connectors::{Partition, RawBatch, RawRecord};
 use watershed_engine::core::{Core, Input, Settings};
@@ -23,7 +23,7 @@ const EVENTS: u64 = 12_000;
 
 fn raw(plane: Plane) -> RawBatch {
     let directory = tempfile::tempdir().expect("temporary directory");
-    workload::write(directory.path(), EVENTS, 1).expect("workload");
+    Workload { events: EVENTS, seed: 1, hot: false }.write(directory.path()).expect("workload");
     let file = std::fs::File::open(directory.path().join(format!("{}.jsonl", plane.table()))).expect("file");
     let lines = std::io::BufReader::new(file).lines().map(|line| Bytes::from(line.expect("line")));
     let records = lines.enumerate().map(|(offset, payload)| RawRecord {
@@ -61,7 +61,7 @@ fn steps(criterion: &mut Criterion) {
     group.bench_function("watershed json", |bencher| bencher.iter(|| registry.decode(black_box(&raws[0]))));
     group.finish();
 
-    let matcher = Matcher::new(&rules);
+    let mut matcher = Matcher::new(&rules);
     let mut group = criterion.benchmark_group("match");
     for batch in &batches {
         group.throughput(Throughput::Elements(batch.rows.num_rows() as u64));

@@ -1,4 +1,6 @@
-//! What the benchmarks share: a seeded workload and ways to measure a process.
+//! What the benchmarks share: a seeded workload, rules, and ways to run and measure a process.
 
+pub mod modes;
 pub mod process;
+pub mod rule_mix;
 pub mod workload;

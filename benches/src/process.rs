@@ -1,6 +1,68 @@
-//! What a process cost, read by itself.
+//! Runs a measurement in a process of its own, on one core, and reads what it cost.
 
-use std::time::Duration;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+
+/// What one run cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// Seconds on the clock.
+    pub wall: f64,
+    /// Seconds of CPU.
+    pub cpu: f64,
+    /// Largest resident size in bytes.
+    pub peak: f64,
+}
+
+/// The middle of some runs, figure by figure.
+pub fn middle(costs: &[Cost]) -> Cost {
+    let of = |figure: fn(&Cost) -> f64| median(costs.iter().map(figure).collect());
+    Cost { wall: of(|cost| cost.wall), cpu: of(|cost| cost.cpu), peak: of(|cost| cost.peak) }
+}
+
+/// Runs this program once more as a child with these arguments, on the first core where that can be had.
+///
+/// # Errors
+/// When it fails or says no result.
+pub fn child(args: &[&str], directory: &Path) -> anyhow::Result<Cost> {
+    let own = std::env::current_exe()?;
+    let mut command = pinned(own.as_os_str());
+    let output = command.args(args).arg("--directory").arg(directory).output()?;
+    ensure!(output.status.success(), "{args:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().find_map(|line| line.strip_prefix("RESULT ")).context("no result")?;
+    let figures: Vec<f64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
+    let [wall, cpu, peak] = figures.try_into().map_err(|_| anyhow::anyhow!("three figures"))?;
+    Ok(Cost { wall, cpu, peak })
+}
+
+/// A command that stays on the first core.
+pub fn pinned(program: &std::ffi::OsStr) -> Command {
+    if Command::new("taskset").arg("--version").output().is_ok() {
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    }
+}
+
+/// The child's side: does the work and says what it cost.
+///
+/// # Errors
+/// When the work fails.
+#[expect(clippy::print_stdout, reason = "how a child answers")]
+pub fn measure(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let started = Instant::now();
+    work()?;
+    let wall = started.elapsed().as_secs_f64();
+    let usage = usage();
+    println!("RESULT {wall} {} {}", usage.cpu.as_secs_f64(), usage.peak_rss);
+    Ok(())
+}
 
 /// Clock ticks per second of `/proc/self/stat` on Linux.
 const TICKS: f64 = 100.0;

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use watershed_connectors::Partition;
-use watershed_schemas::{EventBatch, IncidentRevision, Plane, Signal, Timestamp};
+use watershed_schemas::{ColumnSet, EventBatch, IncidentRevision, Plane, Signal, Timestamp};
 
 use crate::acceptance::{self, Refused};
 use crate::correlator::{self, Correlator, Telling};
-use crate::evaluator::{self, Evaluator, RuleSetup, Segment, Tally};
-use crate::matcher::Matcher;
+use crate::evaluator::{self, Evaluator, Limits, Meter, Reload, RuleNews, RuleSetup, RuleStatus, Start, Tally};
+use crate::matcher::{Matcher, ScanId};
 use crate::store::Commit;
 use crate::watermark::{PlaneTime, Snapshot, Watermarks};
 
@@ -32,8 +32,10 @@ pub struct Settings {
     pub present: [bool; 2],
     /// How far ahead of its ingest time an event's own clock may be.
     pub skew: Duration,
-    /// Most rows that one scan of one rule keeps for one key.
-    pub rows_per_key: usize,
+    /// How much rules may hold and do.
+    pub limits: Limits,
+    /// Whether what came before the first row is unseen (a log that is taken up in its middle) and not simply absent.
+    pub cold: bool,
     /// How signals become incidents.
     pub incidents: correlator::Settings,
 }
@@ -46,7 +48,8 @@ impl Default for Settings {
             times: [time; 2],
             present: [true; 2],
             skew: Duration::from_secs(5 * 60),
-            rows_per_key: 100_000,
+            limits: Limits::default(),
+            cold: false,
             incidents: correlator::Settings::default(),
         }
     }
@@ -70,6 +73,15 @@ pub enum Input {
     Revoked(Partition),
     /// A partition had nothing older left at this time.
     CaughtUp(Partition, Timestamp),
+    /// Another set of rules takes the place of the present one.
+    Rules(Reload),
+    /// A rule is to be stopped: the shell has measured that it takes too long.
+    Stop {
+        /// Its id.
+        rule: String,
+        /// Why, for a person.
+        reason: String,
+    },
     /// All inputs have ended.
     End,
 }
@@ -91,6 +103,8 @@ pub struct Output {
     pub matched: [u64; 2],
     /// Rows that had been accepted before under the same id.
     pub duplicates: u64,
+    /// Rules that came, changed, went, or were stopped.
+    pub rules: Vec<RuleNews>,
 }
 
 /// The state between match and commit.
@@ -123,7 +137,7 @@ impl Core {
             stored_clock: None,
             watermarks,
             matcher: Matcher::new(&rules),
-            evaluator: Evaluator::new(setups, settings.rows_per_key),
+            evaluator: Evaluator::new(setups, settings.limits, settings.cold),
             correlator: Correlator::new(incidents),
             dedup: Dedup::default(),
             segments: Segments::default(),
@@ -135,12 +149,19 @@ impl Core {
     pub fn step(&mut self, inputs: Vec<Input>, commit: &mut Commit) -> Output {
         let mut output = Output::default();
         let mut ended = false;
+        self.evaluator.set_segment_bytes(self.segments.bytes());
+        if self.evaluator.is_backfilling() {
+            // What was there before a restart is said before anything that comes after it.
+            self.evaluate(commit, &mut output);
+        }
         for input in inputs {
             match input {
                 Input::Rows { origin, partition, batch } => self.take(origin, &partition, &batch, commit, &mut output),
                 Input::Assigned(partition) => self.watermarks.add(&partition),
                 Input::Revoked(partition) => self.watermarks.remove(&partition),
                 Input::CaughtUp(partition, at) => self.watermarks.caught_up(&partition, at),
+                Input::Rules(rules) => self.reload(rules, commit, &mut output),
+                Input::Stop { rule, reason } => self.evaluator.stop(&rule, &reason),
                 Input::End => ended = true,
             }
         }
@@ -149,10 +170,9 @@ impl Core {
         if ended {
             self.watermarks.finish();
         }
-        let found = self.evaluator.evaluate(&self.sealed, &self.watermarks, commit);
-        self.correlator.add(&found, self.evaluator.setups(), commit);
+        self.evaluate(commit, &mut output);
         let correlated = self.correlator.correlate(&heard, commit);
-        output.signals = found.into_iter().map(|found| found.signal).collect();
+        output.rules = self.evaluator.take_news();
         output.incidents = correlated.revisions;
         output.tellings = correlated.tellings;
         if ended {
@@ -174,6 +194,40 @@ impl Core {
         output
     }
 
+    /// For each plane the columns that rows need to be accepted, matched and linked; the others only where they match.
+    pub fn columns(&self) -> [ColumnSet; 2] {
+        Plane::ALL.map(|plane| self.matcher.columns(plane).with(self.correlator.columns(plane)))
+    }
+
+    /// Lets the rules speak about what has come so far.
+    fn evaluate(&mut self, commit: &mut Commit, output: &mut Output) {
+        let found = self.evaluator.evaluate(&self.sealed, &self.watermarks, commit);
+        self.correlator.add(&found, self.evaluator.setups(), commit);
+        output.signals.extend(found.into_iter().map(|found| found.signal));
+    }
+
+    /// Takes up another set of rules: what came before it belongs to the old one.
+    fn reload(&mut self, rules: Reload, commit: &mut Commit, output: &mut Output) {
+        self.evaluate(commit, output);
+        let start = Start { watermarks: &self.watermarks, next_segment: self.segments.next() };
+        let fill = self.evaluator.reload(rules, &start, commit);
+        let setups = self.evaluator.setups();
+        self.correlator.set_signal_lag(signal_lag(&self.settings, setups));
+        let rules: Vec<_> = setups.iter().map(|setup| Arc::clone(&setup.rule)).collect();
+        let filled: Vec<_> = fill.iter().map(|position| Arc::clone(&rules[*position])).collect();
+        self.matcher = Matcher::new(&rules);
+        if !fill.is_empty() {
+            let mut matcher = Matcher::new(&filled);
+            for segment in self.segments.live() {
+                for (scan, rows) in matcher.find(&segment.batch(), None).scans {
+                    self.evaluator.add(ScanId { rule: fill[scan.rule], ..scan }, segment, &rows);
+                }
+            }
+            self.evaluate(commit, output);
+        }
+        self.segments.sweep(commit);
+    }
+
     fn take(
         &mut self,
         origin: usize,
@@ -182,6 +236,14 @@ impl Core {
         commit: &mut Commit,
         output: &mut Output,
     ) {
+        let whole;
+        let batch = if batch.has(self.columns()[batch.plane.index()]) {
+            batch
+        } else {
+            // Decoded for rules that have been replaced since.
+            whole = self.whole(batch);
+            &whole
+        };
         let accepted = acceptance::accept(batch, partition, &mut self.watermarks, self.settings.skew);
         output.events[batch.plane.index()] += batch.rows.num_rows() as u64;
         output.refused.extend(accepted.refused.into_iter().map(|refused| Refused { origin, ..refused }));
@@ -205,33 +267,36 @@ impl Core {
         }
     }
 
+    fn whole(&self, batch: &EventBatch) -> EventBatch {
+        let all: Vec<u32> = (0..).take(batch.rows.num_rows()).collect();
+        match batch.whole(&all) {
+            Ok(rows) => EventBatch { rows, rest: None, ..batch.clone() },
+            Err(_) => batch.clone(),
+        }
+    }
+
     /// Takes up what was durable before a restart. `stored` reads every pair under a prefix.
     pub fn restore(&mut self, stored: impl Fn(&[u8]) -> Vec<(Vec<u8>, Vec<u8>)>) {
-        if let Some((_, clock)) = stored(CLOCK_KEY).first()
-            && let Ok(snapshot) = serde_json::from_slice(clock)
-        {
+        let clock = stored(CLOCK_KEY);
+        let snapshot = clock.first().and_then(|(_, clock)| serde_json::from_slice(clock).ok());
+        let history = snapshot.is_some();
+        if let Some(snapshot) = snapshot {
             self.watermarks.restore(snapshot);
         }
-        for segment in self.segments.restore(&stored(segments::PREFIX)) {
-            self.readmit(&segment);
+        self.segments.restore(&stored(segments::PREFIX), &stored(segments::NEXT_KEY));
+        let start = Start { watermarks: &self.watermarks, next_segment: self.segments.next() };
+        self.evaluator.restore(&stored(evaluator::RULE_PREFIX), history, &start);
+        for segment in self.segments.live() {
+            let batch = segment.batch();
+            let mut matches = self.matcher.find(&batch, None);
+            self.dedup.drop_known(&batch, &mut matches);
+            for (scan, rows) in matches.scans {
+                self.evaluator.add(scan, segment, &rows);
+            }
         }
         self.evaluator.resume(&stored(evaluator::SAID_PREFIX), &self.watermarks);
         self.correlator.restore(stored);
         self.sealed = self.watermarks.clone();
-    }
-
-    fn readmit(&mut self, segment: &Arc<Segment>) {
-        let batch = EventBatch {
-            plane: segment.plane,
-            rows: segment.rows.clone(),
-            record_of_row: Vec::new(),
-            rejects: Vec::new(),
-        };
-        let mut matches = self.matcher.find(&batch, None);
-        self.dedup.drop_known(&batch, &mut matches);
-        for (scan, rows) in matches.scans {
-            self.evaluator.add(scan, segment, &rows);
-        }
     }
 
     /// The watermarks now.
@@ -245,8 +310,23 @@ impl Core {
     }
 
     /// What happened to rules and their state.
-    pub fn tally(&self) -> &Tally {
+    pub fn tally(&self) -> Tally {
         self.evaluator.tally()
+    }
+
+    /// How each rule stands.
+    pub fn statuses(&self) -> impl Iterator<Item = RuleStatus> {
+        self.evaluator.statuses(&self.watermarks)
+    }
+
+    /// Bytes that all rules hold, what they share counted once.
+    pub fn state_bytes(&self) -> usize {
+        self.evaluator.bytes()
+    }
+
+    /// Who is told which rule is being evaluated.
+    pub fn set_meter(&mut self, meter: Box<dyn Meter>) {
+        self.evaluator.set_meter(meter);
     }
 
     /// Rows remembered by each rule.

@@ -10,6 +10,7 @@
 //! * [`router`] turns incident revisions into notifications: who is told what, and what they may see.
 //! * [`store`] and [`outbox`] make a commit durable; [`deliver`] drains the outbox to receivers.
 //! * [`explain`](mod@explain) and [`rule_bench`] tell the author of a rule why it fired, or did not, and what it costs.
+//! * [`reload`] takes up changed rules and reference tables.
 //! * [`config`], [`check`], [`cli`] and [`console`] are the shell around it.
 
 pub mod acceptance;
@@ -28,6 +29,7 @@ pub mod intake;
 pub mod matcher;
 pub mod outbox;
 pub mod pipeline;
+pub mod reload;
 pub mod replay;
 pub mod router;
 pub mod rule_bench;

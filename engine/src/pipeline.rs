@@ -13,9 +13,10 @@ use watershed_connectors::sources::{Positions, SourceError};
 use watershed_schemas::{IncidentRevision, Notification, Signal};
 
 use crate::acceptance::Refusal;
-use crate::core::{Core, Output};
+use crate::core::{Core, Input, Output};
 use crate::crash;
 use crate::deliver::Delivery;
+use crate::evaluator::{Meter, Reload, RuleNews};
 use crate::intake::{Intake, Polled};
 use crate::outbox::{self, OutboxRow};
 use crate::router::Router;
@@ -82,6 +83,8 @@ pub struct Turn {
     pub incidents: Vec<IncidentRevision>,
     /// Messages that are now durable and on their way.
     pub notifications: Vec<Notification>,
+    /// Rules that came, changed, went, or were stopped.
+    pub rules: Vec<RuleNews>,
     /// Rows, matched rows, refused rows and the like.
     pub counts: Counts,
     /// Whether all inputs have ended.
@@ -125,6 +128,8 @@ pub struct Pipeline {
     next_seq: u64,
     committed: Instant,
     paused: bool,
+    /// What the shell wants of the core in the next turn, before what is polled.
+    asked: Vec<Input>,
 }
 
 impl Pipeline {
@@ -158,6 +163,7 @@ impl Pipeline {
             next_seq,
             committed: Instant::now(),
             paused: false,
+            asked: Vec::new(),
         })
     }
 
@@ -165,13 +171,16 @@ impl Pipeline {
     pub fn turn(&mut self, wait: Duration) -> Result<Turn, Error> {
         let mut turn = Turn { paused: self.hold_back()?, ..Turn::default() };
 
+        self.intake.read_columns(self.core.columns());
         let polled = self.intake.poll(wait)?;
         self.write_rejects(&polled, &mut turn.counts)?;
         turn.ended = polled.ended;
-        let must_commit = polled.revoked || polled.ended;
+        let mut inputs = std::mem::take(&mut self.asked);
+        let must_commit = polled.revoked || polled.ended || !inputs.is_empty();
+        inputs.extend(polled.inputs);
 
         let started = Instant::now();
-        let output = self.core.step(polled.inputs, &mut self.pending);
+        let output = self.core.step(inputs, &mut self.pending);
         turn.counts.step = started.elapsed();
         self.write_refused(&output, &mut turn.counts)?;
 
@@ -189,6 +198,7 @@ impl Pipeline {
         turn.counts.events = output.events;
         turn.counts.matched = output.matched;
         turn.counts.duplicates = output.duplicates;
+        turn.rules = output.rules;
         Ok(turn)
     }
 
@@ -278,6 +288,29 @@ impl Pipeline {
         Ok(self.parts.delivery.take())
     }
 
+    /// Runs another set of rules from the next turn on.
+    ///
+    /// # Errors
+    /// As [`Pipeline::commit`]: what the old set has said must be durable before the new one forgets it.
+    pub fn reload(&mut self, rules: Reload) -> Result<(), Error> {
+        self.commit()?;
+        if let Some(router) = &mut self.parts.router {
+            router.learn(&rules.setups);
+        }
+        self.asked.push(Input::Rules(rules));
+        Ok(())
+    }
+
+    /// Stops a rule with the next turn.
+    pub fn stop_rule(&mut self, rule: String, reason: String) {
+        self.asked.push(Input::Stop { rule, reason });
+    }
+
+    /// Tells this meter which rule is being evaluated.
+    pub fn set_meter(&mut self, meter: Box<dyn Meter>) {
+        self.core.set_meter(meter);
+    }
+
     /// The core, for its counters.
     pub fn core(&self) -> &Core {
         &self.core
@@ -299,7 +332,7 @@ const SEQ_KEY: &[u8] = b"m/outbox-seq";
 fn load(store: &dyn StateStore) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, store::Error> {
     let mut stored = BTreeMap::new();
     // The outbox is read by the delivery itself.
-    for space in [b"m/".as_slice(), b"s/", b"e/", b"g/", b"i/", b"l/"] {
+    for space in [b"m/".as_slice(), b"s/", b"e/", b"r/", b"g/", b"i/", b"l/"] {
         debug_assert_ne!(space, outbox::PREFIX);
         stored.extend(store.scan(space)?);
     }

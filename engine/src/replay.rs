@@ -65,7 +65,7 @@ impl Results {
             let mut signals: Vec<&Signal> = self.last_signals.values().collect();
             signals.sort_by(|a, b| (a.event_time, &a.rule, &a.signal_id).cmp(&(b.event_time, &b.rule, &b.signal_id)));
             for signal in signals {
-                write_line(&mut self.signals, &without(signal, &["revision", "withdrawn"]))?;
+                write_line(&mut self.signals, &without(signal, &["revision", "withdrawn", "reason"]))?;
             }
             let mut incidents: Vec<&IncidentRevision> = self.last_incidents.values().collect();
             incidents.sort_by(|a, b| {

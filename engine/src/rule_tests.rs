@@ -21,7 +21,7 @@ impl Run for CorePipeline {
         let registry = Registry::builtin(Limits::default());
         let setups = rules.iter().map(|rule| RuleSetup::as_written(Arc::clone(rule))).collect();
         let mut core = Core::new(Settings::default(), setups);
-        let matcher = Matcher::new(rules);
+        let mut matcher = Matcher::new(rules);
         let mut outcome = Outcome {
             scans_matched: rules.iter().map(|rule| vec![0; rule.scans.len()]).collect(),
             ..Outcome::default()

@@ -4,33 +4,42 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use watershed_schemas::Timestamp;
 
 use crate::config::Config;
 use crate::console::{self, Health, Metrics};
 use crate::core::Core;
-use crate::evaluator::RuleSetup;
+use crate::evaluator::{Reload, RuleChange};
 use crate::intake::Intake;
-use crate::pipeline::{Parts, Pipeline, Turn};
+use crate::pipeline::{Error, Parts, Pipeline, Turn};
+use crate::reload::{Loaded, Loader, Watcher};
 use crate::router::Router;
 use crate::setup;
 use crate::store::{SledStore, StateStore};
 
 mod observe;
+mod stopwatch;
 
 use observe::Observer;
+use stopwatch::Stopwatch;
 
 /// How long one look at the input waits: the most that a stop or a commit is late.
 const POLL: Duration = Duration::from_millis(100);
 /// Without a turn for this long the process counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs until the input ends or `stop` says so.
-pub fn run(
-    config: &Config,
-    setups: Vec<RuleSetup>,
-    stop: &dyn Fn() -> bool,
-    stop_within: Duration,
-) -> anyhow::Result<()> {
+/// What a person may ask of a program that runs.
+#[derive(Clone, Copy)]
+pub struct Control<'a> {
+    /// Whether it is to stop.
+    pub stop: &'a dyn Fn() -> bool,
+    /// Whether rules and reference tables are to be read again now; asked once a turn.
+    pub reload: &'a dyn Fn() -> bool,
+}
+
+/// Runs until the input ends or `control` says so, with the rules of the loader, which looks for others while it runs.
+pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: Duration) -> anyhow::Result<()> {
+    let setups = loader.running().to_vec();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let metrics = Arc::new(Metrics::new());
     let health = Arc::new(Health::new(PATIENCE));
@@ -59,18 +68,41 @@ pub fn run(
     };
     let intake = Intake::from_source(setup::source(&config.input)?, config.formats()?, setup::BATCH_RECORDS);
     let mut pipeline = Pipeline::resume(intake, Core::new(config.core, setups), parts)?;
+    let stopwatch = Stopwatch::new(config.rule_time);
+    pipeline.set_meter(Box::new(stopwatch.clone()));
+    health.ask_what_runs({
+        let stopwatch = stopwatch.clone();
+        move || stopwatch.running().map(|(rule, since)| format!("it has been in rule {rule} for {} s", since.as_secs()))
+    });
+    let watcher = Watcher::start(loader, config.rules.reload_every)?;
     tracing::info!("running");
 
     let mut observer = Observer::new(&metrics);
     let result = loop {
-        if stop() {
+        if (control.stop)() {
             break Ok(());
+        }
+        if (control.reload)() {
+            watcher.ask();
+        }
+        if let Some(loaded) = watcher.take()
+            && let Err(error) = take_up(loaded, &mut pipeline, &metrics)
+        {
+            break Err(error);
+        }
+        for (rule, took) in stopwatch.take_overran() {
+            let reason = format!(
+                "it took {:.1} s for one batch, `limits.rule_time` is {}",
+                took.as_secs_f64(),
+                humantime::format_duration(config.rule_time)
+            );
+            pipeline.stop_rule(rule, reason);
         }
         match pipeline.turn(POLL) {
             Ok(turn) => {
                 health.beat();
                 health.source_assigned(pipeline.intake().is_assigned());
-                observer.turn(&turn, &pipeline, store.as_ref());
+                observer.turn(&turn, &pipeline, store.as_ref(), &stopwatch, &health);
                 log(&turn);
                 if turn.ended {
                     break Ok(());
@@ -90,7 +122,44 @@ pub fn run(
     Ok(())
 }
 
+/// Runs what was loaded, and says what was not.
+fn take_up(loaded: Loaded, pipeline: &mut Pipeline, metrics: &Metrics) -> Result<(), Error> {
+    for problem in &loaded.problems {
+        tracing::error!(%problem, "not taken up; what runs goes on as it is");
+    }
+    metrics.rules_loaded(loaded.problems.is_empty());
+    match loaded.setups {
+        Some(setups) => pipeline.reload(Reload { setups, revive: loaded.asked }),
+        None => Ok(()),
+    }
+}
+
+/// What became of the rules, each in a line of its own.
+fn log_rules(turn: &Turn) {
+    for news in &turn.rules {
+        let (rule, version) = (&news.rule, &news.version);
+        let warming_until = match news.warming_until {
+            None => "no time: it is warm".to_owned(),
+            Some(Timestamp::MAX) => "its planes are heard".to_owned(),
+            Some(until) => until.to_string(),
+        };
+        match &news.change {
+            RuleChange::Stopped { reason } => {
+                tracing::error!(%rule, %version, %reason, "rule stopped; the others go on")
+            }
+            RuleChange::Added => tracing::info!(%rule, %version, %warming_until, "rule added"),
+            RuleChange::Edited => tracing::info!(%rule, %version, %warming_until, "rule edited"),
+            RuleChange::Revived => tracing::info!(%rule, %version, %warming_until, "rule started anew"),
+            RuleChange::Removed => tracing::info!(%rule, %version, "rule removed"),
+            RuleChange::ReferenceChanged { after } => {
+                tracing::info!(%rule, %version, %after, "rule reads new reference data for what happens from here on");
+            }
+        }
+    }
+}
+
 fn log(turn: &Turn) {
+    log_rules(turn);
     for incident in &turn.incidents {
         tracing::info!(
             incident_id = %incident.incident_id, revision = incident.revision, verdict = incident.verdict.name(),

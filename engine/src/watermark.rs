@@ -111,6 +111,11 @@ impl Watermarks {
         i64::try_from(self.planes[plane.index()].time.allowed_lateness.as_micros()).unwrap_or(i64::MAX)
     }
 
+    /// How far the plane's watermark trails its newest row.
+    pub fn out_of_orderness(&self, plane: Plane) -> Duration {
+        self.planes[plane.index()].time.out_of_orderness
+    }
+
     /// Event time of the plane's newest row; `MIN` where none was heard.
     pub fn heard(&self, plane: Plane) -> Timestamp {
         self.planes[plane.index()].heard

@@ -1,5 +1,6 @@
 //! A rule, ready to run: the narrow seam between rules and the engine.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::RecordBatch;
@@ -126,6 +127,14 @@ impl CompiledRule {
     /// The physical plan that is run, indented.
     pub(crate) fn physical_plan(&self) -> String {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner).to_string()
+    }
+
+    /// Names of the reference tables that the rule reads, in their order. A column that is named like a table counts too.
+    pub fn reference_tables(&self) -> Vec<&str> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let words: BTreeSet<String> =
+            self.sql.split(|c| !plain(c)).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+        self.reference.iter().map(|(name, _)| name).filter(|name| words.contains(*name)).collect()
     }
 
     pub(crate) fn failed(&self, reason: String) -> EvaluateError {

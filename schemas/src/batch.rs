@@ -4,11 +4,13 @@ use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{
     ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, ListBuilder, RecordBatch, StringBuilder,
-    TimestampMicrosecondBuilder,
+    TimestampMicrosecondBuilder, UInt32Array, new_null_array,
 };
+use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
 
-use crate::column::ColumnType;
+use crate::column::{ColumnSet, ColumnType};
 use crate::plane::Plane;
 use crate::row::{Cell, Row};
 use crate::tables::runtime;
@@ -26,6 +28,14 @@ static SCHEMAS: LazyLock<[SchemaRef; 2]> = LazyLock::new(|| {
     Plane::ALL.map(|plane| {
         let fields: Vec<_> = plane.columns().iter().map(|column| column.field()).collect();
         Arc::new(Schema::new(fields))
+    })
+});
+
+/// The columns that every event must have, one bit each.
+static REQUIRED: LazyLock<[u64; 2]> = LazyLock::new(|| {
+    Plane::ALL.map(|plane| {
+        let required = plane.columns().iter().enumerate().filter(|(_, column)| column.required);
+        required.fold(0, |bits, (at, _)| bits | 1 << at)
     })
 });
 
@@ -52,15 +62,89 @@ pub struct Reject {
 pub struct EventBatch {
     /// The plane.
     pub plane: Plane,
-    /// The rows, in the plane's schema.
+    /// The rows, in the plane's schema. Where `rest` is there, only the columns that it names are filled.
     pub rows: RecordBatch,
     /// For each row the record of the raw batch that it came from; never decreases.
     pub record_of_row: Vec<u32>,
     /// What could not be decoded.
     pub rejects: Vec<Reject>,
+    /// What is left of decoding; absent where the rows are whole.
+    pub rest: Option<Rest>,
 }
 
-enum ColumnBuilder {
+impl EventBatch {
+    /// Whole rows that came from nowhere.
+    pub fn of(plane: Plane, rows: RecordBatch) -> Self {
+        EventBatch { plane, rows, record_of_row: Vec::new(), rejects: Vec::new(), rest: None }
+    }
+
+    /// These rows, all columns filled.
+    ///
+    /// # Errors
+    /// When Arrow can't take the rows.
+    pub fn whole(&self, rows: &[u32]) -> Result<RecordBatch, ArrowError> {
+        let whole = self.rest.as_ref().and_then(|rest| rest.decode(rows));
+        match whole {
+            Some(whole) => Ok(whole),
+            None => take_record_batch(&self.rows, &UInt32Array::from(rows.to_vec())),
+        }
+    }
+
+    /// Whether these columns are filled.
+    pub fn has(&self, columns: ColumnSet) -> bool {
+        self.rest.as_ref().is_none_or(|rest| rest.columns.includes(columns))
+    }
+}
+
+/// Decodes rows a second time, now with all columns.
+pub trait Undecoded: Send + Sync + std::fmt::Debug {
+    /// The rows at these positions of the batch that was decoded first, in this order; none where they can't be had.
+    fn decode(&self, rows: &[u32]) -> Option<RecordBatch>;
+}
+
+/// The columns that were left out of a batch, to be had when they are needed after all.
+#[derive(Clone, Debug)]
+pub struct Rest {
+    /// The columns that are filled.
+    pub columns: ColumnSet,
+    /// Where the others come from.
+    pub source: Arc<dyn Undecoded>,
+    /// For each row its position in the batch that was decoded first; absent where it is its own.
+    pub places: Option<Vec<u32>>,
+}
+
+impl Rest {
+    /// The rest of a part of the rows.
+    #[must_use]
+    pub fn slice(&self, rows: std::ops::Range<usize>) -> Rest {
+        let places = match &self.places {
+            Some(places) => places.get(rows).unwrap_or_default().to_vec(),
+            None => rows.filter_map(|row| u32::try_from(row).ok()).collect(),
+        };
+        Rest { columns: self.columns, source: Arc::clone(&self.source), places: Some(places) }
+    }
+
+    fn decode(&self, rows: &[u32]) -> Option<RecordBatch> {
+        match &self.places {
+            None => self.source.decode(rows),
+            Some(places) => {
+                let rows: Option<Vec<u32>> = rows.iter().map(|row| places.get(*row as usize).copied()).collect();
+                self.source.decode(&rows?)
+            }
+        }
+    }
+}
+
+/// Rows of the columns of NULLs that batches share.
+const SHARED_NULLS: usize = 8_192;
+
+/// For each type of column one without values.
+static NULLS: LazyLock<[ArrayRef; 6]> = LazyLock::new(|| {
+    use ColumnType::{Bool, Float, Int, Text, TextList, Timestamp};
+    [Text, TextList, Timestamp, Int, Float, Bool].map(|ty| new_null_array(&ty.arrow(), SHARED_NULLS))
+});
+
+enum Values {
     Text(StringBuilder),
     List(ListBuilder<StringBuilder>),
     Time(TimestampMicrosecondBuilder),
@@ -69,63 +153,107 @@ enum ColumnBuilder {
     Bool(BooleanBuilder),
 }
 
+/// One column being filled. NULLs are owed until a value or the end comes, and then paid at once.
+struct ColumnBuilder {
+    values: Values,
+    rows: usize,
+}
+
 impl ColumnBuilder {
     fn new(ty: ColumnType) -> Self {
-        match ty {
-            ColumnType::Text => ColumnBuilder::Text(StringBuilder::new()),
-            ColumnType::TextList => ColumnBuilder::List(ListBuilder::new(StringBuilder::new())),
-            ColumnType::Timestamp => ColumnBuilder::Time(TimestampMicrosecondBuilder::new()),
-            ColumnType::Int => ColumnBuilder::Int(Int64Builder::new()),
-            ColumnType::Float => ColumnBuilder::Float(Float64Builder::new()),
-            ColumnType::Bool => ColumnBuilder::Bool(BooleanBuilder::new()),
-        }
+        let values = match ty {
+            // What is not filled takes no memory.
+            ColumnType::Text => Values::Text(StringBuilder::with_capacity(0, 0)),
+            ColumnType::TextList => Values::List(ListBuilder::with_capacity(StringBuilder::with_capacity(0, 0), 0)),
+            ColumnType::Timestamp => Values::Time(TimestampMicrosecondBuilder::with_capacity(0)),
+            ColumnType::Int => Values::Int(Int64Builder::with_capacity(0)),
+            ColumnType::Float => Values::Float(Float64Builder::with_capacity(0)),
+            ColumnType::Bool => Values::Bool(BooleanBuilder::with_capacity(0)),
+        };
+        ColumnBuilder { values, rows: 0 }
     }
 
     fn fits(&self, cell: &Cell<'_>) -> bool {
         matches!(
-            (self, cell),
+            (&self.values, cell),
             (_, Cell::Null)
-                | (ColumnBuilder::Text(_), Cell::Text(_))
-                | (ColumnBuilder::List(_), Cell::List(_))
-                | (ColumnBuilder::Time(_), Cell::Time(_))
-                | (ColumnBuilder::Int(_), Cell::Int(_))
-                | (ColumnBuilder::Float(_), Cell::Float(_) | Cell::Int(_))
-                | (ColumnBuilder::Bool(_), Cell::Bool(_))
+                | (Values::Text(_), Cell::Text(_))
+                | (Values::List(_), Cell::List(_))
+                | (Values::Time(_), Cell::Time(_))
+                | (Values::Int(_), Cell::Int(_))
+                | (Values::Float(_), Cell::Float(_) | Cell::Int(_))
+                | (Values::Bool(_), Cell::Bool(_))
         )
     }
 
-    fn append(&mut self, cell: &Cell<'_>) {
-        match (self, cell) {
-            (ColumnBuilder::Text(builder), Cell::Text(text)) => builder.append_value(text),
-            (ColumnBuilder::Text(builder), _) => builder.append_null(),
-            (ColumnBuilder::List(builder), Cell::List(texts)) => {
+    /// NULLs of the column's type, which all empty columns share.
+    fn nulls(&self) -> &'static ArrayRef {
+        let ty = match &self.values {
+            Values::Text(_) => ColumnType::Text,
+            Values::List(_) => ColumnType::TextList,
+            Values::Time(_) => ColumnType::Timestamp,
+            Values::Int(_) => ColumnType::Int,
+            Values::Float(_) => ColumnType::Float,
+            Values::Bool(_) => ColumnType::Bool,
+        };
+        &NULLS[ty as usize]
+    }
+
+    /// Appends NULLs until the column has this many rows.
+    fn pad(&mut self, rows: usize) {
+        let owed = rows.saturating_sub(self.rows);
+        match &mut self.values {
+            Values::Text(builder) => builder.append_nulls(owed),
+            Values::List(builder) => builder.append_nulls(owed),
+            Values::Time(builder) => builder.append_nulls(owed),
+            Values::Int(builder) => builder.append_nulls(owed),
+            Values::Float(builder) => builder.append_nulls(owed),
+            Values::Bool(builder) => builder.append_nulls(owed),
+        }
+        self.rows = rows;
+    }
+
+    /// Sets the value of this row, which is beyond all that have one. A cell that does not fit is NULL.
+    #[inline]
+    fn set(&mut self, row: usize, cell: &Cell<'_>) {
+        if matches!(cell, Cell::Null) {
+            return;
+        }
+        if self.rows < row {
+            self.pad(row);
+        }
+        match (&mut self.values, cell) {
+            (Values::Text(builder), Cell::Text(text)) => builder.append_value(text),
+            (Values::List(builder), Cell::List(texts)) => {
                 for text in texts {
                     builder.values().append_value(text);
                 }
                 builder.append(true);
             }
-            (ColumnBuilder::List(builder), _) => builder.append(false),
-            (ColumnBuilder::Time(builder), Cell::Time(time)) => builder.append_value(time.micros()),
-            (ColumnBuilder::Time(builder), _) => builder.append_null(),
-            (ColumnBuilder::Int(builder), Cell::Int(value)) => builder.append_value(*value),
-            (ColumnBuilder::Int(builder), _) => builder.append_null(),
-            (ColumnBuilder::Float(builder), Cell::Float(value)) => builder.append_value(*value),
+            (Values::Time(builder), Cell::Time(time)) => builder.append_value(time.micros()),
+            (Values::Int(builder), Cell::Int(value)) => builder.append_value(*value),
+            (Values::Float(builder), Cell::Float(value)) => builder.append_value(*value),
             #[expect(clippy::cast_precision_loss, reason = "a score written as a whole number is small")]
-            (ColumnBuilder::Float(builder), Cell::Int(value)) => builder.append_value(*value as f64),
-            (ColumnBuilder::Float(builder), _) => builder.append_null(),
-            (ColumnBuilder::Bool(builder), Cell::Bool(value)) => builder.append_value(*value),
-            (ColumnBuilder::Bool(builder), _) => builder.append_null(),
+            (Values::Float(builder), Cell::Int(value)) => builder.append_value(*value as f64),
+            (Values::Bool(builder), Cell::Bool(value)) => builder.append_value(*value),
+            _ => return,
         }
+        self.rows = row + 1;
     }
 
-    fn finish(&mut self) -> ArrayRef {
-        match self {
-            ColumnBuilder::Text(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::List(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Time(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Int(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Float(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Bool(builder) => Arc::new(builder.finish()),
+    fn finish(&mut self, rows: usize) -> ArrayRef {
+        if self.rows == 0 && rows <= SHARED_NULLS {
+            return self.nulls().slice(0, rows);
+        }
+        self.pad(rows);
+        self.rows = 0;
+        match &mut self.values {
+            Values::Text(builder) => Arc::new(builder.finish()),
+            Values::List(builder) => Arc::new(builder.finish()),
+            Values::Time(builder) => Arc::new(builder.finish()),
+            Values::Int(builder) => Arc::new(builder.finish()),
+            Values::Float(builder) => Arc::new(builder.finish()),
+            Values::Bool(builder) => Arc::new(builder.finish()),
         }
     }
 }
@@ -137,6 +265,9 @@ pub struct EventBatchBuilder {
     record_of_row: Vec<u32>,
     rejects: Vec<Reject>,
     record: usize,
+    /// Memory of the last row, for the next one.
+    spare: Vec<Cell<'static>>,
+    left_out: bool,
 }
 
 impl EventBatchBuilder {
@@ -148,6 +279,8 @@ impl EventBatchBuilder {
             record_of_row: Vec::new(),
             rejects: Vec::new(),
             record: 0,
+            spare: Vec::new(),
+            left_out: false,
         }
     }
 
@@ -182,12 +315,33 @@ impl EventBatchBuilder {
         match self.fault_of(row) {
             Some(reason) => self.reject(part, reason),
             None => {
-                for (builder, cell) in self.columns.iter_mut().zip(row.cells()) {
-                    builder.append(cell);
+                let at = self.record_of_row.len();
+                for (column, cell) in row.values() {
+                    self.columns[column].set(at, cell);
                 }
                 self.record_of_row.push(u32::try_from(self.record).unwrap_or(u32::MAX));
             }
         }
+    }
+
+    /// An empty row, in the memory of one that was recycled.
+    pub fn row<'a>(&mut self) -> Row<'a> {
+        Row::reusing(self.plane, std::mem::take(&mut self.spare))
+    }
+
+    /// Takes a row back whose values are not needed any more.
+    pub fn recycle(&mut self, row: Row<'_>) {
+        self.spare = row.into_memory();
+    }
+
+    /// States that a row lacks columns which its record has a value for.
+    pub fn left_out(&mut self) {
+        self.left_out = true;
+    }
+
+    /// Whether a row lacks columns which its record has a value for.
+    pub fn has_left_out(&self) -> bool {
+        self.left_out
     }
 
     /// Rejects the current record or a part of it.
@@ -199,13 +353,15 @@ impl EventBatchBuilder {
         if row.plane() != self.plane {
             return Some(format!("an event of the {} plane in a stream of the {} plane", row.plane(), self.plane));
         }
-        for ((column, builder), cell) in self.plane.columns().iter().zip(&self.columns).zip(row.cells()) {
-            if column.required && *cell == Cell::Null {
-                return Some(format!("`{}` is missing", column.name));
-            }
-            if !builder.fits(cell) {
-                return Some(format!("`{}` is not a {}", column.name, column.ty.sql()));
-            }
+        let columns = self.plane.columns();
+        let missing = REQUIRED[self.plane.index()] & !row.present();
+        if missing != 0 {
+            return Some(format!("`{}` is missing", columns[missing.trailing_zeros() as usize].name));
+        }
+        if row.values().any(|(column, cell)| !self.columns[column].fits(cell))
+            && let Some((misfit, _)) = row.cells().find(|(column, cell)| !self.columns[*column].fits(cell))
+        {
+            return Some(format!("`{}` is not a {}", columns[misfit].name, columns[misfit].ty.sql()));
         }
         match row.get(runtime::EVENT_TIME) {
             Cell::Time(time) if *time > Timestamp::LATEST_EVENT || *time < Timestamp::EARLIEST_EVENT => {
@@ -215,16 +371,19 @@ impl EventBatchBuilder {
         }
     }
 
-    /// The batch; the builder is empty again.
+    /// The batch, as whole rows; the builder is empty again.
     pub fn finish(&mut self) -> EventBatch {
-        let columns: Vec<ArrayRef> = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
+        let height = self.record_of_row.len();
+        let columns: Vec<ArrayRef> = self.columns.iter_mut().map(|column| column.finish(height)).collect();
         let rows = RecordBatch::try_new(self.plane.schema(), columns)
             .expect("every column was appended to once per row, in its own type");
+        self.left_out = false;
         EventBatch {
             plane: self.plane,
             rows,
             record_of_row: std::mem::take(&mut self.record_of_row),
             rejects: std::mem::take(&mut self.rejects),
+            rest: None,
         }
     }
 }

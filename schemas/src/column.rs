@@ -68,3 +68,35 @@ impl Column {
         Field::new(self.name, self.ty.arrow(), !self.required)
     }
 }
+
+/// Some columns of one plane's table, by position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ColumnSet(u64);
+
+impl ColumnSet {
+    /// Every column.
+    pub const ALL: ColumnSet = ColumnSet(u64::MAX);
+
+    /// Whether the column at this position is among them.
+    #[inline]
+    pub fn contains(self, column: usize) -> bool {
+        self.0 & 1 << column != 0
+    }
+
+    /// Whether all of the other's columns are among them.
+    pub fn includes(self, other: ColumnSet) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The columns of both.
+    #[must_use]
+    pub fn with(self, other: ColumnSet) -> ColumnSet {
+        ColumnSet(self.0 | other.0)
+    }
+}
+
+impl FromIterator<usize> for ColumnSet {
+    fn from_iter<I: IntoIterator<Item = usize>>(columns: I) -> Self {
+        ColumnSet(columns.into_iter().fold(0, |bits, column| bits | 1 << column))
+    }
+}

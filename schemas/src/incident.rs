@@ -1,10 +1,12 @@
 //! What the signals of one entity in one episode amount to.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plane::Plane;
-use crate::signal::Severity;
+use crate::signal::{Mark, Severity};
 use crate::timestamp::Timestamp;
 
 /// Which planes an incident is evidenced in.
@@ -156,4 +158,7 @@ pub struct IncidentRevision {
     /// The earlier incident that this one continues, where the earlier reached the maximum duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues: Option<String>,
+    /// What was not whole behind its standing signals: see [`Mark`]; absent where everything was.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub marks: BTreeSet<Mark>,
 }

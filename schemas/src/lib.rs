@@ -21,11 +21,11 @@ pub mod tables;
 mod timestamp;
 pub mod vocabulary;
 
-pub use batch::{EventBatch, EventBatchBuilder, Reject};
-pub use column::{Column, ColumnType};
+pub use batch::{EventBatch, EventBatchBuilder, Reject, Rest, Undecoded};
+pub use column::{Column, ColumnSet, ColumnType};
 pub use incident::{Coverage, IncidentRevision, IncidentStatus, Origin, PlaneCoverage, PlaneScores, Verdict};
 pub use notification::{EvidenceItem, Notification, NotifyReason, Related, RuleMention};
 pub use plane::{Plane, RulePlane};
 pub use row::{Cell, Row};
-pub use signal::{Severity, Signal};
+pub use signal::{Mark, Severity, Signal, SignalReason};
 pub use timestamp::{Timestamp, TimestampError};

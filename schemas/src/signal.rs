@@ -1,5 +1,7 @@
 //! What a rule found.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -36,6 +38,58 @@ impl Severity {
     }
 }
 
+/// Why a statement about a finding was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalReason {
+    /// It became true, or final.
+    Found,
+    /// It had been taken back and is true again.
+    FoundAgain,
+    /// More evidence, or another order of it, changed what is said of it.
+    Corrected,
+    /// An event that came after its plane's watermark changed what is said of it, or showed it to be false.
+    LateEvidence,
+    /// It had been said early, and an event that came in time shows it to be false.
+    Disproved,
+}
+
+impl SignalReason {
+    /// The name in snake case.
+    pub fn name(self) -> &'static str {
+        match self {
+            SignalReason::Found => "found",
+            SignalReason::FoundAgain => "found_again",
+            SignalReason::Corrected => "corrected",
+            SignalReason::LateEvidence => "late_evidence",
+            SignalReason::Disproved => "disproved",
+        }
+    }
+}
+
+/// What a reader must know about the history behind a statement: it was not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    /// The rule had not yet seen everything that it looks back to: the finding is true, its details may lack some.
+    Partial,
+    /// A limit kept events out of the rule's memory: the finding is true, its details may lack some.
+    Degraded,
+    /// Found in what had happened before the rule's version came into force: recorded, and nobody is told.
+    Backfilled,
+}
+
+impl Mark {
+    /// The name in snake case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mark::Partial => "partial",
+            Mark::Degraded => "degraded",
+            Mark::Backfilled => "backfilled",
+        }
+    }
+}
+
 /// One revision of one finding: a row of the rule's query, reduced to one row per key.
 /// A line of `--signals` is this object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -68,4 +122,9 @@ pub struct Signal {
     pub revision: u32,
     /// Whether this revision takes the finding back: later evidence showed it to be false.
     pub withdrawn: bool,
+    /// Why this revision was written.
+    pub reason: SignalReason,
+    /// What was not whole when it was written; absent where everything was.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub marks: BTreeSet<Mark>,
 }

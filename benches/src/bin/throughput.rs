@@ -1,33 +1,21 @@
-//! The whole program beside parsing alone, on the same bytes, each run in a process of its own.
-//!
-//! * `walk`: every object walked and every value located, nothing built. A yardstick for `parse`.
-//! * `parse`: our parser, typed into all canonical columns.
-//! * `replay`: `watershed replay` with the whole catalog, outputs included.
+//! The whole program beside parsing alone and beside a lazy scan, on the same bytes; how it grows with rules, state and
+//! keys; and, where Python has DuckDB, the same ten queries there. Every run is a process of its own.
 
-use std::ffi::OsString;
-use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-use bytes::Bytes;
 use clap::Parser;
-use sonic_rs::JsonValueTrait as _;
-use watershed_benches::{process, workload};
-use watershed_connectors::formats::{Limits, Registry};
-use watershed_connectors::{Partition, RawBatch, RawRecord};
-use watershed_schemas::{Plane, Timestamp};
+use watershed_benches::process::{self, Cost, child, middle};
+use watershed_benches::workload::Workload;
+use watershed_benches::{modes, rule_mix};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const BATCH: usize = 8_192;
-
 #[derive(Parser)]
 struct Args {
-    /// Events in all.
-    #[arg(long, default_value_t = 1_000_000)]
+    /// Events in all, one in six of them of identity.
+    #[arg(long, default_value_t = 2_400_000)]
     events: u64,
     /// Runs of each; the median counts.
     #[arg(long, default_value_t = 5)]
@@ -35,154 +23,232 @@ struct Args {
     /// Seed of the workload.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Only these tables: ratio, rules, state, keys, hot, memory, duckdb.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
     /// What a child process does.
     #[arg(long, hide = true)]
     child: Option<String>,
     /// Where the workload is.
     #[arg(long, hide = true)]
     directory: Option<PathBuf>,
+    /// The rules that a child replays with; the catalog without it.
+    #[arg(long, hide = true)]
+    rules: Option<PathBuf>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    if let (Some(mode), Some(directory)) = (&args.child, &args.directory) {
+        return process::measure(|| match mode.as_str() {
+            "walk" => modes::walk(directory),
+            "parse" => modes::parse(directory),
+            _ => modes::replay(directory, args.rules.as_ref()),
+        });
+    }
+    let wanted = |table: &str| args.only.is_empty() || args.only.iter().any(|only| only == table);
+    let even = tempfile::tempdir()?;
+    let written = Workload { events: args.events, seed: args.seed, hot: false }.write(even.path())?;
+    say(&format!(
+        "{} runtime and {} identity events, {} bytes each; one core, medians of {} runs",
+        written.runtime,
+        written.identity,
+        written.bytes / args.events.max(1),
+        args.runs
+    ));
+    if wanted("ratio") {
+        ratio(&args, even.path())?;
+    }
+    if wanted("duckdb") {
+        duckdb(&args, even.path())?;
+    }
+    if wanted("rules") {
+        rules(&args, even.path())?;
+    }
+    if wanted("state") {
+        state(&args, even.path())?;
+    }
+    if wanted("hot") {
+        hot(&args, even.path())?;
+    }
+    if wanted("memory") {
+        memory(&args, even.path())?;
+    }
+    if wanted("keys") {
+        keys(&args, even.path())?;
+    }
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the program's purpose")]
-fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
-    if let (Some(child), Some(directory)) = (&args.child, &args.directory) {
-        let started = Instant::now();
-        match child.as_str() {
-            "walk" => walk(directory)?,
-            "parse" => parse(directory)?,
-            _ => replay(directory)?,
+fn say(line: &str) {
+    println!("{line}");
+}
+
+fn row(what: &str, events: u64, cost: Cost) {
+    #[expect(clippy::cast_precision_loss, reason = "a rate")]
+    let rate = events as f64 / cost.wall;
+    say(&format!(
+        "{what:24} {rate:>12.0} events/s {:>8.2} s {:>8.2} s cpu {:>8.0} MiB",
+        cost.wall,
+        cost.cpu,
+        cost.peak / 1_048_576.0
+    ));
+}
+
+/// Medians of several measurements whose runs alternate, so that a slow moment of the machine meets all of them.
+fn paired(
+    runs: usize,
+    mut measure: impl FnMut(usize) -> anyhow::Result<Cost>,
+    count: usize,
+) -> anyhow::Result<Vec<Cost>> {
+    let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); count];
+    for _ in 0..runs {
+        for (which, costs) in costs.iter_mut().enumerate() {
+            costs.push(measure(which)?);
         }
-        let wall = started.elapsed().as_secs_f64();
-        let usage = process::usage();
-        println!("RESULT {wall} {} {}", usage.cpu.as_secs_f64(), usage.peak_rss);
-        return Ok(());
     }
-    let directory = tempfile::tempdir()?;
-    let written = workload::write(directory.path(), args.events, args.seed)?;
-    let bytes: u64 = ["runtime.jsonl", "identity.jsonl"]
-        .iter()
-        .map(|name| std::fs::metadata(directory.path().join(name)).map_or(0, |file| file.len()))
-        .sum();
-    println!(
-        "{} runtime and {} identity events, {} bytes each; median of {} runs on one core",
-        written.runtime,
-        written.identity,
-        bytes / args.events.max(1),
-        args.runs
+    Ok(costs.iter().map(|costs| middle(costs)).collect())
+}
+
+fn replay(directory: &Path, rules: &Path) -> anyhow::Result<Cost> {
+    let rules = rules.to_str().context("a path in UTF-8")?;
+    child(&["--child", "replay", "--rules", rules], directory)
+}
+
+fn ratio(args: &Args, directory: &Path) -> anyhow::Result<()> {
+    let costs = paired(
+        args.runs,
+        |which| match which {
+            0 => child(&["--child", "walk"], directory),
+            1 => child(&["--child", "parse"], directory),
+            2 => replay(directory, &rule_mix::ten()),
+            _ => child(&["--child", "replay"], directory),
+        },
+        4,
+    )?;
+    for (what, cost) in ["walk", "parse", "replay, ten rules", "replay, the catalog"].iter().zip(&costs) {
+        row(what, args.events, *cost);
+    }
+    let [walk, parse, ten, catalog] = costs.as_slice() else { return Ok(()) };
+    say(&format!("  parse / walk           {:.2}  (the ratios to parse are void below 0.50)", walk.wall / parse.wall));
+    say(&format!("  ten rules / parse      {:.2}", parse.wall / ten.wall));
+    say(&format!("  ten rules / walk       {:.2}", walk.wall / ten.wall));
+    say(&format!("  the catalog / parse    {:.2}", parse.wall / catalog.wall));
+    Ok(())
+}
+
+fn rules(args: &Args, directory: &Path) -> anyhow::Result<()> {
+    let sets: Vec<(usize, tempfile::TempDir)> = [10, 100, 1_000]
+        .into_iter()
+        .map(|count| {
+            let set = tempfile::tempdir()?;
+            rule_mix::write(set.path(), count, args.seed)?;
+            Ok((count, set))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let costs = paired(args.runs, |which| replay(directory, sets[which].1.path()), sets.len())?;
+    for ((count, _), cost) in sets.iter().zip(&costs) {
+        row(&format!("{count} rules"), args.events, *cost);
+        say(&format!("  of ten rules' time     {:.2}", cost.wall / costs[0].wall));
+    }
+    Ok(())
+}
+
+/// One rule that remembers every tool call for so long.
+fn remembering(directory: &Path, hours: u32) -> anyhow::Result<()> {
+    let sql = format!(
+        "/*---\nid: remembering\ntitle: remembering\nplane: model\nseverity: low\nkey: [tool_event_id]\n---*/\n\
+         SELECT r.event_time, r.tenant, r.principal, r.session_id, r.event_id AS tool_event_id\n\
+         FROM runtime r\nJOIN runtime p\n  ON  p.tenant = r.tenant AND p.session_id = r.session_id\n  \
+         AND p.event_time < r.event_time AND p.event_time >= r.event_time - INTERVAL '{hours} hours'\n\
+         WHERE r.kind = 'tool_call' AND r.tool = 'send_email' AND p.kind = 'tool_call'\n"
     );
-    let modes = ["walk", "parse", "replay"];
-    let mut results: [Vec<[f64; 3]>; 3] = Default::default();
-    for _ in 0..args.runs {
-        for (mode, results) in modes.iter().zip(&mut results) {
-            results.push(child(mode, directory.path())?);
-        }
-    }
-    let mut rates = [0.0; 3];
-    println!("{:8} {:>12} {:>8} {:>8} {:>10}", "", "events/s", "wall s", "cpu s", "peak MiB");
-    for (at, mode) in modes.iter().enumerate() {
-        let of = |figure: usize| process::median(results[at].iter().map(|result| result[figure]).collect());
-        #[expect(clippy::cast_precision_loss, reason = "a rate")]
-        let rate = args.events as f64 / of(0);
-        rates[at] = rate;
-        println!("{mode:8} {rate:>12.0} {:>8.2} {:>8.2} {:>10.0}", of(0), of(1), of(2) / 1_048_576.0);
-    }
-    println!("parse / walk   {:.2}  (the next ratio is void below 0.50)", rates[1] / rates[0]);
-    println!("replay / parse {:.2}", rates[2] / rates[1]);
+    Ok(std::fs::write(directory.join("remembering.sql"), sql)?)
+}
+
+fn state(args: &Args, directory: &Path) -> anyhow::Result<()> {
+    let (short, long) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    remembering(short.path(), 1)?;
+    remembering(long.path(), 10)?;
+    let sets = [short.path(), long.path()];
+    let costs = paired(args.runs, |which| replay(directory, sets[which]), 2)?;
+    row("state of 1 hour", args.events, costs[0]);
+    row("state of 10 hours", args.events, costs[1]);
+    say(&format!("  10 hours / 1 hour      {:.2}", costs[1].wall / costs[0].wall));
     Ok(())
 }
 
-fn child(mode: &str, directory: &Path) -> anyhow::Result<[f64; 3]> {
-    let own = std::env::current_exe()?;
-    let pinned = Command::new("taskset").arg("--version").output().is_ok();
-    let mut command = if pinned {
-        let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(own);
-        command
-    } else {
-        Command::new(own)
+fn hot(args: &Args, even: &Path) -> anyhow::Result<()> {
+    let hot = tempfile::tempdir()?;
+    Workload { events: args.events, seed: args.seed, hot: true }.write(hot.path())?;
+    let ten = rule_mix::ten();
+    let costs = paired(args.runs, |which| replay([even, hot.path()][which], &ten), 2)?;
+    row("even spread", args.events, costs[0]);
+    row("one principal has half", args.events, costs[1]);
+    say(&format!("  hot / even             {:.2}", costs[1].wall / costs[0].wall));
+    Ok(())
+}
+
+fn memory(args: &Args, long: &Path) -> anyhow::Result<()> {
+    let short = tempfile::tempdir()?;
+    Workload { events: args.events / 10, seed: args.seed, hot: false }.write(short.path())?;
+    let rules = tempfile::tempdir()?;
+    // What the others remember for hours is still growing after a tenth of the time.
+    for rule in ["flag-then-send", "three-steps", "flag-without-decision", "failure-burst", "many-tools"] {
+        let name = format!("{rule}.sql");
+        std::fs::copy(rule_mix::ten().join(&name), rules.path().join(&name))?;
+    }
+    let costs = paired(args.runs, |which| replay([short.path(), long][which], rules.path()), 2)?;
+    row("a tenth of the time", args.events / 10, costs[0]);
+    row("the whole time", args.events, costs[1]);
+    say(&format!("  peak, ten times longer {:.2}", costs[1].peak / costs[0].peak));
+    Ok(())
+}
+
+fn keys(args: &Args, directory: &Path) -> anyhow::Result<()> {
+    let rules = tempfile::tempdir()?;
+    let sql = "/*---\nid: open-keys\ntitle: open keys\nplane: model\nseverity: low\nkey: [hit_event_id]\n---*/\n\
+        SELECT r.event_time, r.tenant, r.principal, r.session_id, r.event_id AS hit_event_id\n\
+        FROM runtime r\nJOIN runtime p\n  ON  p.tenant = r.tenant AND p.request_id = r.request_id\n  \
+        AND p.event_time < r.event_time AND p.event_time >= r.event_time - INTERVAL '48 hours'\n\
+        WHERE r.kind = 'guardrail' AND p.kind IN ('prompt', 'completion', 'retrieval')\n";
+    std::fs::write(rules.path().join("open-keys.sql"), sql)?;
+    let cost = paired(args.runs, |_| replay(directory, rules.path()), 1)?;
+    row("one key an event", args.events, cost[0]);
+    // Five in six events are of runtime; 0.88 of them are none of the tool calls, of which two in three kinds are kept.
+    say("  prompts, completions and retrievals each open a key of its own for 48 hours");
+    Ok(())
+}
+
+fn duckdb(args: &Args, directory: &Path) -> anyhow::Result<()> {
+    let Some(python) = std::env::var_os("WATERSHED_PYTHON") else {
+        say("duckdb: left out, because WATERSHED_PYTHON names no Python that has it");
+        return Ok(());
     };
-    let output = command.args(["--child", mode, "--directory"]).arg(directory).output()?;
-    ensure!(output.status.success(), "{mode} failed: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8_lossy(&output.stdout);
-    let line = text.lines().find_map(|line| line.strip_prefix("RESULT ")).context("no result")?;
-    let figures: Vec<f64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
-    figures.try_into().map_err(|_| anyhow::anyhow!("three figures"))
-}
-
-fn walk(directory: &Path) -> anyhow::Result<()> {
-    let mut values = 0_u64;
-    for name in ["runtime.jsonl", "identity.jsonl"] {
-        for_each_line(&directory.join(name), |line| {
-            for member in sonic_rs::to_object_iter(line) {
-                let (_, value) = member?;
-                values += u64::from(!value.is_null());
-            }
-            Ok(())
-        })?;
-    }
-    ensure!(values > 0, "nothing walked");
-    Ok(())
-}
-
-fn parse(directory: &Path) -> anyhow::Result<()> {
-    let registry = Registry::builtin(Limits::default());
-    let mut rows = 0;
-    for (plane, name) in [(Plane::Model, "runtime.jsonl"), (Plane::Access, "identity.jsonl")] {
-        let mut batch = RawBatch {
-            partition: Partition { plane, topic: name.into(), index: 0 },
-            format: "watershed".into(),
-            tenant: "default".into(),
-            received: Timestamp::MIN,
-            records: Vec::new(),
-        };
-        let mut offset = 0;
-        for_each_line(&directory.join(name), |line| {
-            let payload = Bytes::copy_from_slice(line);
-            batch.records.push(RawRecord { offset, timestamp: None, key: None, headers: Vec::new(), payload });
-            offset += 1;
-            if batch.records.len() == BATCH {
-                rows += registry.decode(&batch).rows.num_rows();
-                batch.records.clear();
-            }
-            Ok(())
-        })?;
-        rows += registry.decode(&batch).rows.num_rows();
-    }
-    ensure!(rows > 0, "nothing parsed");
-    Ok(())
-}
-
-fn replay(directory: &Path) -> anyhow::Result<()> {
-    let path = |name: &str| directory.join(name).into_os_string();
-    let args: Vec<OsString> = vec![
-        "watershed".into(),
-        "replay".into(),
-        "--format".into(),
-        "watershed".into(),
-        "--runtime".into(),
-        path("runtime.jsonl"),
-        "--identity".into(),
-        path("identity.jsonl"),
-        "--signals".into(),
-        path("signals.out"),
-        "--incidents".into(),
-        path("incidents.out"),
-        "--json".into(),
-    ];
-    let code = watershed_engine::cli::main(args);
-    ensure!(code == std::process::ExitCode::SUCCESS, "replay failed");
-    Ok(())
-}
-
-fn for_each_line(path: &Path, mut each: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let mut reader = std::io::BufReader::with_capacity(1 << 20, std::fs::File::open(path)?);
-    let mut line = Vec::new();
-    while {
-        line.clear();
-        reader.read_until(b'\n', &mut line)? > 0
-    } {
-        each(line.trim_ascii_end())?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/duckdb_batch.py");
+    for threads in ["1", "2"] {
+        let (mut peer, mut own) = (Vec::new(), Vec::new());
+        for _ in 0..args.runs {
+            let mut command =
+                if threads == "1" { process::pinned(&python) } else { std::process::Command::new(&python) };
+            let output = command
+                .arg(&script)
+                .args(["--threads", threads, "--rules"])
+                .arg(rule_mix::ten())
+                .arg(directory)
+                .output()?;
+            ensure!(output.status.success(), "DuckDB failed: {}", String::from_utf8_lossy(&output.stderr));
+            let text = String::from_utf8_lossy(&output.stdout);
+            let wall = text.lines().find_map(|line| line.strip_prefix("RESULT ")).context("no result")?;
+            peer.push(wall.trim().parse::<f64>()?);
+            own.push(replay(directory, &rule_mix::ten())?.wall);
+        }
+        let (peer, own) = (process::median(peer), process::median(own));
+        say(&format!(
+            "duckdb, {threads} thread(s)      {peer:>8.2} s; replay on one core {own:.2} s; replay / duckdb {:.2}",
+            own / peer
+        ));
     }
     Ok(())
 }

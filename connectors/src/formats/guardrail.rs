@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use watershed_schemas::tables::runtime::{CATEGORY, POLICY, TARGET, TOOL, TOOL_CALL_ID, VERDICT};
-use watershed_schemas::{Cell, EventBatchBuilder, Plane, vocabulary};
+use watershed_schemas::{Cell, ColumnSet, EventBatchBuilder, Plane, vocabulary};
 
 use super::canonical::{self, Defaults, Draft, quote, unquote};
 use super::watershed::for_each_event;
@@ -105,7 +105,7 @@ impl Format for Guardrail {
 
     fn decode(&self, record: &RawRecord, context: &Context<'_>, out: &mut EventBatchBuilder) {
         for_each_event(record, context, out, |text, part, out| {
-            let mut draft = Draft::new(Plane::Model);
+            let mut draft = Draft::new(out, ColumnSet::ALL);
             match canonical::read(text, &mut draft) {
                 Ok(()) => {
                     arrange(&mut draft);

@@ -5,7 +5,7 @@
 //! type that implements [`Format`] and list it in [`Registry::builtin`].
 
 use watershed_schemas::tables::runtime;
-use watershed_schemas::{EventBatchBuilder, Plane, Row, Timestamp};
+use watershed_schemas::{ColumnSet, EventBatchBuilder, Plane, Row, Timestamp};
 
 use crate::raw::RawRecord;
 
@@ -37,6 +37,9 @@ pub struct Context<'a> {
     pub ingest_time: Timestamp,
     /// The bounds that a record must keep.
     pub limits: &'a Limits,
+    /// The columns that somebody will read. A format may leave others NULL, if it says so
+    /// ([`EventBatchBuilder::left_out`]); it validates the whole record all the same.
+    pub columns: ColumnSet,
 }
 
 impl<'a> Context<'a> {

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use watershed_schemas::{EventBatch, EventBatchBuilder, Plane};
+use datafusion::arrow::array::{RecordBatch, UInt32Array};
+use datafusion::arrow::compute::take_record_batch;
+use watershed_schemas::tables::runtime;
+use watershed_schemas::{ColumnSet, EventBatch, EventBatchBuilder, Plane, Rest, Undecoded};
 
+use super::canonical::attributes_column;
 use super::{Context, Format, Guardrail, Limits, Recognition, avro, cloudtrail, okta, otlp, watershed};
 use crate::raw::{RawBatch, RawRecord};
 
@@ -67,13 +71,35 @@ impl Registry {
 
     /// Decodes a raw batch into rows of its partition's plane, and rejects. Every record gives at least one of them.
     pub fn decode(&self, batch: &RawBatch) -> EventBatch {
+        self.rows(batch, ColumnSet::ALL, 0..batch.records.len()).finish()
+    }
+
+    /// As [`Registry::decode`], but fills only these columns where the format can leave out others: they are validated,
+    /// and to be had later from the batch itself ([`EventBatch::whole`]). What gives a row and what is rejected is the same.
+    pub fn decode_columns(&self, batch: &Arc<RawBatch>, columns: ColumnSet) -> EventBatch {
+        // What a record says beyond its columns is only known once all of them are.
+        let all = columns.contains(attributes_column(batch.partition.plane));
+        let columns = if all { ColumnSet::ALL } else { columns.with(ALWAYS.into_iter().collect()) };
+        let mut out = self.rows(batch, columns, 0..batch.records.len());
+        let left_out = out.has_left_out();
+        let mut decoded = out.finish();
+        if left_out {
+            let source =
+                Rows { registry: self.clone(), raw: Arc::clone(batch), record_of_row: decoded.record_of_row.clone() };
+            decoded.rest = Some(Rest { columns, source: Arc::new(source), places: None });
+        }
+        decoded
+    }
+
+    fn rows(&self, batch: &RawBatch, columns: ColumnSet, records: impl Iterator<Item = usize>) -> EventBatchBuilder {
         let plane = batch.partition.plane;
         let mut out = EventBatchBuilder::new(plane);
         let mut choice = self.choice(&batch.format, plane);
-        for (index, record) in batch.records.iter().enumerate() {
+        for index in records {
+            let Some(record) = batch.records.get(index) else { continue };
             out.start_record(index);
             let ingest_time = record.timestamp.unwrap_or(batch.received);
-            let context = Context { plane, tenant: &batch.tenant, ingest_time, limits: &self.limits };
+            let context = Context { plane, tenant: &batch.tenant, ingest_time, limits: &self.limits, columns };
             let before = out.outcomes();
             if let Err(reason) = choice.decode(record, &context, &mut out) {
                 out.reject(None, reason);
@@ -81,7 +107,7 @@ impl Registry {
                 out.reject(None, "holds no event");
             }
         }
-        out.finish()
+        out
     }
 
     fn choice(&self, name: &str, plane: Plane) -> Choice<'_> {
@@ -99,6 +125,51 @@ impl Registry {
                 Choice::None(format!("the format `{name}` is unknown; use one of: {}", self.names(plane).join(", ")))
             }
         }
+    }
+}
+
+/// Columns that every batch has: what every row must have, or is accepted by.
+const ALWAYS: [usize; 6] =
+    [runtime::EVENT_ID, runtime::EVENT_TIME, runtime::INGEST_TIME, runtime::TENANT, runtime::SOURCE, runtime::KIND];
+
+/// The records behind a batch that lacks columns.
+struct Rows {
+    registry: Registry,
+    raw: Arc<RawBatch>,
+    record_of_row: Vec<u32>,
+}
+
+impl std::fmt::Debug for Rows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rows").field("records", &self.raw.records.len()).finish_non_exhaustive()
+    }
+}
+
+impl Undecoded for Rows {
+    fn decode(&self, rows: &[u32]) -> Option<RecordBatch> {
+        let record_of = |row: u32| self.record_of_row.get(row as usize).copied();
+        let mut records: Vec<u32> = rows.iter().map(|row| record_of(*row)).collect::<Option<_>>()?;
+        records.dedup();
+        let decoded =
+            self.registry.rows(&self.raw, ColumnSet::ALL, records.iter().map(|record| *record as usize)).finish();
+        // A record gives the same rows each time: a row is as far behind its record's first one as it was before.
+        let mut positions = Vec::with_capacity(rows.len());
+        let (mut start, mut current) = (0, None);
+        for row in rows {
+            let record = record_of(*row)?;
+            if current.is_some_and(|current| current != record) {
+                start += decoded.record_of_row[start..].iter().take_while(|of| Some(**of) == current).count();
+            }
+            current = Some(record);
+            let first = self.record_of_row.partition_point(|known| *known < record);
+            let position = start + (*row as usize).checked_sub(first)?;
+            if decoded.record_of_row.get(position) != Some(&record) {
+                return None;
+            }
+            positions.push(u32::try_from(position).ok()?);
+        }
+        // A copy of just these rows is what is kept for long: builders leave room to grow.
+        take_record_batch(&decoded.rows, &UInt32Array::from(positions)).ok()
     }
 }
 

@@ -15,7 +15,7 @@ use watershed_rules::ReferenceTables;
 use crate::config::{Config, Level, Loaded, Problem, Problems};
 
 pub use rule_files::{RuleFile, RuleFiles};
-pub use rule_set::{RefusedRule, RuleSet};
+pub use rule_set::{Planned, RefusedRule, RuleSet};
 
 /// What a check found.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The rules of an installation, planned and tuned.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ pub struct RefusedRule {
     pub path: PathBuf,
     /// Its text.
     pub text: String,
+    /// Its id, where that could be read.
+    pub id: Option<String>,
     /// What is wrong with it.
     pub findings: Vec<LintFinding>,
 }
@@ -41,11 +43,39 @@ pub struct RuleSet {
     pub unreadable: Vec<Problem>,
     /// Warnings about rules that run, with the file of each.
     pub warnings: Vec<(PathBuf, LintFinding)>,
+    /// The id of each rule that runs, by its file.
+    pub files: BTreeMap<PathBuf, String>,
+    /// The plans, to be used again.
+    pub planned: Planned,
+}
+
+/// Plans of rules by their text: a rule that is read again and says the same over the same reference data is not planned
+/// again.
+#[derive(Clone, Debug, Default)]
+pub struct Planned(HashMap<String, (Arc<CompiledRule>, String)>);
+
+impl Planned {
+    /// Adds these plans.
+    pub fn extend(&mut self, other: Planned) {
+        self.0.extend(other.0);
+    }
+
+    /// Forgets the plans that none of these rules uses.
+    pub fn retain(&mut self, setups: &[RuleSetup]) {
+        let used = |rule: &Arc<CompiledRule>| setups.iter().any(|setup| Arc::ptr_eq(&setup.rule, rule));
+        self.0.retain(|_, (rule, _)| used(rule));
+    }
 }
 
 impl RuleSet {
     /// Reads, plans and tunes the rules that the settings name. Disabled rules are read but not planned.
     pub fn load(rules: &Rules, reference: &ReferenceTables) -> Self {
+        RuleSet::load_again(rules, reference, &Planned::default())
+    }
+
+    /// The same, using plans that are still good.
+    pub fn load_again(rules: &Rules, reference: &ReferenceTables, planned: &Planned) -> Self {
+        let mut digests = Digests { reference, known: BTreeMap::new() };
         let mut files = if rules.catalog { RuleFiles::catalog() } else { RuleFiles::default() };
         let mut added = RuleFiles::default();
         for path in &rules.paths {
@@ -56,13 +86,13 @@ impl RuleSet {
         files.replace_with(added);
         let mut set = RuleSet { unreadable: files.problems, ..RuleSet::default() };
         for file in files.files {
-            set.add(file, rules, reference);
+            set.add(file, rules, &mut digests, planned);
         }
         set.setups.sort_by(|a, b| a.rule.meta.id.cmp(&b.rule.meta.id));
         set
     }
 
-    fn add(&mut self, file: RuleFile, rules: &Rules, reference: &ReferenceTables) {
+    fn add(&mut self, file: RuleFile, rules: &Rules, digests: &mut Digests<'_>, planned: &Planned) {
         let RuleFile { path, text, source, .. } = file;
         let id = source.as_ref().ok().map(|source| source.meta.id.clone());
         if let Some(id) = &id {
@@ -71,12 +101,20 @@ impl RuleSet {
                 return;
             }
         }
-        match source.and_then(|source| compile(&source, reference)) {
+        let known = planned.0.get(&text).filter(|(rule, digest)| digests.of(rule) == *digest);
+        let rule = match known {
+            Some((rule, _)) => Ok(Arc::clone(rule)),
+            None => source.and_then(|source| compile(&source, digests.reference)).map(Arc::new),
+        };
+        match rule {
             Ok(rule) => {
                 self.warnings.extend(rule.warnings.iter().map(|finding| (path.clone(), finding.clone())));
-                self.setups.push(setup(rule, rules));
+                let digest = digests.of(&rule);
+                self.files.insert(path, rule.meta.id.clone());
+                self.planned.0.insert(text, (Arc::clone(&rule), digest.clone()));
+                self.setups.push(RuleSetup { reference: digest, ..setup(rule, rules) });
             }
-            Err(findings) => self.refused.push(RefusedRule { path, text, findings }),
+            Err(findings) => self.refused.push(RefusedRule { path, text, id, findings }),
         }
     }
 
@@ -110,12 +148,30 @@ impl RuleSet {
     }
 }
 
-fn setup(rule: CompiledRule, rules: &Rules) -> RuleSetup {
-    let mut setup = RuleSetup::as_written(Arc::new(rule));
+/// What reference tables say, by the digests of those that a rule reads.
+struct Digests<'a> {
+    reference: &'a ReferenceTables,
+    known: BTreeMap<String, String>,
+}
+
+impl Digests<'_> {
+    fn of(&mut self, rule: &CompiledRule) -> String {
+        let digests = rule.reference_tables().into_iter().map(|table| {
+            let digest = || self.reference.digest(table).unwrap_or_default();
+            let digest = self.known.entry(table.to_owned()).or_insert_with(digest);
+            format!("{table}={digest}")
+        });
+        digests.collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn setup(rule: Arc<CompiledRule>, rules: &Rules) -> RuleSetup {
+    let mut setup = RuleSetup::as_written(rule);
     let id = &setup.rule.meta.id;
     if let Some(severity) = rules.severity.get(id) {
         setup.severity = *severity;
     }
     setup.shadow = rules.shadow.contains(id);
+    setup.backfill = rules.backfill.contains(id);
     setup
 }

@@ -6,8 +6,13 @@ use watershed_rules::ReferenceTables;
 use super::settings::{self, ConfigFlag};
 use super::{Error, Exit, Output, Stop};
 use crate::console::logging;
+use crate::reload::Loader;
+use crate::run::Control;
 
 /// Read the input of a configuration and tell its receivers, until SIGTERM or SIGINT.
+///
+/// Changed rule files and reference tables are taken up while it runs, as `rules.reload_every` says; SIGHUP does so at
+/// once, and lets rules that were stopped start anew.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     #[command(flatten)]
@@ -25,14 +30,16 @@ pub(super) fn run(args: &RunArgs, output: &mut Output) -> Result<Exit, Error> {
         Some(dir) => ReferenceTables::load_dir(dir).map_err(Error::usage)?,
         None => ReferenceTables::default(),
     };
-    let setups = settings::rules(&config.rules, &reference)?;
+    let set = settings::rule_set(&config.rules, &reference)?;
+    let loader = Loader::new(config.rules.clone(), config.reference.clone(), reference, set);
     let stop = Stop::on_signals()?;
     output.line(format!(
         "{} rules, {} receivers; stop with SIGTERM or Ctrl-C",
-        setups.len(),
+        loader.running().len(),
         config.receivers.len()
     ))?;
     output.flush()?;
-    crate::run::run(config, setups, &|| stop.requested(), args.stop_within).map_err(Error::failure)?;
+    let control = Control { stop: &|| stop.requested(), reload: &|| stop.take_reload() };
+    crate::run::run(config, loader, &control, args.stop_within).map_err(Error::failure)?;
     Ok(Exit::Fine)
 }

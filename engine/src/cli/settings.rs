@@ -30,6 +30,11 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Error> {
 
 /// Reads and plans rules; where one can't run, says why for all of them.
 pub(super) fn rules(rules: &Rules, reference: &ReferenceTables) -> Result<Vec<RuleSetup>, Error> {
+    Ok(rule_set(rules, reference)?.setups)
+}
+
+/// The same, with what is needed to read them again.
+pub(super) fn rule_set(rules: &Rules, reference: &ReferenceTables) -> Result<RuleSet, Error> {
     let set = RuleSet::load(rules, reference);
     if set.any_refused() {
         let problems: Vec<String> = set.problems().iter().map(ToString::to_string).collect();
@@ -38,5 +43,5 @@ pub(super) fn rules(rules: &Rules, reference: &ReferenceTables) -> Result<Vec<Ru
     if set.setups.is_empty() {
         return Err(Error::Usage("there is no rule to run; name rule files or switch the catalog on".to_owned()));
     }
-    Ok(set.setups)
+    Ok(set)
 }

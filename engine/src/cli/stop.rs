@@ -11,6 +11,7 @@ use super::{Error, output};
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     requested: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
 }
 
 impl Stop {
@@ -19,17 +20,18 @@ impl Stop {
         Stop::default()
     }
 
-    /// Listens for SIGTERM and SIGINT from a thread of its own.
+    /// Listens for SIGTERM, SIGINT and SIGHUP from a thread of its own.
     ///
     /// # Errors
     /// When the system gives no thread or no signal handler.
     pub fn on_signals() -> Result<Self, Error> {
         let stop = Stop::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::failure)?;
-        let (mut terminate, mut interrupt) = {
+        let (mut terminate, mut interrupt, mut hangup) = {
             let _entered = runtime.enter();
             let terminate = signal(SignalKind::terminate()).map_err(Error::failure)?;
-            (terminate, signal(SignalKind::interrupt()).map_err(Error::failure)?)
+            let interrupt = signal(SignalKind::interrupt()).map_err(Error::failure)?;
+            (terminate, interrupt, signal(SignalKind::hangup()).map_err(Error::failure)?)
         };
         let asked = stop.clone();
         let listen = move || {
@@ -38,6 +40,10 @@ impl Stop {
                     tokio::select! {
                         _ = terminate.recv() => {}
                         _ = interrupt.recv() => {}
+                        _ = hangup.recv() => {
+                            asked.reload.store(true, Ordering::Relaxed);
+                            continue;
+                        }
                     }
                     if asked.requested() {
                         output::complain("stopped at once, as asked a second time");
@@ -60,6 +66,11 @@ impl Stop {
     /// Whether a stop was asked for.
     pub fn requested(&self) -> bool {
         self.requested.load(Ordering::Relaxed)
+    }
+
+    /// Whether rules and reference tables are to be read again, once for each time that this was asked.
+    pub fn take_reload(&self) -> bool {
+        self.reload.swap(false, Ordering::Relaxed)
     }
 
     /// The flag itself, for threads that can't hold a `Stop`.

@@ -75,7 +75,7 @@ fn what_is_written_is_what_runs() {
     assert_eq!(core.times[Plane::Access.index()].allowed_lateness, Duration::from_secs(3_600));
     assert_eq!((core.skew, core.present), (Duration::from_secs(120), [true, true]));
     assert_eq!((core.incidents.gap, core.incidents.threshold), (Duration::from_secs(45 * 60), 1.5));
-    assert_eq!(core.rows_per_key, 50_000);
+    assert_eq!(core.limits.rows_per_key, 50_000);
     assert_eq!(rules.severity.get("repeated-denials-then-allow"), Some(&Severity::Critical));
     assert!(rules.shadow.contains("repeated-denials-then-allow") && rules.catalog);
     assert_eq!(store.options.cache_bytes, 128 << 20);

@@ -1,10 +1,15 @@
 //! Whether the process is alive and doing its work.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use watershed_connectors::escape::for_log;
+use watershed_schemas::Timestamp;
+
+use crate::evaluator::RuleStatus;
+
 /// What `/healthz` and `/readyz` answer from. The pipeline reports, the console asks.
-#[derive(Debug)]
 pub struct Health {
     started: Instant,
     /// The longest time between two beats of a pipeline that isn't stuck.
@@ -14,7 +19,12 @@ pub struct Health {
     stopping: AtomicBool,
     /// Milliseconds between `started` and the last beat.
     beat_ms: AtomicU64,
+    rules: Mutex<Vec<RuleStatus>>,
+    runs: Mutex<Option<WhatRuns>>,
 }
+
+/// Says what the pipeline is doing now, where it is doing something that may take long.
+type WhatRuns = Box<dyn Fn() -> Option<String> + Send>;
 
 impl Health {
     /// Health of a process that has just started: alive, not ready. A pipeline that does not [`beat`](Self::beat) for
@@ -27,6 +37,8 @@ impl Health {
             store_open: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             beat_ms: AtomicU64::new(0),
+            rules: Mutex::default(),
+            runs: Mutex::default(),
         }
     }
 
@@ -51,6 +63,42 @@ impl Health {
         self.beat_ms.store(elapsed, Ordering::Relaxed);
     }
 
+    /// How the rules stand.
+    pub fn rules(&self, statuses: Vec<RuleStatus>) {
+        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = statuses;
+    }
+
+    /// Whom to ask what the pipeline is doing, should it be stuck.
+    pub fn ask_what_runs(&self, runs: impl Fn() -> Option<String> + Send + 'static) {
+        *self.runs.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(runs));
+    }
+
+    /// How the rules stand, as one JSON list.
+    pub fn rules_json(&self) -> String {
+        let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        serde_json::to_string_pretty(&*rules).unwrap_or_default()
+    }
+
+    /// What a person should know although the process does its work: rules that were stopped, lack rows, or are warming.
+    pub fn notes(&self) -> Vec<String> {
+        let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = Vec::new();
+        for RuleStatus { rule, stopped, warming_until, degraded_keys, .. } in &*rules {
+            match (stopped, warming_until) {
+                (Some(reason), _) => notes.push(format!("rule {rule} is stopped: {}", for_log(reason))),
+                (None, Some(Timestamp::MAX)) => {
+                    notes.push(format!("rule {rule} is warming until its planes are heard"))
+                }
+                (None, Some(until)) => notes.push(format!("rule {rule} is warming until {until} of event time")),
+                (None, None) => {}
+            }
+            if *degraded_keys > 0 {
+                notes.push(format!("rule {rule} is degraded: rows of {degraded_keys} keys were not kept"));
+            }
+        }
+        notes
+    }
+
     /// How long the pipeline hasn't gone around its loop.
     pub fn since_beat(&self) -> Duration {
         self.started.elapsed().saturating_sub(Duration::from_millis(self.beat_ms.load(Ordering::Relaxed)))
@@ -63,7 +111,9 @@ impl Health {
     pub fn alive(&self) -> Result<(), String> {
         let since = self.since_beat();
         if since > self.patience && !self.stopping.load(Ordering::Relaxed) {
-            return Err(format!("the pipeline has not moved for {} s", since.as_secs()));
+            let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+            let what = runs.as_ref().and_then(|runs| runs()).map(|what| format!("; {what}")).unwrap_or_default();
+            return Err(format!("the pipeline has not moved for {} s{what}", since.as_secs()));
         }
         Ok(())
     }

@@ -12,6 +12,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use watershed_schemas::{Plane, Verdict};
 
+use crate::evaluator::RuleStatus;
+
 type Labels<const N: usize> = [(&'static str, String); N];
 type Counters<const N: usize> = Family<Labels<N>, Counter>;
 type Gauges<const N: usize> = Family<Labels<N>, Gauge>;
@@ -65,7 +67,15 @@ pub struct Metrics {
     rule_runs: Counters<1>,
     rule_quarantined: Gauges<1>,
     rule_degraded: Counters<1>,
+    rule_rows_read: Counters<1>,
+    rule_unsaid: Counters<2>,
+    rule_seconds: Family<Labels<1>, Counter<f64, AtomicU64>>,
+    rule_warming_until: Gauges<1>,
+    rule_degraded_keys: Gauges<1>,
+    rules_loaded: Counters<1>,
     state_rows: Gauges<1>,
+    rule_state_bytes: Gauges<1>,
+    state_bytes: Gauge,
     incidents: Counters<1>,
     incident_revisions: Counter,
     open_incidents: Gauge,
@@ -118,7 +128,15 @@ impl Metrics {
             rule_runs: Family::default(),
             rule_quarantined: Family::default(),
             rule_degraded: Family::default(),
+            rule_rows_read: Family::default(),
+            rule_unsaid: Family::default(),
+            rule_seconds: Family::default(),
+            rule_warming_until: Family::default(),
+            rule_degraded_keys: Family::default(),
+            rules_loaded: Family::default(),
             state_rows: Family::default(),
+            rule_state_bytes: Family::default(),
+            state_bytes: Gauge::default(),
             incidents: Family::default(),
             incident_revisions: Counter::default(),
             open_incidents: Gauge::default(),
@@ -167,11 +185,39 @@ impl Metrics {
         registry.register("rule_runs", "Executions of a rule's plan", self.rule_runs.clone());
         registry.register(
             "rule_quarantined",
-            "1 for a rule that failed and no longer runs",
+            "1 for a rule that failed or exceeded its budget, and no longer runs",
             self.rule_quarantined.clone(),
         );
-        registry.register("rule_degraded", "Times that a limit cut what a rule may see", self.rule_degraded.clone());
+        registry.register("rule_rows_read", "Rows that the plans of a rule have read", self.rule_rows_read.clone());
+        registry.register("rule_seconds", "Time that a rule was evaluated for", self.rule_seconds.clone());
+        registry.register(
+            "rule_degraded",
+            "Rows that a rule did not keep because a limit was reached",
+            self.rule_degraded.clone(),
+        );
+        registry.register(
+            "rule_degraded_keys",
+            "Keys of a rule for which rows are missing now",
+            self.rule_degraded_keys.clone(),
+        );
+        registry.register(
+            "rule_unsaid",
+            "Findings that a rule did not say because of what it lacked",
+            self.rule_unsaid.clone(),
+        );
+        registry.register(
+            "rule_warming_until_seconds",
+            "Event time from which on a rule says everything; 0 where it does",
+            self.rule_warming_until.clone(),
+        );
+        registry.register("rules_loaded", "Times that rules were read again while running", self.rules_loaded.clone());
         registry.register("state_rows", "Rows that a rule remembers", self.state_rows.clone());
+        registry.register(
+            "rule_state_bytes",
+            "Bytes that a rule holds; what it shares is counted in each",
+            self.rule_state_bytes.clone(),
+        );
+        registry.register("state_bytes", "Bytes that all rules hold, each counted once", self.state_bytes.clone());
         registry.register("incidents", "Incidents opened, by the verdict they opened with", self.incidents.clone());
         registry.register("incident_revisions", "Revisions of incidents", self.incident_revisions.clone());
         registry.register(
@@ -279,9 +325,49 @@ impl Metrics {
         add(&self.rule_runs, [("rule", rule)], count);
     }
 
-    /// A rule failed and no longer runs, or runs again.
-    pub fn rule_quarantined(&self, rule: &str, quarantined: bool) {
-        self.rule_quarantined.get_or_create(&labels([("rule", rule)])).set(i64::from(quarantined));
+    /// How a rule stands now.
+    pub fn rule_stands(&self, status: &RuleStatus) {
+        let rule = labels([("rule", status.rule.as_str())]);
+        self.rule_quarantined.get_or_create(&rule).set(i64::from(status.stopped.is_some()));
+        let warming = status.warming_until.map_or(0, |until| until.micros() / 1_000_000);
+        self.rule_warming_until.get_or_create(&rule).set(warming);
+        self.rule_degraded_keys.get_or_create(&rule).set(gauge(status.degraded_keys as u64));
+        self.state_rows.get_or_create(&rule).set(gauge(status.rows as u64));
+        self.rule_state_bytes.get_or_create(&rule).set(gauge(status.bytes as u64));
+    }
+
+    /// A rule was removed: its gauges say nothing any more.
+    pub fn rule_gone(&self, rule: &str) {
+        let rule = labels([("rule", rule)]);
+        for gauges in [
+            &self.rule_quarantined,
+            &self.rule_warming_until,
+            &self.rule_degraded_keys,
+            &self.state_rows,
+            &self.rule_state_bytes,
+        ] {
+            gauges.remove(&rule);
+        }
+    }
+
+    /// Rows that the plans of a rule have read.
+    pub fn rule_rows_read(&self, rule: &str, rows: u64) {
+        add(&self.rule_rows_read, [("rule", rule)], rows);
+    }
+
+    /// Findings of a rule that were not said because of what it lacked: it was `warming`, or `degraded`.
+    pub fn rule_unsaid(&self, rule: &str, why: &str, count: u64) {
+        add(&self.rule_unsaid, [("rule", rule), ("reason", why)], count);
+    }
+
+    /// A rule was evaluated for this long.
+    pub fn rule_took(&self, rule: &str, took: Duration) {
+        self.rule_seconds.get_or_create(&labels([("rule", rule)])).inc_by(took.as_secs_f64());
+    }
+
+    /// Rules and reference tables were read again; whether all of them could be taken up.
+    pub fn rules_loaded(&self, whole: bool) {
+        add(&self.rules_loaded, [("result", if whole { "whole" } else { "with_problems" })], 1);
     }
 
     /// A limit cut what a rule may see.
@@ -289,9 +375,9 @@ impl Metrics {
         add(&self.rule_degraded, [("rule", rule)], count);
     }
 
-    /// Rows that a rule remembers.
-    pub fn state_rows(&self, rule: &str, rows: u64) {
-        self.state_rows.get_or_create(&labels([("rule", rule)])).set(gauge(rows));
+    /// Bytes that all rules hold, what they share counted once.
+    pub fn state_bytes(&self, bytes: u64) {
+        self.state_bytes.set(gauge(bytes));
     }
 
     /// Incidents were opened with this verdict.

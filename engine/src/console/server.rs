@@ -73,6 +73,7 @@ pub async fn serve(address: SocketAddr, metrics: Arc<Metrics>, health: Arc<Healt
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(show_health))
         .route("/readyz", get(show_readiness))
+        .route("/rules", get(show_rules))
         .with_state(Shown { metrics, health });
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(async move {
@@ -91,18 +92,25 @@ async fn show_metrics(State(shown): State<Shown>) -> impl IntoResponse {
 }
 
 async fn show_health(State(shown): State<Shown>) -> impl IntoResponse {
-    answer(shown.health.alive(), "alive")
+    answer(shown.health.alive(), "alive", &[])
 }
 
 async fn show_readiness(State(shown): State<Shown>) -> impl IntoResponse {
-    answer(shown.health.ready(), "ready")
+    answer(shown.health.ready(), "ready", &shown.health.notes())
 }
 
-fn answer(state: Result<(), String>, good: &str) -> (StatusCode, String) {
-    match state {
-        Ok(()) => (StatusCode::OK, format!("{good}\n")),
-        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
-    }
+async fn show_rules(State(shown): State<Shown>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], shown.health.rules_json())
+}
+
+/// The state, and below it what a person should know in any case.
+fn answer(state: Result<(), String>, good: &str, notes: &[String]) -> (StatusCode, String) {
+    let (status, state) = match state {
+        Ok(()) => (StatusCode::OK, good.to_owned()),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+    };
+    let lines = std::iter::once(&state).chain(notes);
+    (status, lines.map(|line| format!("{line}\n")).collect())
 }
 
 #[cfg(test)]

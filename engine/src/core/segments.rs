@@ -14,6 +14,8 @@ use crate::store::Commit;
 
 /// First bytes of the keys that hold segments.
 pub(super) const PREFIX: &[u8] = b"s/";
+/// Holds the number of the next segment: one is never used twice, as rules begin with the first that they saw.
+pub(super) const NEXT_KEY: &[u8] = b"m/next-segment";
 
 /// Every segment that some rule may still hold rows of.
 #[derive(Default)]
@@ -22,25 +24,33 @@ pub(super) struct Segments {
     next: u64,
     /// Segments that were there at the last look: looking is worth it when their number has doubled.
     looked_at: usize,
+    /// Bytes of all of them.
+    bytes: usize,
 }
 
 impl Segments {
     /// Copies these rows of a batch into a segment of their own.
     pub(super) fn add(&mut self, batch: &EventBatch, rows: &[u32], commit: &mut Commit) -> Option<Arc<Segment>> {
-        let segment = Arc::new(Segment::gather(self.next, batch.plane, &batch.rows, rows).ok()?);
+        let segment = Arc::new(Segment::new(self.next, batch.plane, batch.whole(rows).ok()?));
         self.next += 1;
+        commit.puts.push((NEXT_KEY.to_vec(), self.next.to_be_bytes().to_vec()));
         if let Ok(value) = encode(&segment) {
             commit.puts.push((key(segment.id), value));
         }
+        self.bytes += segment.bytes;
         self.live.push(Arc::clone(&segment));
         Some(segment)
     }
 
     /// Forgets the segments that no rule holds a row of any more.
     pub(super) fn expire(&mut self, commit: &mut Commit) {
-        if self.live.len() < 2 * self.looked_at.max(32) {
-            return;
+        if self.live.len() >= 2 * self.looked_at.max(32) {
+            self.sweep(commit);
         }
+    }
+
+    /// The same, however few there are.
+    pub(super) fn sweep(&mut self, commit: &mut Commit) {
         self.live.retain(|segment| {
             let held = Arc::strong_count(segment) > 1;
             if !held {
@@ -49,18 +59,36 @@ impl Segments {
             held
         });
         self.looked_at = self.live.len();
+        self.bytes = self.live.iter().map(|segment| segment.bytes).sum();
     }
 
-    /// Reads back what was durable, oldest first.
-    pub(super) fn restore(&mut self, stored: &[(Vec<u8>, Vec<u8>)]) -> Vec<Arc<Segment>> {
+    /// What they all take in memory, each counted once.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Every segment that some rule may hold rows of, oldest first.
+    pub(super) fn live(&self) -> &[Arc<Segment>] {
+        &self.live
+    }
+
+    /// The number of the next segment.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Reads back what was durable.
+    pub(super) fn restore(&mut self, stored: &[(Vec<u8>, Vec<u8>)], next: &[(Vec<u8>, Vec<u8>)]) {
+        let number = |value: &Vec<u8>| value.as_slice().try_into().ok().map(u64::from_be_bytes);
+        self.next = next.first().and_then(|(_, value)| number(value)).unwrap_or(0);
         for (key, value) in stored {
             let id = key.strip_prefix(PREFIX).and_then(|id| id.try_into().ok()).map(u64::from_be_bytes);
             if let (Some(id), Ok((plane, rows))) = (id, decode(value)) {
-                self.live.push(Arc::new(Segment { id, plane, rows }));
+                self.live.push(Arc::new(Segment::new(id, plane, rows)));
                 self.next = self.next.max(id + 1);
             }
         }
-        self.live.clone()
+        self.bytes = self.live.iter().map(|segment| segment.bytes).sum();
     }
 }
 

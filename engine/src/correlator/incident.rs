@@ -149,6 +149,7 @@ impl Incident {
             && start.plus(settings.max_duration) >= record.event_time
             && judgement.severity >= record.severity
             && judgement.rules.contains(&record.rule)
+            && record.marks.is_subset(&judgement.marks)
             && record.session_id.as_ref().is_none_or(|session| judgement.sessions.contains(session));
         if absorbed {
             judgement.standing += 1;
@@ -183,6 +184,10 @@ impl Incident {
         }
         if last.principal.as_deref() != entity.principal() {
             return adds("its principal became known");
+        }
+        if !judgement.marks.is_subset(&last.marks) {
+            let marks: Vec<&str> = judgement.marks.difference(&last.marks).map(|mark| mark.name()).collect();
+            return adds(&format!("its evidence is {}", marks.join(" and ")));
         }
         let other = !judgement.rules.iter().eq(&last.rules)
             || !judgement.sessions.iter().eq(&last.sessions)
@@ -245,6 +250,7 @@ impl Incident {
             reason,
             merged_into: None,
             continues: self.continues.clone(),
+            marks: judgement.marks.clone(),
         })
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use datafusion::arrow::array::{Array, AsArray};
 use serde::{Deserialize, Serialize};
-use watershed_schemas::{EventBatch, Plane, Timestamp};
+use watershed_schemas::{ColumnSet, EventBatch, Plane, Timestamp};
 
 use super::SignalRecord;
 use crate::acceptance::event_times;
@@ -78,6 +78,11 @@ impl SessionLinks {
 
     pub(super) fn principal(&self, session: &Session) -> Option<&str> {
         self.links.get(session).map(|link| link.principal.as_str())
+    }
+
+    /// The columns that are learned from.
+    pub(super) fn columns(plane: Plane) -> ColumnSet {
+        ["tenant", "session_id", "principal"].iter().filter_map(|name| plane.column(name)).collect()
     }
 
     /// Learns from the accepted rows of a batch; returns the sessions whose principal became another one.

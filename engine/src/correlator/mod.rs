@@ -14,8 +14,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use watershed_schemas::{
-    EventBatch, IncidentRevision, NotifyReason, Plane, PlaneScores, RulePlane, Severity, Timestamp,
+    ColumnSet, EventBatch, IncidentRevision, Mark, NotifyReason, Plane, PlaneScores, RulePlane, Severity, Signal,
+    Timestamp,
 };
 
 use crate::evaluator::{Found, RuleSetup};
@@ -91,6 +93,12 @@ pub struct SignalRecord {
     pub weights: PlaneScores,
     /// Whether it was taken back.
     pub withdrawn: bool,
+    /// What was not whole behind it.
+    #[serde(default)]
+    pub marks: BTreeSet<Mark>,
+    /// Hash of rule, tenant and key: the same in every version of the rule.
+    #[serde(default)]
+    pub finding: String,
     /// The events behind it, oldest first, bounded.
     pub evidence: Vec<Evidence>,
     /// When each plane moved: the first event of that plane behind it, else the signal itself.
@@ -133,6 +141,8 @@ pub struct Correlator {
     entities: BTreeMap<Entity, EntityState>,
     /// Where each remembered signal is: its entity and time.
     places: HashMap<String, (Entity, Timestamp)>,
+    /// The signal that stands for each finding: another version of its rule takes it over.
+    findings: HashMap<String, String>,
     /// Sessions with signals that name no principal, and where these are.
     nameless: BTreeMap<Session, Entity>,
     dirty: BTreeSet<Entity>,
@@ -149,11 +159,17 @@ impl Correlator {
             settings,
             entities: BTreeMap::new(),
             places: HashMap::new(),
+            findings: HashMap::new(),
             nameless: BTreeMap::new(),
             dirty: BTreeSet::new(),
             opened: 0,
             next_change: Timestamp::MIN,
         }
+    }
+
+    /// The columns of every row that are looked at, whether a rule matches it or not.
+    pub fn columns(&self, plane: Plane) -> ColumnSet {
+        SessionLinks::columns(plane)
     }
 
     /// Learns which principals sessions belong to.
@@ -170,6 +186,12 @@ impl Correlator {
                 continue;
             }
             let mut record = self.record(found, &setups[found.rule]);
+            let known = self.places.contains_key(&record.signal_id);
+            let taken_over = self.take_over(&mut record, commit);
+            let past = found.signal.withdrawn || found.signal.marks.contains(&Mark::Backfilled);
+            if past && !known && !taken_over {
+                continue;
+            }
             let at = (record.event_time, record.signal_id.clone());
             let entity = self.entities.get(&Entity::of(&record, &self.links));
             if entity.is_some_and(|state| state.signals.len() >= EVIDENCED_SIGNALS && !state.signals.contains_key(&at))
@@ -178,6 +200,25 @@ impl Correlator {
             }
             self.place(record, commit);
         }
+    }
+
+    /// Where another version of the rule had said the same, the signal takes its place in the incident, so that nobody is
+    /// told twice.
+    fn take_over(&mut self, record: &mut SignalRecord, commit: &mut Commit) -> bool {
+        let Some(before) = self.findings.get(&record.finding).filter(|before| **before != record.signal_id) else {
+            return false;
+        };
+        let before = before.clone();
+        let Some((entity, time)) = self.places.remove(&before) else { return false };
+        commit.deletes.push([SIGNAL_PREFIX, before.as_bytes()].concat());
+        let Some(state) = self.entities.get_mut(&entity) else { return false };
+        let Some(old) = state.signals.remove(&(time, before)) else { return false };
+        record.incident = old.incident;
+        if record.evidence.is_empty() {
+            record.evidence = old.evidence;
+        }
+        self.dirty.insert(entity);
+        true
     }
 
     fn record(&self, found: &Found, setup: &RuleSetup) -> SignalRecord {
@@ -206,6 +247,8 @@ impl Correlator {
             event_time: signal.event_time,
             weights: setup.weights(),
             withdrawn: signal.withdrawn,
+            marks: signal.marks.iter().copied().filter(|mark| *mark != Mark::Backfilled).collect(),
+            finding: finding_of(signal),
             evidence,
             moved,
             incident: known.and_then(|known| known.incident.clone()),
@@ -237,6 +280,7 @@ impl Correlator {
             self.dirty.insert(entity.clone());
         }
         self.places.insert(record.signal_id.clone(), (entity, record.event_time));
+        self.findings.insert(record.finding.clone(), record.signal_id.clone());
         store_signal(&record, commit);
         state.signals.insert((record.event_time, record.signal_id.clone()), record);
     }
@@ -294,6 +338,9 @@ impl Correlator {
             state.resolve(entity, quiet, &mut scene);
             for record in state.forget(entity, over, &mut scene) {
                 self.places.remove(&record.signal_id);
+                if self.findings.get(&record.finding) == Some(&record.signal_id) {
+                    self.findings.remove(&record.finding);
+                }
                 if let (None, Some(session_id)) = (record.principal, record.session_id) {
                     let session = Session { tenant: record.tenant, session_id };
                     if !state.signals.values().any(|left| session.has_nameless(left)) {
@@ -329,6 +376,11 @@ impl Correlator {
         correlated
     }
 
+    /// The longest that a signal may lag behind the watermark, under another set of rules.
+    pub fn set_signal_lag(&mut self, lag: Duration) {
+        self.settings.signal_lag = lag;
+    }
+
     /// Incidents that are open now.
     pub fn open(&self) -> usize {
         self.entities.values().map(|state| state.incidents.iter().filter(|incident| incident.is_open()).count()).sum()
@@ -349,6 +401,17 @@ impl Correlator {
         // Settled again, they say nothing new, but know when they last heard of each.
         self.dirty = self.entities.keys().cloned().collect();
     }
+}
+
+/// Hash of rule, tenant and key values.
+fn finding_of(signal: &Signal) -> String {
+    let mut hash = Sha256::new();
+    let key = serde_json::to_string(&signal.key).unwrap_or_default();
+    for part in [&signal.rule, &signal.tenant, &key] {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn store_signal(record: &SignalRecord, commit: &mut Commit) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use watershed_schemas::{Coverage, Origin, Plane, PlaneCoverage, PlaneScores, Severity, Timestamp, Verdict};
+use watershed_schemas::{Coverage, Mark, Origin, Plane, PlaneCoverage, PlaneScores, Severity, Timestamp, Verdict};
 
 use super::SignalRecord;
 use crate::watermark::Watermarks;
@@ -17,6 +17,8 @@ pub(super) struct Judgement {
     pub(super) severity: Severity,
     pub(super) rules: BTreeSet<String>,
     pub(super) sessions: BTreeSet<String>,
+    /// What was not whole behind any of them.
+    pub(super) marks: BTreeSet<Mark>,
     pub(super) first: Timestamp,
     pub(super) last: Timestamp,
     /// Signals that were not withdrawn.
@@ -42,6 +44,7 @@ pub(super) fn judge<'a>(
         severity: Severity::Info,
         rules: BTreeSet::new(),
         sessions: BTreeSet::new(),
+        marks: BTreeSet::new(),
         first: Timestamp::MAX,
         last: Timestamp::MIN,
         standing: 0,
@@ -51,6 +54,7 @@ pub(super) fn judge<'a>(
         judgement.first = judgement.first.min(signal.event_time);
         judgement.last = judgement.last.max(signal.event_time);
         judgement.severity = judgement.severity.max(signal.severity);
+        judgement.marks.extend(&signal.marks);
         match by_rule.iter_mut().find(|(rule, ..)| *rule == signal.rule) {
             Some((_, count, _)) => *count += 1,
             None => by_rule.push((&signal.rule, 1, signal.weights)),

@@ -4,25 +4,42 @@
 //! rows of just those keys, and the difference to what was said before becomes signals: new ones, corrected ones,
 //! withdrawn ones. What isn't final yet is held until the watermark makes it so.
 
+mod coverage;
 mod key;
+mod limits;
+mod memory;
+mod plans;
+mod record;
+mod reload;
 mod rows;
 mod rule_state;
+mod said;
+mod span;
+mod status;
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use watershed_rules::{CompiledRule, Finding};
+use watershed_rules::CompiledRule;
 use watershed_schemas::{Plane, PlaneScores, Severity, Signal, Timestamp};
 
 use crate::matcher::ScanId;
 use crate::store::Commit;
 use crate::watermark::Watermarks;
 
+pub use limits::{Limits, ROWS_OF_A_RUN};
+pub use record::RULE_PREFIX;
+pub use reload::{Reload, Start};
 pub use rows::{RowRef, Segment, gather};
-use rule_state::RuleState;
+pub use said::SAID_PREFIX;
+pub use status::{RuleChange, RuleNews, RuleStatus, Tally};
+
+use coverage::Coverage;
+use rule_state::{Admission, RuleState, Step};
+use said::StoredStatement;
 
 /// A rule and how this installation has tuned it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct RuleSetup {
     /// The rule.
     pub rule: Arc<CompiledRule>,
@@ -30,12 +47,16 @@ pub struct RuleSetup {
     pub severity: Severity,
     /// Signals only: no verdict, no page.
     pub shadow: bool,
+    /// Whether it is filled from what other rules still remember when it is added to a running engine.
+    pub backfill: bool,
+    /// Digest of the reference tables that it reads: another one means that they say something else.
+    pub reference: String,
 }
 
 impl RuleSetup {
     /// The rule as its author wrote it.
     pub fn as_written(rule: Arc<CompiledRule>) -> Self {
-        RuleSetup { severity: rule.meta.severity, rule, shadow: false }
+        RuleSetup { severity: rule.meta.severity, rule, shadow: false, backfill: false, reference: String::new() }
     }
 
     /// How much a finding counts for each plane.
@@ -58,29 +79,57 @@ pub struct Found {
     pub evidence: Vec<RowRef>,
 }
 
-/// What happened to rules and their state, for counters.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Plans run.
-    pub evaluations: u64,
-    /// Keys whose guards did not hold, so that no plan ran.
-    pub guarded: u64,
-    /// Rows not kept because a key was full.
-    pub capped: u64,
+/// Told which rule is being evaluated: the shell measures time, the core has no clock.
+pub trait Meter: Send {
+    /// The rule begins.
+    fn enter(&mut self, rule: &str);
+    /// It has ended.
+    fn leave(&mut self);
 }
 
 /// All rules and what they remember.
 pub struct Evaluator {
     rules: Vec<RuleState>,
     setups: Vec<RuleSetup>,
-    tally: Tally,
+    limits: Limits,
+    /// Whether what came before the first row counts as unseen.
+    cold: bool,
+    /// Bytes of all segments, as of the present step.
+    segment_bytes: usize,
+    /// The planes' watermarks after the last step.
+    reached: [Timestamp; 2],
+    /// What rules that are gone have done.
+    past: Tally,
+    /// Positions of rules whose state the store knows, between a restart and the first step.
+    known: BTreeSet<usize>,
+    /// Keys of the store that belong to rules which are gone.
+    orphans: Vec<Vec<u8>>,
+    news: Vec<RuleNews>,
+    meter: Option<Box<dyn Meter>>,
 }
 
 impl Evaluator {
-    /// Rules that remember nothing yet.
-    pub fn new(setups: Vec<RuleSetup>, rows_per_key: usize) -> Self {
-        let rules = setups.iter().map(|setup| RuleState::new(Arc::clone(&setup.rule), rows_per_key)).collect();
-        Evaluator { rules, setups, tally: Tally::default() }
+    /// Rules that remember nothing yet. `cold`: what came before the first row is unseen, and not simply absent.
+    pub fn new(setups: Vec<RuleSetup>, limits: Limits, cold: bool) -> Self {
+        let state = |setup: &RuleSetup| {
+            let scans = setup.rule.scans.len();
+            let since = if cold { Timestamp::MAX } else { Timestamp::MIN };
+            let coverage = Coverage { since: vec![since; scans], ..Coverage::whole(scans) };
+            RuleState::new(Arc::clone(&setup.rule), setup.reference.clone(), coverage)
+        };
+        Evaluator {
+            rules: setups.iter().map(state).collect(),
+            setups,
+            limits,
+            cold,
+            segment_bytes: 0,
+            reached: [Timestamp::MIN; 2],
+            past: Tally::default(),
+            known: BTreeSet::new(),
+            orphans: Vec::new(),
+            news: Vec::new(),
+            meter: None,
+        }
     }
 
     /// The rules with their tuning, in rule set order.
@@ -88,9 +137,18 @@ impl Evaluator {
         &self.setups
     }
 
-    /// What happened so far.
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    /// Who is told which rule is being evaluated.
+    pub fn set_meter(&mut self, meter: Box<dyn Meter>) {
+        self.meter = Some(meter);
+    }
+
+    /// What happened so far, to all rules together.
+    pub fn tally(&self) -> Tally {
+        let mut all = self.past.clone();
+        for state in &self.rules {
+            all.add(state.tally());
+        }
+        all
     }
 
     /// Rows remembered by each rule, in rule set order.
@@ -100,31 +158,80 @@ impl Evaluator {
 
     /// Why each stopped rule stopped.
     pub fn quarantined(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.rules.iter().filter_map(|state| Some((state.id(), state.quarantined()?)))
+        self.rules.iter().filter_map(|state| Some((state.id(), state.stopped()?)))
+    }
+
+    /// How each rule stands, in rule set order.
+    pub fn statuses<'a>(&'a self, watermarks: &'a Watermarks) -> impl Iterator<Item = RuleStatus> + 'a {
+        self.rules.iter().map(move |state| state.status(watermarks))
+    }
+
+    /// Bytes that all rules hold, what they share counted once.
+    pub fn bytes(&self) -> usize {
+        self.segment_bytes + self.rules.iter().map(RuleState::own_bytes).sum::<usize>()
+    }
+
+    /// What changed for rules since it was last asked.
+    pub fn take_news(&mut self) -> Vec<RuleNews> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// What the segments take now: counted once, however many rules share them.
+    pub fn set_segment_bytes(&mut self, bytes: usize) {
+        self.segment_bytes = bytes;
     }
 
     /// Adds rows of a segment to a scan's state.
     pub fn add(&mut self, scan: ScanId, segment: &Arc<Segment>, rows: &[u32]) {
-        self.rules[scan.rule].add(scan.scan, segment, rows, &mut self.tally);
+        let admission = Admission {
+            limits: self.limits,
+            full: self.segment_bytes >= self.limits.state_bytes,
+            reached: self.reached,
+        };
+        self.rules[scan.rule].add(scan.scan, segment, rows, &admission);
     }
 
     /// Runs every rule for its changed keys. `sealed` are the watermarks before the rows of this step came: what they had
     /// closed can't change any more, and what they hadn't is still whole in memory.
     pub fn evaluate(&mut self, sealed: &Watermarks, watermarks: &Watermarks, commit: &mut Commit) -> Vec<Found> {
         let mut found = Vec::new();
+        let step = Step { sealed, watermarks, limits: self.limits };
         for (position, state) in self.rules.iter_mut().enumerate() {
-            let mut statements = Vec::new();
-            state.evaluate(sealed, watermarks, &mut statements, &mut self.tally);
-            state.release(watermarks, &mut statements);
-            for statement in statements {
-                statement.persist(state.id(), commit);
-                found.push(Found {
-                    signal: signal(&self.setups[position], &statement),
-                    rule: position,
-                    evidence: statement.evidence,
+            state.begin(watermarks);
+            if !state.is_idle() {
+                let mut statements = Vec::new();
+                let measured = state.has_changes();
+                if let Some(meter) = self.meter.as_mut().filter(|_| measured) {
+                    meter.enter(state.id());
+                }
+                state.evaluate(&step, &mut statements);
+                state.release(watermarks, &mut statements);
+                if let Some(meter) = self.meter.as_mut().filter(|_| measured) {
+                    meter.leave();
+                }
+                for statement in statements {
+                    statement.persist(state.id(), commit);
+                    found.push(Found {
+                        signal: statement.signal(&self.setups[position]),
+                        rule: position,
+                        evidence: statement.evidence,
+                    });
+                }
+            }
+            state.end_backfill();
+            if let Some(reason) = state.stop_to_tell() {
+                self.news.push(RuleNews {
+                    rule: state.id().to_owned(),
+                    version: state.version().to_owned(),
+                    change: RuleChange::Stopped { reason },
+                    warming_until: None,
                 });
             }
+            if let Some(record) = state.record() {
+                record.put(commit);
+            }
         }
+        self.set_reached(watermarks);
         found.sort_by(|a, b| {
             let order = |found: &Found| (found.signal.event_time, found.rule);
             order(a).cmp(&order(b)).then_with(|| a.signal.signal_id.cmp(&b.signal.signal_id))
@@ -134,86 +241,25 @@ impl Evaluator {
 
     /// Forgets the rows that nothing acceptable can join any more.
     pub fn expire(&mut self, watermarks: &Watermarks, commit: &mut Commit) {
+        commit.deletes.append(&mut self.orphans);
         for state in &mut self.rules {
             state.expire(watermarks, commit);
         }
     }
 
-    /// After a restart, when the rows are back: takes up what had been said, so that nothing is said twice.
-    pub fn resume(&mut self, stored: &[(Vec<u8>, Vec<u8>)], watermarks: &Watermarks) {
-        let mut said: HashMap<String, HashMap<String, Said>> = HashMap::new();
-        for (_, value) in stored {
-            if let Ok(row) = serde_json::from_slice::<StoredStatement>(value) {
-                said.entry(row.rule).or_default().insert(row.signal_id, row.said);
-            }
-        }
-        for state in &mut self.rules {
-            let said = said.remove(state.id()).unwrap_or_default();
-            state.resume(said, watermarks, &mut self.tally);
+    /// Stops one rule: the shell has measured that it takes too long.
+    pub fn stop(&mut self, rule: &str, reason: &str) {
+        if let Some(state) = self.rules.iter_mut().find(|state| state.id() == rule && state.stopped().is_none()) {
+            state.stop(reason.to_owned());
         }
     }
-}
 
-/// First bytes of the keys that hold what rules have said.
-pub const SAID_PREFIX: &[u8] = b"e/";
-
-/// What was last said of a finding.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-struct Said {
-    revision: u32,
-    withdrawn: bool,
-    /// Fingerprint of the finding, to see whether it has changed.
-    fingerprint: u64,
-    event_time: Timestamp,
-}
-
-#[derive(serde::Serialize, serde::Deserialize)]
-struct StoredStatement {
-    rule: String,
-    signal_id: String,
-    said: Said,
-}
-
-/// Something a rule has to say now.
-struct Statement {
-    finding: Finding,
-    said: Said,
-    evidence: Vec<RowRef>,
-}
-
-impl Statement {
-    fn key(rule: &str, signal_id: &str) -> Vec<u8> {
-        [SAID_PREFIX, rule.as_bytes(), b"/", signal_id.as_bytes()].concat()
-    }
-
-    fn persist(&self, rule: &str, commit: &mut Commit) {
-        let stored = StoredStatement {
-            rule: rule.to_owned(),
-            signal_id: self.finding.signal_id.clone(),
-            said: self.said.clone(),
-        };
-        if let Ok(value) = serde_json::to_vec(&stored) {
-            commit.puts.push((Statement::key(rule, &self.finding.signal_id), value));
-        }
+    fn set_reached(&mut self, watermarks: &Watermarks) {
+        self.reached = Plane::ALL.map(|plane| watermarks.of(plane));
     }
 }
 
-fn signal(setup: &RuleSetup, statement: &Statement) -> Signal {
-    let finding = &statement.finding;
-    Signal {
-        signal_id: finding.signal_id.clone(),
-        rule: setup.rule.meta.id.clone(),
-        rule_version: setup.rule.version.clone(),
-        plane: setup.rule.meta.plane,
-        severity: setup.severity,
-        tenant: finding.tenant.clone(),
-        principal: finding.principal.clone(),
-        session_id: finding.session_id.clone(),
-        event_time: finding.event_time,
-        key: finding.key.clone(),
-        details: finding.details.clone(),
-        evidence: finding.evidence.clone(),
-        revision: statement.said.revision,
-        withdrawn: statement.said.withdrawn,
-    }
+/// The newest event time heard on any plane.
+fn newest(watermarks: &Watermarks) -> Timestamp {
+    Plane::ALL.map(|plane| watermarks.heard(plane)).into_iter().max().unwrap_or(Timestamp::MIN)
 }

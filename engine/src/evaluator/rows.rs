@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array};
-use datafusion::arrow::compute::{interleave, take_record_batch};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::interleave;
 use datafusion::arrow::error::ArrowError;
 use watershed_schemas::tables::runtime;
-use watershed_schemas::{Plane, Timestamp};
+use watershed_schemas::{EventBatch, Plane, Timestamp};
 
 use crate::acceptance::event_times;
 
@@ -20,13 +20,21 @@ pub struct Segment {
     pub plane: Plane,
     /// The rows, in the plane's full schema.
     pub rows: RecordBatch,
+    /// What the rows take in memory.
+    pub bytes: usize,
 }
 
 impl Segment {
-    /// Copies these rows of a batch into a segment of their own, so that the batch can go.
-    pub fn gather(id: u64, plane: Plane, batch: &RecordBatch, rows: &[u32]) -> Result<Segment, ArrowError> {
-        let rows = take_record_batch(batch, &UInt32Array::from(rows.to_vec()))?;
-        Ok(Segment { id, plane, rows })
+    /// A segment of these rows.
+    pub fn new(id: u64, plane: Plane, rows: RecordBatch) -> Segment {
+        // Buffers may be shared with others: what counts is the part that these rows are in.
+        let bytes = rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum();
+        Segment { id, plane, rows, bytes }
+    }
+
+    /// The rows as they were decoded.
+    pub fn batch(&self) -> EventBatch {
+        EventBatch::of(self.plane, self.rows.clone())
     }
 
     /// The time of one row.

@@ -89,6 +89,7 @@ fn missed(
     candidates: &Candidates,
     names: &Names,
 ) -> Option<Missed> {
+    let is_moment = matches!(left, ScalarValue::TimestampMicrosecond(..) | ScalarValue::TimestampNanosecond(..));
     let (left, right) = (micros(left)?, micros(right)?);
     let [read_left, read_right] = condition.sides.as_ref()?;
     // As `less <= more`, or `less < more`.
@@ -117,6 +118,13 @@ fn missed(
         format!("missed by {}", duration(by_us))
     };
     let text = match (time_of(reads[0]), time_of(reads[1])) {
+        // `a - b <= c`: how far apart they may lie.
+        _ if reads[1].is_empty() && !is_moment => {
+            format!("they are {} apart, and the rule wants at most {}: {edge}", duration(less), duration(more))
+        }
+        _ if reads[0].is_empty() && !is_moment => {
+            format!("they are {} apart, and the rule wants at least {}: {edge}", duration(more), duration(less))
+        }
         // `a <= b + c`: how far the first may lie after the second.
         (Some((a, a_id, a_time)), Some((b, b_id, b_time))) => {
             let apart = a_time.micros().saturating_sub(b_time.micros());
@@ -135,13 +143,6 @@ fn missed(
                 (allowed, true) => format!("more than {} before", duration(allowed.saturating_neg())),
             };
             format!("{a} {a_id} came {how} {b} {b_id}; the rule wants {a} {wanted} {b}: {edge}")
-        }
-        // `a - b <= c`: how far apart they may lie.
-        (None, None) if reads[1].is_empty() => {
-            format!("they are {} apart, and the rule wants at most {}: {edge}", duration(less), duration(more))
-        }
-        (None, None) if reads[0].is_empty() => {
-            format!("they are {} apart, and the rule wants at least {}: {edge}", duration(more), duration(less))
         }
         _ => edge,
     };

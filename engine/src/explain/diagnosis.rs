@@ -221,7 +221,9 @@ impl Doctor<'_> {
                     checks: checks.into_iter().filter(|check| check.holds != Some(true)).collect(),
                 }),
             },
-            Part::Groups { .. } | Part::Opaque { .. } => self.why_not(&seen.below[0], reasons),
+            Part::Groups { .. } | Part::Windowed { .. } | Part::Each { .. } | Part::Opaque { .. } => {
+                self.why_not(&seen.below[0], reasons);
+            }
             Part::AnyOf(_) => seen.below.iter().for_each(|below| self.why_not(below, reasons)),
             Part::Join { conditions, needs, .. } => self.why_no_pair(seen, conditions, *needs, reasons),
         }
@@ -480,6 +482,7 @@ fn opaque(part: &Part, found: &mut BTreeSet<String>) {
             }
             opaque(input, found);
         }
+        Part::Windowed { input, .. } | Part::Each { input, .. } => opaque(input, found),
         Part::AnyOf(parts) => parts.iter().for_each(|part| opaque(part, found)),
         Part::Opaque { input, what } => {
             found.insert(format!("`{what}`"));

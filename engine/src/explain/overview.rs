@@ -79,6 +79,10 @@ pub struct CostReport {
     pub guarded: u64,
     /// Most rows remembered at once.
     pub most_rows: usize,
+    /// Most bytes held at once.
+    pub most_bytes: usize,
+    /// Keys and rows that a limit kept out, and findings that were therefore not said.
+    pub capped: u64,
     /// Signals that stand.
     pub signals: usize,
     /// Signals that were withdrawn.
@@ -179,6 +183,8 @@ fn cost(sample: &Sample) -> CostReport {
         plans_run: sample.tally.evaluations,
         guarded: sample.tally.guarded,
         most_rows: sample.most_rows,
+        most_bytes: sample.most_bytes,
+        capped: sample.tally.capped + sample.tally.suppressed,
         signals: sample.signals.len() - withdrawn,
         withdrawn,
         stopped: sample.stopped.clone(),
@@ -286,11 +292,12 @@ impl std::fmt::Display for CostReport {
         writeln!(f, "\nOn the sample")?;
         let took = std::time::Duration::from_micros(u64::try_from(self.took_us).unwrap_or(u64::MAX));
         writeln!(f, "  {} events; match, evaluate and correlate took {took:.1?} by the wall clock", self.events)?;
-        writeln!(
-            f,
-            "  {} plans run, {} keys stopped by guards, at most {} rows remembered",
-            self.plans_run, self.guarded, self.most_rows
-        )?;
+        writeln!(f, "  {} plans run, {} keys stopped by guards", self.plans_run, self.guarded)?;
+        let memory = bytesize::ByteSize(self.most_bytes as u64);
+        writeln!(f, "  at most {} rows remembered, {memory} in memory, nothing on disk", self.most_rows)?;
+        if self.capped > 0 {
+            writeln!(f, "  limits kept {} rows or findings out", self.capped)?;
+        }
         writeln!(f, "  signals: {}, withdrawn: {}", self.signals, self.withdrawn)?;
         if let Some(reason) = &self.stopped {
             writeln!(f, "  stopped: {}", one_line(reason, 400))?;

@@ -94,6 +94,8 @@ pub struct Sample {
     pub tally: Tally,
     /// The most rows that the rule remembered at once.
     pub most_rows: usize,
+    /// The most bytes that it held at once, segments that it shares with others whole.
+    pub most_bytes: usize,
     /// How long match, evaluate and correlate took, by the wall clock.
     pub took: Duration,
     /// Why the rule was stopped, if it was.
@@ -163,15 +165,17 @@ impl Sample {
                 reading.take(&batch, &|row| refused.get(&(origin, row)).copied())?;
             }
             last.extend(output.signals.into_iter().map(|signal| (signal.signal_id.clone(), signal)));
-            let remembered = core.rows().map(|(_, rows)| rows).sum();
-            reading.sample.most_rows = reading.sample.most_rows.max(remembered);
+            for status in core.statuses() {
+                reading.sample.most_rows = reading.sample.most_rows.max(status.rows);
+                reading.sample.most_bytes = reading.sample.most_bytes.max(status.bytes);
+            }
             if polled.ended {
                 break;
             }
         }
         let mut sample = reading.finish()?;
         sample.by_entity = matches!(asked, Asked::Entity(_));
-        sample.tally = core.tally().clone();
+        sample.tally = core.tally();
         sample.stopped = core.quarantined().next().map(|(_, reason)| reason.to_owned());
         sample.signals = last.into_values().collect();
         sample.signals.sort_by(|a, b| (a.event_time, &a.signal_id).cmp(&(b.event_time, &b.signal_id)));
@@ -192,6 +196,7 @@ impl Sample {
             signals: Vec::new(),
             tally: Tally::default(),
             most_rows: 0,
+            most_bytes: 0,
             took: Duration::ZERO,
             stopped: None,
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take;
 use datafusion::common::{Result, ScalarValue};
-use watershed_rules::explain::{Anatomy, Computed, Condition, Input, Needs, Part, Tried, Value};
+use watershed_rules::explain::{Anatomy, Computed, Condition, Input, Needs, Part, Tried, Value, Windows};
 
 /// Most pairs that are put together at one join.
 const MOST_PAIRS: usize = 200_000;
@@ -117,6 +117,16 @@ impl Candidates<'_> {
                 let below = self.look(input);
                 seen(self.grouped(&below.out, by, aggregates), vec![below])
             }
+            Part::Windowed { input, windows, values } => {
+                let below = self.look(input);
+                let out = self.windowed(&below.out, windows, values);
+                seen(out, vec![below])
+            }
+            Part::Each { input, list, element } => {
+                let below = self.look(input);
+                let out = self.each(&below.out, list, *element);
+                seen(out, vec![below])
+            }
             Part::AnyOf(parts) => {
                 let below: Vec<Seen> = parts.iter().map(|part| self.look(part)).collect();
                 let out = below.iter().flat_map(|seen| seen.out.iter().cloned()).collect();
@@ -217,7 +227,7 @@ impl Candidates<'_> {
         }
         let mut names: Vec<Vec<String>> = vec![Vec::new(); tuples.len()];
         for value in by.iter().flatten() {
-            let columns = self.columns(value.inputs(), tuples);
+            let columns = self.columns(&value.inputs, tuples);
             let Ok(values) = columns.and_then(|columns| value.of(columns, tuples.len())) else { continue };
             for (row, name) in names.iter_mut().enumerate() {
                 name.push(
@@ -230,6 +240,42 @@ impl Candidates<'_> {
             groups.entry(name).or_default().push(tuple.clone());
         }
         groups.into_values().map(|members| self.group(members, aggregates)).collect()
+    }
+
+    /// The tuples, each with what the functions say of it; nothing is known where they fail.
+    fn windowed(&self, tuples: &[Tuple], windows: &Windows, values: &[usize]) -> Vec<Tuple> {
+        let mut out = tuples.to_vec();
+        if out.is_empty() {
+            return out;
+        }
+        let columns = self.columns(&windows.inputs, tuples);
+        let Ok(added) = columns.and_then(|columns| windows.over(columns, tuples.len())) else { return out };
+        for (at, column) in values.iter().zip(&added) {
+            for (row, tuple) in out.iter_mut().enumerate() {
+                tuple.computed[*at] = ScalarValue::try_from_array(column, row).ok();
+            }
+        }
+        out
+    }
+
+    /// Each tuple once for every element of its list.
+    fn each(&self, tuples: &[Tuple], list: &Value, element: usize) -> Vec<Tuple> {
+        if tuples.is_empty() {
+            return Vec::new();
+        }
+        let columns = self.columns(&list.inputs, tuples);
+        let Ok(lists) = columns.and_then(|columns| list.of(columns, tuples.len())) else { return tuples.to_vec() };
+        let Some(lists) = lists.as_list_opt::<i32>() else { return tuples.to_vec() };
+        let mut out = Vec::new();
+        for (tuple, list) in tuples.iter().zip(lists.iter()) {
+            let Some(list) = list else { continue };
+            for at in 0..list.len() {
+                let mut tuple = tuple.clone();
+                tuple.computed[element] = ScalarValue::try_from_array(&list, at).ok();
+                out.push(tuple);
+            }
+        }
+        out
     }
 
     fn group(&self, members: Vec<Tuple>, aggregates: &[usize]) -> Tuple {

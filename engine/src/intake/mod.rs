@@ -3,13 +3,14 @@
 mod plain;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use watershed_connectors::dlq::{DeadLetter, shown};
 use watershed_connectors::formats::Registry;
 use watershed_connectors::sources::{Positions, Source, SourceError, SourceEvent};
 use watershed_connectors::{Partition, RawBatch};
-use watershed_schemas::{Reject, Timestamp};
+use watershed_schemas::{ColumnSet, Reject, Timestamp};
 
 use crate::acceptance::Refused;
 use crate::core::Input;
@@ -40,8 +41,10 @@ pub struct Intake {
     moved: bool,
     /// Partitions that belong to somebody else once the next commit is done.
     released: BTreeSet<Partition>,
+    /// For each plane the columns that somebody reads.
+    columns: [ColumnSet; 2],
     /// The raw records of the last poll, for dead letters.
-    raw: Vec<RawBatch>,
+    raw: Vec<Arc<RawBatch>>,
     announced: bool,
     /// A failure of the source that came after records, for the next poll.
     failed: Option<SourceError>,
@@ -70,9 +73,18 @@ impl Intake {
             positions: Positions::new(),
             moved: false,
             released: BTreeSet::new(),
+            columns: [ColumnSet::ALL; 2],
             raw: Vec::new(),
             announced: false,
             failed: None,
+        }
+    }
+
+    /// From now on fills only these columns of each plane at first; the others of the rows that match.
+    pub fn read_columns(&mut self, columns: [ColumnSet; 2]) {
+        self.columns = columns;
+        if let From::Plain(plain) = &mut self.from {
+            plain.read_columns(columns);
         }
     }
 
@@ -145,7 +157,8 @@ impl Intake {
                 }
                 SourceEvent::CaughtUp { partition, at } => polled.inputs.push(Input::CaughtUp(partition, at)),
                 SourceEvent::Batch(raw) => {
-                    let batch = registry.decode(&raw);
+                    let raw = Arc::new(raw);
+                    let batch = registry.decode_columns(&raw, self.columns[raw.partition.plane.index()]);
                     polled.rejects.extend(batch.rejects.iter().map(|reject| rejected(&raw, reject)));
                     // Records that gave no row count too, or a topic full of poison would be read for ever.
                     rows += raw.records.len().max(batch.rows.num_rows());

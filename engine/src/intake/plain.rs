@@ -8,7 +8,7 @@ use watershed_connectors::dlq::{DeadLetter, shown};
 use watershed_connectors::formats::Registry;
 use watershed_connectors::sources::SourceError;
 use watershed_connectors::sources::files::{DecodedBatch, FileInput, PlainFiles};
-use watershed_schemas::{Plane, Timestamp};
+use watershed_schemas::{ColumnSet, Plane, Timestamp};
 
 use super::Polled;
 use crate::acceptance::Refused;
@@ -38,6 +38,10 @@ impl Plain {
         let planes = input.files.iter().map(|file| file.plane).collect();
         let files = PlainFiles::open(input.files, input.registry, &input.tenant)?;
         Ok(Plain { files, planes, announced: false, lines: Vec::new() })
+    }
+
+    pub(super) fn read_columns(&mut self, columns: [ColumnSet; 2]) {
+        self.files.read_columns(columns);
     }
 
     pub(super) fn poll(&mut self, rows: usize, polled: &mut Polled) -> Result<(), SourceError> {

@@ -1,19 +1,26 @@
 //! `match`: which rows can any rule use?
 //!
 //! Every scan's filter is split into conjuncts; the same conjunct is evaluated once a batch for all rules, later ones
-//! only on the rows that earlier ones left. Most telemetry is benign, so this is where nearly all work ends.
+//! only on the rows that earlier ones left. Those on one text column are looked up by value ([`text`]) or by literal
+//! ([`literals`]), so that a rule costs what it matches, not what it says. Most telemetry is benign: nearly all work
+//! ends here.
 
 mod conjunct;
+mod literals;
+mod text;
+mod truth;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::BooleanArray;
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::BooleanBuffer;
 use watershed_rules::CompiledRule;
-use watershed_schemas::{EventBatch, Plane};
+use watershed_schemas::{ColumnSet, EventBatch, Plane};
 
 use conjunct::BatchConjunct;
+use text::TextColumn;
+use truth::Truth;
 
 /// Where matched rows go: the position of a rule, and of a scan in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,7 +48,9 @@ pub struct Matcher {
 #[derive(Default)]
 struct PlaneMatcher {
     conjuncts: Vec<BatchConjunct>,
+    texts: Vec<TextColumn>,
     scans: Vec<(ScanId, Vec<usize>)>,
+    columns: ColumnSet,
 }
 
 impl Matcher {
@@ -62,6 +71,9 @@ impl Matcher {
                 planes[plane].scans.push((ScanId { rule: rule_position, scan: scan_position }, conjuncts));
             }
         }
+        for plane in Plane::ALL {
+            planes[plane.index()].prepare(plane);
+        }
         Matcher { planes }
     }
 
@@ -70,12 +82,16 @@ impl Matcher {
         self.planes[plane.index()].conjuncts.len()
     }
 
+    /// The columns that the conditions on the plane's rows read.
+    pub fn columns(&self, plane: Plane) -> ColumnSet {
+        self.planes[plane.index()].columns
+    }
+
     /// The rows of the batch that each scan can use. `accepted` names the rows that became history; `None` means all.
     ///
     /// A condition that fails on some value (a cast, say) lets the rows pass: the rule's own plan decides then, and its
     /// failure quarantines that rule alone.
-    pub fn find(&self, batch: &EventBatch, accepted: Option<&[u32]>) -> Matches {
-        let matcher = &self.planes[batch.plane.index()];
+    pub fn find(&mut self, batch: &EventBatch, accepted: Option<&[u32]>) -> Matches {
         let rows = batch.rows.num_rows();
         let start = accepted.map(|accepted| {
             let mut mask = vec![false; rows];
@@ -84,33 +100,108 @@ impl Matcher {
             }
             BooleanBuffer::from(mask)
         });
-        let mut known: Vec<Option<BooleanArray>> = vec![None; matcher.conjuncts.len()];
-        let mut union: Option<BooleanBuffer> = None;
+        self.planes[batch.plane.index()].find(&batch.rows, start)
+    }
+}
+
+/// A scan that rows are left for.
+struct Left {
+    scan: ScanId,
+    /// The conditions that were not looked up.
+    conjuncts: Vec<usize>,
+    /// The rows; all where absent.
+    mask: Option<BooleanBuffer>,
+    count: usize,
+}
+
+impl PlaneMatcher {
+    /// Once all conditions are known.
+    fn prepare(&mut self, plane: Plane) {
+        self.columns = self.conjuncts.iter().flat_map(|conjunct| conjunct.columns.iter().copied()).collect();
+        for (position, conjunct) in self.conjuncts.iter().enumerate() {
+            let Some(column) = conjunct.text_column(plane) else { continue };
+            let known = self.texts.iter().position(|text| text.column() == column).unwrap_or_else(|| {
+                self.texts.push(TextColumn::new(column));
+                self.texts.len() - 1
+            });
+            self.texts[known].add(position);
+        }
+    }
+
+    fn find(&mut self, rows: &RecordBatch, start: Option<BooleanBuffer>) -> Matches {
+        let mut truths = vec![Truth::Unknown; self.conjuncts.len()];
+        for text in &mut self.texts {
+            text.judge(rows, &self.conjuncts, &mut truths);
+        }
+        let mut left = self.left_by_lookup(&truths, rows.num_rows(), start);
+        for text in &self.texts {
+            let searching = |searched: &[usize]| union(&left, searched, rows.num_rows());
+            text.search(rows, searching, &self.conjuncts, &mut truths);
+        }
         let mut matches = Matches::default();
-        for (scan, conjuncts) in &matcher.scans {
-            let mut mask = start.clone();
-            let mut left = mask.as_ref().map_or(rows, BooleanBuffer::count_set_bits);
-            for conjunct in conjuncts {
-                if left == 0 {
+        let mut all: Option<BooleanBuffer> = None;
+        for scan in &mut left {
+            for conjunct in &scan.conjuncts {
+                if scan.count == 0 {
                     break;
                 }
-                let next = matcher.conjuncts[*conjunct].narrow(&batch.rows, mask.as_ref(), left, &mut known[*conjunct]);
-                left = next.count_set_bits();
-                mask = Some(next);
+                let condition = &self.conjuncts[*conjunct];
+                let next = condition.narrow(rows, scan.mask.as_ref(), scan.count, &mut truths[*conjunct]);
+                scan.count = next.count_set_bits();
+                scan.mask = Some(next);
             }
-            if left == 0 {
+            if scan.count == 0 {
                 continue;
             }
-            let mask = mask.unwrap_or_else(|| BooleanBuffer::new_set(rows));
-            matches.scans.push((*scan, positions(&mask)));
-            union = Some(match union {
-                Some(union) => &union | &mask,
+            let mask = scan.mask.take().unwrap_or_else(|| BooleanBuffer::new_set(rows.num_rows()));
+            matches.scans.push((scan.scan, positions(&mask)));
+            all = Some(match all {
+                Some(all) => &all | &mask,
                 None => mask,
             });
         }
-        matches.rows = union.map(|mask| positions(&mask)).unwrap_or_default();
+        matches.rows = all.map(|mask| positions(&mask)).unwrap_or_default();
         matches
     }
+
+    /// The scans that have rows left after the conditions that were looked up.
+    fn left_by_lookup(&self, truths: &[Truth], rows: usize, start: Option<BooleanBuffer>) -> Vec<Left> {
+        let accepted = start.as_ref().map_or(rows, BooleanBuffer::count_set_bits);
+        let mut left = Vec::new();
+        for (scan, conjuncts) in &self.scans {
+            if accepted == 0 || conjuncts.iter().any(|conjunct| matches!(truths[*conjunct], Truth::Never)) {
+                continue;
+            }
+            let mut mask = start.clone();
+            let mut rest = Vec::new();
+            for conjunct in conjuncts {
+                match &truths[*conjunct] {
+                    Truth::At(truth) => mask = Some(mask.map_or_else(|| truth.clone(), |mask| &mask & truth)),
+                    _ => rest.push(*conjunct),
+                }
+            }
+            let count = mask.as_ref().map_or(rows, BooleanBuffer::count_set_bits);
+            if count > 0 {
+                left.push(Left { scan: *scan, conjuncts: rest, mask, count });
+            }
+        }
+        left
+    }
+}
+
+/// The rows that are left to any scan with one of these conditions; none where there is no such scan.
+fn union(left: &[Left], conditions: &[usize], rows: usize) -> Option<BooleanBuffer> {
+    let mut union: Option<BooleanBuffer> = None;
+    for scan in
+        left.iter().filter(|scan| scan.conjuncts.iter().any(|conjunct| conditions.binary_search(conjunct).is_ok()))
+    {
+        let mask = scan.mask.clone().unwrap_or_else(|| BooleanBuffer::new_set(rows));
+        union = Some(match union {
+            Some(union) => &union | &mask,
+            None => mask,
+        });
+    }
+    union
 }
 
 fn positions(mask: &BooleanBuffer) -> Vec<u32> {

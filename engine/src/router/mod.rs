@@ -46,6 +46,13 @@ pub struct Routed {
 impl Router {
     /// A router over these receivers and routes.
     pub fn new(routes: Routes, setups: &[RuleSetup]) -> Self {
+        let mut router = Router { routes, rules: BTreeMap::new() };
+        router.learn(setups);
+        router
+    }
+
+    /// Takes up what another set of rules says about itself. Rules that are gone are still mentioned by their titles.
+    pub fn learn(&mut self, setups: &[RuleSetup]) {
         let brief = |setup: &RuleSetup| {
             let meta = &setup.rule.meta;
             let brief = RuleBrief {
@@ -56,7 +63,7 @@ impl Router {
             };
             (meta.id.clone(), brief)
         };
-        Router { routes, rules: setups.iter().map(brief).collect() }
+        self.rules.extend(setups.iter().map(brief));
     }
 
     /// The messages that these tellings amount to.

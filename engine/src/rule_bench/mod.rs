@@ -10,8 +10,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use datafusion::arrow::array::{RecordBatch, UInt32Array};
-use datafusion::arrow::compute::take_record_batch;
 use watershed_connectors::sources::SourceError;
 use watershed_rules::explain::Explained;
 use watershed_schemas::EventBatch;
@@ -38,8 +36,8 @@ struct Measured {
     match_took: Duration,
     step_took: Duration,
     matched: u64,
-    matched_bytes: u64,
-    most_rows: usize,
+    most_rows: u64,
+    most_bytes: u64,
     standing: BTreeMap<String, bool>,
 }
 
@@ -69,6 +67,7 @@ pub fn measure(mut intake: Intake, settings: Settings, rules: Vec<Explained>) ->
         bare_took += timed(&mut bare, &polled.inputs);
         report.took_us += timed(&mut together, &polled.inputs).as_micros();
         report.most_rows = report.most_rows.max(together.rows().map(|(_, rows)| rows as u64).sum());
+        report.most_bytes = report.most_bytes.max(together.state_bytes() as u64);
         if polled.ended {
             break;
         }
@@ -81,16 +80,16 @@ pub fn measure(mut intake: Intake, settings: Settings, rules: Vec<Explained>) ->
 
 /// How long the core takes for these inputs.
 fn timed(core: &mut Core, inputs: &[Input]) -> Duration {
-    let inputs = inputs.iter().map(again).collect();
+    let inputs = inputs.iter().filter_map(again).collect();
     let mut commit = Commit::default();
     let started = Instant::now();
     core.step(inputs, &mut commit);
     started.elapsed()
 }
 
-/// The same input once more; the columns are shared.
-fn again(input: &Input) -> Input {
-    match input {
+/// The same input once more; the columns are shared. Changes of the rules don't come from an input.
+fn again(input: &Input) -> Option<Input> {
+    Some(match input {
         Input::Rows { origin, partition, batch } => {
             Input::Rows { origin: *origin, partition: partition.clone(), batch: batch.clone() }
         }
@@ -98,7 +97,8 @@ fn again(input: &Input) -> Input {
         Input::Revoked(partition) => Input::Revoked(partition.clone()),
         Input::CaughtUp(partition, at) => Input::CaughtUp(partition.clone(), *at),
         Input::End => Input::End,
-    }
+        Input::Rules(_) | Input::Stop { .. } => return None,
+    })
 }
 
 impl Measured {
@@ -112,8 +112,8 @@ impl Measured {
             match_took: Duration::ZERO,
             step_took: Duration::ZERO,
             matched: 0,
-            matched_bytes: 0,
             most_rows: 0,
+            most_bytes: 0,
             standing: BTreeMap::new(),
         }
     }
@@ -128,11 +128,6 @@ impl Measured {
         let matches = self.matcher.find(batch, None);
         self.match_took += started.elapsed();
         self.matched += matches.rows.len() as u64;
-        if !matches.rows.is_empty()
-            && let Ok(rows) = take_record_batch(&batch.rows, &UInt32Array::from(matches.rows))
-        {
-            self.matched_bytes += bytes_of(&rows);
-        }
         let scans = self.explained.rule.scans.iter().enumerate();
         for (at, _) in scans.filter(|(_, scan)| scan.plane == batch.plane) {
             select(&self.explained.anatomy.filters[at], &batch.rows, &mut self.filters[at]);
@@ -140,13 +135,15 @@ impl Measured {
     }
 
     fn step(&mut self, inputs: &[Input]) {
-        let inputs = inputs.iter().map(again).collect();
+        let inputs = inputs.iter().filter_map(again).collect();
         let mut commit = Commit::default();
         let started = Instant::now();
         let output = self.core.step(inputs, &mut commit);
         self.step_took += started.elapsed();
-        let remembered = self.core.rows().map(|(_, rows)| rows).sum();
-        self.most_rows = self.most_rows.max(remembered);
+        for status in self.core.statuses() {
+            self.most_rows = self.most_rows.max(status.rows as u64);
+            self.most_bytes = self.most_bytes.max(status.bytes as u64);
+        }
         self.standing.extend(output.signals.into_iter().map(|signal| (signal.signal_id, !signal.withdrawn)));
     }
 
@@ -165,25 +162,20 @@ impl Measured {
             }
         }
         let own = self.step_took.saturating_sub(bare);
-        let bytes_per_row = self.matched_bytes.checked_div(self.matched).unwrap_or(0);
+        let tally = self.core.tally();
         RuleCost {
             rule: self.explained.rule.meta.id.clone(),
             match_us: self.match_took.as_micros(),
             evaluate_us: own.saturating_sub(self.match_took).as_micros(),
             matched: self.matched,
             filters,
-            plans_run: self.core.tally().evaluations,
-            guarded: self.core.tally().guarded,
-            most_rows: self.most_rows as u64,
-            most_bytes: bytes_per_row * self.most_rows as u64,
+            plans_run: tally.evaluations,
+            rows_read: tally.rows_read,
+            guarded: tally.guarded,
+            most_rows: self.most_rows,
+            most_bytes: self.most_bytes,
             signals: self.standing.values().filter(|stands| **stands).count() as u64,
             stopped: self.core.quarantined().next().map(|(_, reason)| reason.to_owned()),
         }
     }
-}
-
-/// What the values of these rows take; what Arrow reserves beyond them does not count.
-fn bytes_of(rows: &RecordBatch) -> u64 {
-    let column = |column: &datafusion::arrow::array::ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(0);
-    rows.columns().iter().map(|values| column(values) as u64).sum()
 }

@@ -35,11 +35,13 @@ pub struct RuleCost {
     pub filters: Vec<FilterCost>,
     /// Plans run.
     pub plans_run: u64,
+    /// Rows that these plans read.
+    pub rows_read: u64,
     /// Keys that guards kept from running.
     pub guarded: u64,
     /// Most rows remembered at once.
     pub most_rows: u64,
-    /// What they take: these rows at the mean size of a matched row.
+    /// Most bytes held at once.
     pub most_bytes: u64,
     /// Signals that stand.
     pub signals: u64,
@@ -70,8 +72,10 @@ pub struct Together {
     pub took_us: u128,
     /// Wall time of the same without any rule.
     pub accept_took_us: u128,
-    /// Most rows remembered at once.
+    /// Most rows remembered at once; one that several rules use counts for each.
     pub most_rows: u64,
+    /// Most bytes held at once; what rules share counts once.
+    pub most_bytes: u64,
 }
 
 /// What was measured.
@@ -134,18 +138,19 @@ impl Display for BenchReport {
         let all = &self.together;
         writeln!(
             f,
-            "\nAll {} rules together: {} for {} events, {} of it without any rule; reading took {}",
+            "\nAll {} rules together: {} for {} events, {} of it without any rule, {} in memory; reading took {}.",
             self.rules.len(),
             micros(all.took_us),
             all.events,
             micros(all.accept_took_us),
+            bytesize::ByteSize(all.most_bytes),
             micros(all.read_took_us)
         )?;
         writeln!(
             f,
-            "Each rule was run alone. Times are by the wall clock; rows kept is the most at once; memory is those rows at"
+            "Each rule ran alone. Times are by the wall clock; rows kept and memory are the most at once; evaluate is the"
         )?;
-        writeln!(f, "the mean size of a matched row.")
+        writeln!(f, "whole step less match, and less what it takes without any rule.")
     }
 }
 
@@ -175,6 +180,7 @@ mod tests {
             matched: 1,
             filters: vec![filter("cheap", 1), filter("dear", 70), filter("last", 3)],
             plans_run: 4,
+            rows_read: 9,
             guarded: 2,
             most_rows: 3,
             most_bytes: 2_048,

@@ -1,15 +1,18 @@
 //! What a turn did, as metrics.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use watershed_schemas::{Plane, Timestamp};
 
-use crate::console::{Delivery as Attempt, Metrics};
+use crate::console::{Delivery as Attempt, Health, Metrics};
 use crate::deliver::ReceiverSnapshot;
-use crate::evaluator::Tally;
+use crate::evaluator::{RuleStatus, Tally};
 use crate::pipeline::{Pipeline, Turn};
 use crate::store::StateStore;
+
+use super::stopwatch::Stopwatch;
 
 /// How often gauges that cost something are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -18,16 +21,24 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Observer<'a> {
     metrics: &'a Metrics,
     looked: Option<Instant>,
-    tally: Tally,
+    /// What was counted already of each rule.
+    rules: BTreeMap<String, Tally>,
     receivers: Vec<ReceiverSnapshot>,
 }
 
 impl<'a> Observer<'a> {
     pub(super) fn new(metrics: &'a Metrics) -> Self {
-        Observer { metrics, looked: None, tally: Tally::default(), receivers: Vec::new() }
+        Observer { metrics, looked: None, rules: BTreeMap::new(), receivers: Vec::new() }
     }
 
-    pub(super) fn turn(&mut self, turn: &Turn, pipeline: &Pipeline, store: &dyn StateStore) {
+    pub(super) fn turn(
+        &mut self,
+        turn: &Turn,
+        pipeline: &Pipeline,
+        store: &dyn StateStore,
+        stopwatch: &Stopwatch,
+        health: &Health,
+    ) {
         let metrics = self.metrics;
         for plane in Plane::ALL {
             let at = plane.index();
@@ -70,7 +81,38 @@ impl<'a> Observer<'a> {
         if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
             self.looked = Some(Instant::now());
             self.gauges(pipeline, store, now);
+            self.rules(pipeline, stopwatch, health);
         }
+    }
+
+    /// How each rule stands, as metrics and in words.
+    fn rules(&mut self, pipeline: &Pipeline, stopwatch: &Stopwatch, health: &Health) {
+        let metrics = self.metrics;
+        let core = pipeline.core();
+        metrics.state_bytes(core.state_bytes() as u64);
+        let mut before = std::mem::take(&mut self.rules);
+        let statuses: Vec<RuleStatus> = core.statuses().collect();
+        for status in &statuses {
+            let rule = &status.rule;
+            metrics.rule_stands(status);
+            let counted = before.remove(rule).unwrap_or_default();
+            // A version that takes the place of another counts from nothing.
+            let now = &status.tally;
+            let more = |now: u64, counted: u64| now.checked_sub(counted).unwrap_or(now);
+            metrics.rule_runs(rule, more(now.evaluations, counted.evaluations));
+            metrics.rule_rows_read(rule, more(now.rows_read, counted.rows_read));
+            metrics.rule_degraded(rule, more(now.capped, counted.capped));
+            metrics.rule_unsaid(rule, "degraded", more(now.suppressed, counted.suppressed));
+            metrics.rule_unsaid(rule, "warming", more(now.held_back, counted.held_back));
+            self.rules.insert(rule.clone(), now.clone());
+        }
+        for rule in before.keys() {
+            metrics.rule_gone(rule);
+        }
+        for (rule, took) in stopwatch.take() {
+            metrics.rule_took(&rule, took);
+        }
+        health.rules(statuses);
     }
 
     fn gauges(&mut self, pipeline: &Pipeline, store: &dyn StateStore, now: Timestamp) {
@@ -85,16 +127,6 @@ impl<'a> Observer<'a> {
         if let Some(lag) = pipeline.intake().lag() {
             metrics.consumer_lag(lag);
         }
-        for (rule, rows) in core.rows() {
-            metrics.state_rows(rule, rows as u64);
-        }
-        for (rule, _) in core.quarantined() {
-            metrics.rule_quarantined(rule, true);
-        }
-        let tally = core.tally().clone();
-        metrics.rule_runs("all", tally.evaluations - self.tally.evaluations);
-        metrics.rule_degraded("all", tally.capped - self.tally.capped);
-        self.tally = tally;
         metrics.open_incidents(core.open_incidents() as u64);
         metrics.store_bytes(store.size_on_disk());
         if let Some(delivery) = pipeline.delivery() {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use watershed_connectors::Partition;
 use watershed_engine::core::{Core, Input, Output, Settings};
-use watershed_engine::evaluator::RuleSetup;
+use watershed_engine::evaluator::{Reload, RuleSetup, RuleStatus};
 use watershed_engine::store::Commit;
 use watershed_engine::watermark::PlaneTime;
 use watershed_rules::CompiledRule;
@@ -123,7 +123,7 @@ impl Disk {
         }
     }
 
-    fn under(&self, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    pub(crate) fn under(&self, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
         self.0
             .iter()
             .filter(|(key, _)| key.starts_with(prefix))
@@ -161,6 +161,23 @@ impl Driver {
         self.outputs.last().expect("just pushed")
     }
 
+    /// Another set of rules takes the place of the present one, and will be there after a restart.
+    pub(crate) fn reload(&mut self, setups: Vec<RuleSetup>) -> &Output {
+        self.setups = setups.clone();
+        self.step(vec![Input::Rules(Reload { setups, revive: false })])
+    }
+
+    /// As [`Driver::reload`], but while the process is down.
+    pub(crate) fn restart_with(&mut self, setups: Vec<RuleSetup>) {
+        self.setups = setups;
+        self.restart();
+    }
+
+    /// How the rule of this id stands.
+    pub(crate) fn status(&self, id: &str) -> RuleStatus {
+        self.core.statuses().find(|status| status.rule == id).expect("the rule runs")
+    }
+
     /// The process dies and another one takes up what is durable.
     pub(crate) fn restart(&mut self) {
         self.core = Core::new(self.settings, self.setups.clone());
@@ -176,6 +193,11 @@ impl Driver {
 
     /// Plays a whole history, to the end of all inputs.
     pub(crate) fn play(&mut self, events: &[Event], arrival: &Arrival) {
+        self.play_with(events, arrival, |_, _| {});
+    }
+
+    /// The same; before each step `act` is called with its number.
+    pub(crate) fn play_with(&mut self, events: &[Event], arrival: &Arrival, mut act: impl FnMut(&mut Driver, usize)) {
         self.partitions = arrival.partitions;
         self.assign();
         let order = arrival.order(events);
@@ -185,6 +207,7 @@ impl Driver {
             if arrival.restart == Some(step) {
                 self.restart();
             }
+            act(self, step);
             if rest.is_empty() {
                 break;
             }

@@ -154,15 +154,39 @@ fn what_prevents_an_absence_is_named() {
 }
 
 #[test]
+fn either_of_two_presences_is_tried() {
+    // A call after a grant, or after a refusal within five minutes; neither came for `p3`.
+    let diagnosis = check("either-neither", "either", &ids("p3"));
+    let [Reason::Unmet { checks, .. }] = diagnosis.reasons.as_slice() else { panic!("{:?}", diagnosis.reasons) };
+    assert_eq!(checks[0].values.iter().map(|looked| looked.value.as_str()).collect::<Vec<_>>(), ["false", "false"]);
+    assert_eq!(diagnosed("either", &ids("n1")).signals.len(), 1);
+}
+
+#[test]
 fn what_is_not_history_says_so() {
     let diagnosis = check("sequence-late", "sequence", &ids("late1"));
     assert!(diagnosis.events[0].not_history.is_some_and(|reason| reason.contains("watermark")));
 }
 
 #[test]
+fn what_a_window_function_said_is_shown() {
+    let diagnosis = check("window-first", "window", &ids("w1"));
+    let [Reason::Unmet { checks, .. }] = diagnosis.reasons.as_slice() else { panic!("{:?}", diagnosis.reasons) };
+    let looked: Vec<&str> = checks.iter().flat_map(|check| &check.values).map(|looked| looked.value.as_str()).collect();
+    assert!(looked.contains(&"NULL"), "nothing came before it: {checks:?}");
+    let diagnosis = check("window-edge", "window", &ids("w3"));
+    let [Reason::Unmet { checks, .. }] = diagnosis.reasons.as_slice() else { panic!("{:?}", diagnosis.reasons) };
+    assert_eq!(checks.len(), 1);
+    assert_eq!(checks[0].missed.as_ref().map(|missed| missed.by_us), Some(30 * 60_000_000));
+    assert_eq!(diagnosed("window", &ids("w2")).signals.len(), 1);
+}
+
+#[test]
 fn what_cannot_be_taken_apart_says_so() {
-    let diagnosis = check("window-undecided", "window", &ids("w1"));
-    assert!(diagnosis.notes.iter().any(|note| note.contains("lag")), "{:?}", diagnosis.notes);
+    let diagnosis = check("reference-undecided", "reference", &ids("n1"));
+    let [Reason::Undecided { open, .. }] = diagnosis.reasons.as_slice() else { panic!("{:?}", diagnosis.reasons) };
+    assert!(open.iter().any(|open| open.contains("agents")), "{open:?}");
+    assert_eq!(open.len(), diagnosis.notes.len());
 }
 
 /// Runs the tests of a rule, and asks about all of their events.
@@ -241,7 +265,7 @@ fn steady(mut overview: Overview) -> String {
 
 #[test]
 fn an_overview_says_what_is_read_kept_and_waited_for() {
-    for rule in ["sequence", "absence", "burst", "three", "window"] {
+    for rule in ["sequence", "absence", "burst", "three", "window", "either"] {
         let explained = explained(rule);
         expect(&format!("{rule}-alone"), &steady(overview(&explained, None, false)));
         let sample = sample(&explained, &Asked::Nothing);

@@ -93,10 +93,21 @@ pub(crate) fn batch(plane: Plane, events: &[Event], which: &[usize]) -> EventBat
 
 /// The rule of this id, plane and key.
 pub(crate) fn rule(id: &str, plane: &str, more: &str, sql: &str) -> Arc<CompiledRule> {
+    rule_over(&ReferenceTables::default(), id, plane, more, sql)
+}
+
+/// The same over these reference tables.
+pub(crate) fn rule_over(
+    reference: &ReferenceTables,
+    id: &str,
+    plane: &str,
+    more: &str,
+    sql: &str,
+) -> Arc<CompiledRule> {
     let text = format!("/*---\nid: {id}\ntitle: {id}\nplane: {plane}\nseverity: high\n{more}\n---*/\n{sql}");
     let source =
         RuleSource::parse(Path::new("rule.sql"), &text).unwrap_or_else(|findings| panic!("{id}: {findings:?}"));
-    let compiled = compile(&source, &ReferenceTables::default());
+    let compiled = compile(&source, reference);
     Arc::new(compiled.unwrap_or_else(|findings| panic!("{id}: {findings:?}")))
 }
 

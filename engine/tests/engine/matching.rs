@@ -1,14 +1,16 @@
 //! Matching whole columns at once, and only the rows that are left, is the same as asking every row every question.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::AsArray;
 use proptest::prelude::*;
-use watershed_engine::matcher::{Matcher, ScanId};
+use watershed_engine::matcher::{Matcher, Matches, ScanId};
 use watershed_rules::catalog::CATALOG;
 use watershed_rules::{CompiledRule, ReferenceTables, RuleSource, compile};
-use watershed_schemas::{EventBatch, Plane};
+use watershed_schemas::tables::runtime;
+use watershed_schemas::{Cell, EventBatch, EventBatchBuilder, Plane, Row, Timestamp};
 
 use crate::driver::runner;
 use crate::history::{batch, events, rule};
@@ -42,6 +44,29 @@ fn wanted(rules: &[Arc<CompiledRule>], scan: ScanId, batch: &EventBatch, row: us
     })
 }
 
+/// Whether exactly the rows were found that meet every condition.
+fn same(
+    rules: &[Arc<CompiledRule>],
+    batch: &EventBatch,
+    accepted: Option<&[u32]>,
+    found: &Matches,
+) -> Result<(), TestCaseError> {
+    let mut union = std::collections::BTreeSet::new();
+    for (rule, compiled) in rules.iter().enumerate() {
+        for scan in (0..compiled.scans.len()).filter(|scan| compiled.scans[*scan].plane == batch.plane) {
+            let scan = ScanId { rule, scan };
+            let candidates =
+                (0..batch.rows.num_rows()).filter(|row| accepted.is_none_or(|some| some.contains(&narrow(*row))));
+            let expected: Vec<u32> = candidates.filter(|row| wanted(rules, scan, batch, *row)).map(narrow).collect();
+            let got = found.scans.iter().find(|(found, _)| *found == scan).map(|(_, rows)| rows.clone());
+            prop_assert_eq!(got.unwrap_or_default(), expected.clone(), "{} scan {}", compiled.meta.id, scan.scan);
+            union.extend(expected);
+        }
+    }
+    prop_assert_eq!(&found.rows, &union.into_iter().collect::<Vec<u32>>());
+    Ok(())
+}
+
 fn narrow(row: usize) -> u32 {
     u32::try_from(row).expect("small")
 }
@@ -49,7 +74,7 @@ fn narrow(row: usize) -> u32 {
 #[test]
 fn matching_is_asking_every_row_every_question() {
     let rules = rules();
-    let matcher = Matcher::new(&rules);
+    let matcher = RefCell::new(Matcher::new(&rules));
     let result = runner(100).run(&(events(60, 80), any::<u64>()), |(events, chosen)| {
         for plane in Plane::ALL {
             let which: Vec<usize> = (0..events.len()).filter(|at| events[*at].plane() == plane).collect();
@@ -57,27 +82,85 @@ fn matching_is_asking_every_row_every_question() {
             let some: Vec<u32> =
                 (0..u32::try_from(which.len()).expect("small")).filter(|row| chosen >> (row % 64) & 1 == 1).collect();
             for accepted in [None, Some(some.as_slice())] {
-                let found = matcher.find(&batch, accepted);
-                let mut union = std::collections::BTreeSet::new();
-                for (rule, compiled) in rules.iter().enumerate() {
-                    for scan in (0..compiled.scans.len()).filter(|scan| compiled.scans[*scan].plane == plane) {
-                        let scan = ScanId { rule, scan };
-                        let candidates =
-                            (0..which.len()).filter(|row| accepted.is_none_or(|some| some.contains(&narrow(*row))));
-                        let expected: Vec<u32> =
-                            candidates.filter(|row| wanted(&rules, scan, &batch, *row)).map(narrow).collect();
-                        let got = found
-                            .scans
-                            .iter()
-                            .find(|(found, _)| *found == scan)
-                            .map(|(_, rows)| rows.clone())
-                            .unwrap_or_default();
-                        prop_assert_eq!(&got, &expected, "{} scan {}", compiled.meta.id, scan.scan);
-                        union.extend(expected);
-                    }
-                }
-                prop_assert_eq!(&found.rows, &union.into_iter().collect::<Vec<u32>>());
+                let found = matcher.borrow_mut().find(&batch, accepted);
+                same(&rules, &batch, accepted, &found)?;
             }
+        }
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
+
+/// Words that conditions look for, alone and inside of others, in letters that only seem to be theirs.
+const WORDS: [&str; 9] = ["send", "Send", "SENDER", "key", "\u{212a}EY", "ſend", "%", "password", "passWord"];
+
+fn conditions_on_content() -> Vec<Arc<CompiledRule>> {
+    let conditions = [
+        "content LIKE '%send%'",
+        "content ILIKE '%send%'",
+        "content ILIKE '%KEY%'",
+        "contains(content, 'pass')",
+        "content LIKE '%word%' AND content NOT LIKE '%pass%'",
+        "content LIKE 'send%'",
+        "content LIKE '%send'",
+        "content LIKE '%s_nd%'",
+        "content = 'send'",
+        "content IN ('key', 'send', 'password')",
+        "'Send' = content",
+        "content = 'SENDER' OR content IS NULL",
+        "content IN ('%', 'none')",
+        "kind = 'prompt' AND contains(content, 'Word')",
+        "regexp_like(content, 's.*d')",
+    ];
+    let sql = |condition| {
+        format!("SELECT event_time, tenant, principal, event_id AS e_event_id FROM runtime WHERE {condition}")
+    };
+    conditions
+        .iter()
+        .enumerate()
+        .map(|(at, condition)| rule(&format!("text-{at}"), "model", "key: [e_event_id]", &sql(condition)))
+        .collect()
+}
+
+#[test]
+fn literals_are_found_together_as_each_condition_finds_them() {
+    let rules = conditions_on_content();
+    let text = proptest::collection::vec(proptest::sample::select(WORDS.to_vec()), 0..4)
+        .prop_map(|words| (!words.is_empty()).then(|| words.concat()));
+    let texts = proptest::collection::vec(text, 1..60);
+    let result = runner(60).run(&(texts, any::<bool>()), |(texts, long)| {
+        let mut builder = EventBatchBuilder::new(Plane::Model);
+        for (at, text) in texts.iter().enumerate() {
+            let mut row = Row::new(Plane::Model);
+            row.text(runtime::EVENT_ID, format!("e{at}"));
+            row.set(runtime::EVENT_TIME, Cell::Time(Timestamp::from_secs(1_767_225_600)));
+            for (column, value) in [(runtime::TENANT, "t"), (runtime::SOURCE, "s")] {
+                row.text(column, value);
+            }
+            row.text(runtime::KIND, if at % 3 == 0 { "prompt" } else { "completion" });
+            row.maybe_text(runtime::CONTENT, text.clone());
+            builder.append(&row, None);
+        }
+        if long {
+            // One value too long to be remembered makes the column one of many values.
+            let mut row = Row::new(Plane::Model);
+            for (column, value) in
+                [(runtime::EVENT_ID, "long"), (runtime::TENANT, "t"), (runtime::SOURCE, "s"), (runtime::KIND, "prompt")]
+            {
+                row.text(column, value);
+            }
+            row.set(runtime::EVENT_TIME, Cell::Time(Timestamp::from_secs(1_767_225_600)));
+            row.text(runtime::CONTENT, "sender ".repeat(40));
+            builder.append(&row, None);
+        }
+        let batch = builder.finish();
+        prop_assert!(batch.rejects.is_empty(), "{:?}", batch.rejects);
+        let mut matcher = Matcher::new(&rules);
+        for _ in 0..2 {
+            let found = matcher.find(&batch, None);
+            same(&rules, &batch, None, &found)?;
         }
         Ok(())
     });

@@ -124,7 +124,7 @@ const SHAPES: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// What a signal says, without its numbering.
-fn said(signal: &Signal) -> Value {
+pub(crate) fn said(signal: &Signal) -> Value {
     json!([
         signal.event_time,
         signal.principal,
@@ -135,7 +135,7 @@ fn said(signal: &Signal) -> Value {
     ])
 }
 
-fn meant(finding: &Finding) -> Value {
+pub(crate) fn meant(finding: &Finding) -> Value {
     json!([
         finding.event_time,
         finding.principal,

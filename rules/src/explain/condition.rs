@@ -130,6 +130,42 @@ impl Condition {
     }
 }
 
+/// A value that can be read off single rows.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// As SQL.
+    pub text: String,
+    /// What it reads.
+    pub inputs: Vec<Input>,
+    schema: SchemaRef,
+    expr: Arc<dyn PhysicalExpr>,
+}
+
+impl Value {
+    pub(crate) fn new(
+        text: String,
+        expr: &Expr,
+        planes: &[Plane],
+        computed: &[FieldRef],
+        state: &SessionState,
+    ) -> Option<Self> {
+        let inputs = reads(expr, planes)?;
+        let named = df_schema(&inputs, planes, computed).ok()?;
+        let expr = state.create_physical_expr(expr.clone(), &named).ok()?;
+        Some(Value { text, schema: schema_of(&inputs, &|scan| planes[scan], computed), inputs, expr })
+    }
+
+    /// Its values over rows whose values of [`Value::inputs`] are these columns, in their order.
+    ///
+    /// # Errors
+    /// When it fails on a value.
+    pub fn of(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<ArrayRef> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
+        self.expr.evaluate(&batch)?.into_array(rows)
+    }
+}
+
 /// A value that a rule computes from several rows.
 #[derive(Clone, Debug)]
 pub struct Aggregate {
@@ -236,7 +272,7 @@ fn fields<'a>(
     })
 }
 
-fn schema_of(inputs: &[Input], plane: &dyn Fn(usize) -> Plane, computed: &[FieldRef]) -> SchemaRef {
+pub(crate) fn schema_of(inputs: &[Input], plane: &dyn Fn(usize) -> Plane, computed: &[FieldRef]) -> SchemaRef {
     Arc::new(Schema::new(fields(inputs, plane, computed).map(|(_, field)| field).collect::<Vec<_>>()))
 }
 

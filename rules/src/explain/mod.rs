@@ -7,6 +7,7 @@
 mod condition;
 mod part;
 mod walk;
+mod window;
 mod words;
 
 use std::collections::BTreeMap;
@@ -16,8 +17,9 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use watershed_schemas::Plane;
 
-pub use condition::{Aggregate, Condition, Input, Tried};
-pub use part::{Needs, Part, Value};
+pub use condition::{Aggregate, Condition, Input, Tried, Value};
+pub use part::{Needs, Part};
+pub use window::Windows;
 pub use words::duration;
 pub(crate) use words::words;
 
@@ -61,8 +63,8 @@ pub struct Anatomy {
 pub enum Computed {
     /// By an aggregate.
     Aggregate(Aggregate),
-    /// Whether there is a partner.
-    Mark {
+    /// Whether there is a partner, what a window function says of a row, or an element of a list.
+    OfRow {
         /// As SQL.
         text: String,
     },
@@ -73,7 +75,7 @@ impl Computed {
     pub fn text(&self) -> &str {
         match self {
             Computed::Aggregate(value) => &value.text,
-            Computed::Mark { text } => text,
+            Computed::OfRow { text } => text,
         }
     }
 }

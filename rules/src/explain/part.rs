@@ -1,6 +1,7 @@
 //! The parts of a rule's plan, as its author thinks of them.
 
-use super::condition::Condition;
+use super::condition::{Condition, Value};
+use super::window::Windows;
 
 /// How the two sides of a join belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,47 +52,33 @@ pub enum Part {
         /// What is computed for each group: positions of [`super::Anatomy::computed`].
         aggregates: Vec<usize>,
     },
+    /// Rows, each with values that depend on its neighbours.
+    Windowed {
+        /// What comes in.
+        input: Box<Part>,
+        /// The functions.
+        windows: Windows,
+        /// Where their values go: positions of [`super::Anatomy::computed`].
+        values: Vec<usize>,
+    },
+    /// Rows, each once for every element of a list.
+    Each {
+        /// What comes in.
+        input: Box<Part>,
+        /// The list.
+        list: Value,
+        /// Where the element goes: a position of [`super::Anatomy::computed`].
+        element: usize,
+    },
     /// Rows of any of these.
     AnyOf(Vec<Part>),
-    /// Rows that something adds to which can't be taken apart, such as a window function.
+    /// Rows that something adds to which can't be taken apart.
     Opaque {
         /// What comes in.
         input: Box<Part>,
         /// What it is.
         what: String,
     },
-}
-
-/// A value that rows are gathered by.
-#[derive(Clone, Debug)]
-pub struct Value {
-    /// As SQL.
-    pub text: String,
-    /// `value IS NOT NULL`, tried for the sides of it: the value itself is its first side.
-    pub(crate) probe: Condition,
-}
-
-impl Value {
-    /// What it reads; the values go to [`Value::of`] in this order.
-    pub fn inputs(&self) -> &[super::condition::Input] {
-        &self.probe.inputs
-    }
-
-    /// Its values over these rows.
-    ///
-    /// # Errors
-    /// When it fails on a value.
-    pub fn of(
-        &self,
-        columns: Vec<datafusion::arrow::array::ArrayRef>,
-        rows: usize,
-    ) -> datafusion::common::Result<datafusion::arrow::array::ArrayRef> {
-        let tried = self.probe.on(columns, rows)?;
-        match tried.sides {
-            Some([value, _]) => Ok(value),
-            None => datafusion::common::plan_err!("`{}` has no value for a single row", self.text),
-        }
-    }
 }
 
 impl Part {
@@ -106,7 +93,11 @@ impl Part {
         match self {
             Part::Scan(scan) => found.push(*scan),
             Part::Reference(_) => {}
-            Part::Where { input, .. } | Part::Groups { input, .. } | Part::Opaque { input, .. } => input.collect(found),
+            Part::Where { input, .. }
+            | Part::Groups { input, .. }
+            | Part::Windowed { input, .. }
+            | Part::Each { input, .. }
+            | Part::Opaque { input, .. } => input.collect(found),
             Part::Join { left, right, .. } => {
                 left.collect(found);
                 right.collect(found);

@@ -81,6 +81,7 @@ fn every_condition_of_the_catalog_can_be_tried() {
                     conditions.extend(more);
                     open.extend([left.as_ref(), right.as_ref()]);
                 }
+                Part::Windowed { input, .. } | Part::Each { input, .. } => open.push(input),
                 Part::Groups { input, by, .. } => {
                     assert!(by.iter().all(Option::is_some), "{}", rule.path);
                     open.push(input);

@@ -7,12 +7,13 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, JoinType};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Aggregate as Grouping, BinaryExpr, Expr, Join, LogicalPlan, Operator};
+use datafusion::logical_expr::{Aggregate as Grouping, BinaryExpr, Expr, Join, LogicalPlan, Operator, Unnest, Window};
 use watershed_schemas::Plane;
 
 use super::Computed;
-use super::condition::{Aggregate, Condition, Input, computed_column, input_of, scan_column};
-use super::part::{Needs, Part, Value};
+use super::condition::{Aggregate, Condition, Input, Value, computed_column, input_of, scan_column};
+use super::part::{Needs, Part};
+use super::window::Windows;
 use super::words::words;
 use crate::slot::ScanRef;
 
@@ -72,13 +73,8 @@ impl Walk<'_> {
             }
             LogicalPlan::Join(join) => self.joined(join),
             LogicalPlan::Aggregate(grouping) => self.grouped(grouping),
-            LogicalPlan::Window(window) => {
-                let mut node = self.visit(&window.input);
-                let what = window.window_expr.iter().map(|expr| self.text(expr, window.input.schema(), &node.columns));
-                let what = what.collect::<Vec<_>>().join(", ");
-                node.columns.resize(window.schema.fields().len(), None);
-                Node { part: Part::Opaque { input: Box::new(node.part), what }, columns: node.columns }
-            }
+            LogicalPlan::Window(window) => self.windowed(window),
+            LogicalPlan::Unnest(unnest) => self.unnested(unnest),
             LogicalPlan::Union(union) => {
                 let parts = union.inputs.iter().map(|input| self.visit(input).part).collect();
                 Node { part: Part::AnyOf(parts), columns: vec![None; union.schema.fields().len()] }
@@ -116,7 +112,7 @@ impl Walk<'_> {
             matches!(join.join_type, JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark);
         let mark = matches!(join.join_type, JoinType::LeftMark | JoinType::RightMark).then(|| {
             let field = Field::new("mark", DataType::Boolean, true);
-            self.compute(Computed::Mark { text: format!("EXISTS ({})", texts(&conditions)) }, field)
+            self.compute(Computed::OfRow { text: format!("EXISTS ({})", texts(&conditions)) }, field)
         });
         let needs = match (join.join_type, mark) {
             (_, Some(at)) => Needs::Known(at),
@@ -144,10 +140,7 @@ impl Walk<'_> {
             grouping.group_expr.iter().map(|expr| resolved(expr, schema, &node.columns)).collect();
         let by = grouping.group_expr.iter().zip(&columns).map(|(expr, column)| {
             let text = self.text(expr, schema, &node.columns);
-            let value = column.clone()?;
-            let probe = Expr::BinaryExpr(BinaryExpr::new(Box::new(value.clone()), Operator::Eq, Box::new(value)));
-            let probe = Condition::new(text.clone(), Some(probe), self.planes, &self.types, self.state);
-            probe.can_be_tried().then_some(Value { text, probe })
+            Value::new(text, column.as_ref()?, self.planes, &self.types, self.state)
         });
         let by = by.collect();
         let mut aggregates = Vec::new();
@@ -165,6 +158,67 @@ impl Walk<'_> {
         }
         let part = Part::Groups { input: Box::new(node.part), by, aggregates };
         Node { part, columns }
+    }
+
+    fn windowed(&mut self, window: &Window) -> Node {
+        let node = self.visit(&window.input);
+        let schema = window.input.schema();
+        let functions: Option<Vec<Expr>> =
+            window.window_expr.iter().map(|expr| resolved(expr, schema, &node.columns)).collect();
+        let texts = window.window_expr.iter().map(|expr| self.text(expr, schema, &node.columns)).collect::<Vec<_>>();
+        let windows = functions.and_then(|functions| Windows::new(functions, self.planes, &self.types, self.state));
+        let mut columns = node.columns;
+        let input = Box::new(node.part);
+        let Some(windows) = windows else {
+            columns.resize(window.schema.fields().len(), None);
+            return Node { part: Part::Opaque { input, what: texts.join(", ") }, columns };
+        };
+        let mut values = Vec::new();
+        for text in texts {
+            let field = window.schema.field(columns.len()).as_ref().clone();
+            let at = self.compute(Computed::OfRow { text }, field);
+            columns.push(Some(Expr::Column(computed_column(at))));
+            values.push(at);
+        }
+        Node { part: Part::Windowed { input, windows, values }, columns }
+    }
+
+    /// Rows with a list become one row for each of its elements. Several lists at once are not looked into.
+    fn unnested(&mut self, unnest: &Unnest) -> Node {
+        let node = self.visit(&unnest.input);
+        let schema = unnest.input.schema();
+        let list = match unnest.list_type_columns.as_slice() {
+            [(at, _)] if unnest.struct_type_columns.is_empty() => Some(*at),
+            _ => None,
+        };
+        let value = list.and_then(|at| {
+            let list = node.columns.get(at)?.as_ref()?;
+            let text = words(list, &|column| self.name(column));
+            Some((at, Value::new(text, list, self.planes, &self.types, self.state)?))
+        });
+        let stands_for = |at: usize| unnest.dependency_indices.get(at).copied();
+        let outputs = 0..unnest.schema.fields().len();
+        let Some((list_at, list)) = value else {
+            let columns = outputs.map(|at| {
+                let source = stands_for(at).filter(|source| !is_list(schema, *source))?;
+                node.columns.get(source).cloned().flatten()
+            });
+            let columns = columns.collect();
+            let part = Part::Opaque {
+                input: Box::new(node.part),
+                what: LogicalPlan::Unnest(unnest.clone()).display().to_string(),
+            };
+            return Node { part, columns };
+        };
+        let field = outputs.clone().find(|at| stands_for(*at) == Some(list_at)).map(|at| unnest.schema.field(at));
+        let field = field.map_or_else(|| Field::new("element", DataType::Null, true), |field| field.as_ref().clone());
+        let element = self.compute(Computed::OfRow { text: format!("an element of {}", list.text) }, field);
+        let columns = outputs.map(|at| match stands_for(at)? {
+            source if source == list_at => Some(Expr::Column(computed_column(element))),
+            source => node.columns.get(source).cloned().flatten(),
+        });
+        let columns = columns.collect();
+        Node { part: Part::Each { input: Box::new(node.part), list, element }, columns }
     }
 
     fn compute(&mut self, value: Computed, field: Field) -> usize {
@@ -209,6 +263,10 @@ fn with(mut columns: Vec<Option<Expr>>, mark: Option<usize>) -> Vec<Option<Expr>
 
 fn one(mut parts: Vec<Part>) -> Part {
     if parts.len() == 1 { parts.remove(0) } else { Part::AnyOf(parts) }
+}
+
+fn is_list(schema: &DFSchema, at: usize) -> bool {
+    schema.fields().get(at).is_some_and(|field| field.data_type().is_nested())
 }
 
 fn texts(conditions: &[Condition]) -> String {

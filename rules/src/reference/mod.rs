@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, BooleanArray, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::row::{RowConverter, SortField};
+use sha2::{Digest, Sha256};
 
 pub use table::{AGENTS, ReferenceColumn, TOOLS};
 
@@ -73,6 +75,23 @@ impl ReferenceTables {
     /// The rows of one table.
     pub fn get(&self, name: &str) -> Option<&RecordBatch> {
         self.0.get(name)
+    }
+
+    /// A hash of one table's columns and values, as 16 hex digits: another one means that the table says something else.
+    pub fn digest(&self, name: &str) -> Option<String> {
+        let rows = self.get(name)?;
+        let mut hash = Sha256::new();
+        for field in rows.schema_ref().fields() {
+            hash.update(field.name().as_bytes());
+            hash.update([0]);
+        }
+        let fields = rows.schema_ref().fields().iter().map(|field| SortField::new(field.data_type().clone())).collect();
+        let encoded = RowConverter::new(fields).and_then(|converter| converter.convert_columns(rows.columns())).ok()?;
+        for row in &encoded {
+            hash.update((row.as_ref().len() as u64).to_le_bytes());
+            hash.update(row.as_ref());
+        }
+        Some(hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// Reads every `.csv`, `.json`, `.jsonl`, `.yaml` and `.yml` file of a folder. Files whose name begins with a dot and

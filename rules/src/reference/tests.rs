@@ -87,3 +87,21 @@ fn faults_name_file_row_and_way_out() {
         load("twice", &[("vips.csv", "a\n1\n"), ("vips.json", "[{\"a\": 1}]")]).expect_err("two files, one table");
     assert!(twice.to_string().contains("keep one"), "{twice}");
 }
+
+#[test]
+fn a_digest_changes_with_what_the_table_says_and_with_nothing_else() {
+    let digest = |name: &str, file: &str, text: &str| {
+        load(name, &[(file, text)]).expect(name).digest("agents").expect("the table exists")
+    };
+    let first = digest("digest", "agents.csv", "agent_id,scopes\nmailer,mail.send mail.read\n");
+    let other_notation = "[{\"agent_id\": \"mailer\", \"scopes\": [\"mail.send\", \"mail.read\"]}]";
+    assert_eq!(digest("digest-json", "agents.json", other_notation), first);
+    for (name, text) in [
+        ("digest-value", "agent_id,scopes\nmailer,mail.send\n"),
+        ("digest-row", "agent_id,scopes\nmailer,mail.send mail.read\nclerk,\n"),
+        ("digest-column", "agent_id,scopes,cost\nmailer,mail.send mail.read,\n"),
+    ] {
+        assert_ne!(digest(name, "agents.csv", text), first, "{name}");
+    }
+    assert_eq!(ReferenceTables::default().digest("no-such"), None);
+}

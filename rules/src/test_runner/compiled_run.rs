@@ -1,10 +1,11 @@
 //! Runs compiled rules over a whole timeline at once: what their scans let through, through their cached plan.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch};
 use datafusion::arrow::compute::{and, filter_record_batch};
-use watershed_schemas::{Plane, Signal};
+use watershed_schemas::{Plane, Signal, SignalReason};
 
 use super::plain_sql::{incident, table};
 use super::{Outcome, Run, TestEvent};
@@ -64,5 +65,7 @@ fn signal(rule: &CompiledRule, finding: Finding) -> Signal {
         evidence: finding.evidence,
         revision: 1,
         withdrawn: false,
+        reason: SignalReason::Found,
+        marks: BTreeSet::new(),
     }
 }

@@ -85,6 +85,8 @@ impl PlainSql<'_> {
                 evidence: evidence.into_iter().collect(),
                 revision: 1,
                 withdrawn: false,
+                reason: watershed_schemas::SignalReason::Found,
+                marks: BTreeSet::new(),
             }
         });
         signals.collect()
@@ -124,6 +126,7 @@ pub(crate) fn incident(signal: &Signal) -> IncidentRevision {
         reason: "opened".to_owned(),
         merged_into: None,
         continues: None,
+        marks: BTreeSet::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use apache_avro::Reader;
 use bytes::Bytes;
-use watershed_schemas::{EventBatch, EventBatchBuilder, Plane, Timestamp};
+use watershed_schemas::{ColumnSet, EventBatch, EventBatchBuilder, Plane, Timestamp};
 
 use super::{append, schemas};
 use crate::formats::{Context, Limits};
@@ -11,7 +11,7 @@ use crate::raw::RawRecord;
 /// The rows of one plane in a whole container file. `received` is the `ingest_time` of rows that name none.
 pub fn decode_container(bytes: Bytes, plane: Plane, tenant: &str, received: Timestamp, limits: &Limits) -> EventBatch {
     let record = RawRecord { offset: 0, timestamp: None, key: None, headers: Vec::new(), payload: bytes };
-    let context = Context { plane, tenant, ingest_time: received, limits };
+    let context = Context { plane, tenant, ingest_time: received, limits, columns: ColumnSet::ALL };
     let mut out = EventBatchBuilder::new(plane);
     if let Err(reason) = decode(&record, &context, &mut out) {
         out.reject(None, reason);

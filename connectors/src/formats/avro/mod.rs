@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
-use watershed_schemas::{EventBatchBuilder, Plane};
+use watershed_schemas::{ColumnSet, EventBatchBuilder, Plane};
 
 pub use client::{SchemaRegistry, SchemaRegistryError, SchemaRegistrySettings};
 pub use container::decode_container;
@@ -149,7 +149,7 @@ fn append(value: Value, bytes: Option<&[u8]>, part: Option<usize>, context: &Con
         }
         None => Cow::Owned(value::text(&fields).into_bytes()),
     };
-    let mut draft = Draft::new(context.plane);
+    let mut draft = Draft::new(out, ColumnSet::ALL);
     value::fill(fields, &mut draft);
     draft.finish(context, DEFAULTS, &identity, part, out);
 }

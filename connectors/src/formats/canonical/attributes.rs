@@ -46,6 +46,11 @@ impl<'a> Attributes<'a> {
         Some(self.members.remove(at).1)
     }
 
+    /// More attributes than there are: fewer than five bytes each do not exist.
+    pub(super) fn at_most(&self) -> usize {
+        self.given.as_ref().map_or(0, |given| given.len() / 5 + 1) + self.members.len()
+    }
+
     /// The column's text, or why there is too much of it.
     pub(in crate::formats) fn finish(self, limit: usize) -> Result<Option<Cow<'a, str>>, String> {
         let given = match self.given {
@@ -54,7 +59,7 @@ impl<'a> Attributes<'a> {
             None if self.members.is_empty() => return Ok(None),
             given => given.unwrap_or_default(),
         };
-        let taken = names_of(&given);
+        let taken = if given.is_empty() { Vec::new() } else { names_of(&given) };
         let count = taken.len() + self.members.len();
         if count > limit {
             return Err(format!("has {count} attributes, more than the limit `attributes` of {limit}"));
@@ -87,7 +92,11 @@ fn push_name(text: &mut String, name: Cow<'_, str>, taken: &[Cow<'_, str>]) {
     while taken.contains(&name) {
         name.to_mut().push('_');
     }
-    text.push_str(&quote(&name));
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')) {
+        text.extend(["\"", &name, "\""]);
+    } else {
+        text.push_str(&quote(&name));
+    }
 }
 
 fn names_of(object: &str) -> Vec<Cow<'_, str>> {

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use sha2::{Digest, Sha256};
 use watershed_schemas::tables::{identity, runtime};
 use watershed_schemas::vocabulary;
-use watershed_schemas::{Cell, ColumnType, EventBatchBuilder, Plane, Row};
+use watershed_schemas::{Cell, ColumnSet, ColumnType, EventBatchBuilder, Plane, Row};
 
 use super::attributes::{self, Attributes};
 use super::names::Names;
@@ -46,14 +46,29 @@ pub(in crate::formats) struct Draft<'a> {
     /// What has no column so far.
     pub(in crate::formats) attributes: Attributes<'a>,
     plane: Plane,
+    /// The columns that are filled; values of others are validated and left out.
+    columns: ColumnSet,
     /// Columns, one bit each, whose last value did not fit.
     misfits: u64,
+    /// Members that were left out, each of which may be an attribute.
+    pub(super) left_out: usize,
 }
 
 impl<'a> Draft<'a> {
-    /// An empty row of the plane.
-    pub(in crate::formats) fn new(plane: Plane) -> Self {
-        Draft { row: Row::new(plane), attributes: Attributes::default(), plane, misfits: 0 }
+    /// An empty row for this batch, of which these columns are filled.
+    pub(in crate::formats) fn new(out: &mut EventBatchBuilder, columns: ColumnSet) -> Self {
+        let (row, attributes, plane) = (out.row(), Attributes::default(), out.plane());
+        Draft { row, attributes, plane, columns, misfits: 0, left_out: 0 }
+    }
+
+    /// The columns that are filled.
+    pub(super) fn columns(&self) -> ColumnSet {
+        self.columns
+    }
+
+    /// Whether there may be more attributes than the limit allows, which only a draft of all columns can tell.
+    pub(in crate::formats) fn may_exceed(&self, attributes: usize) -> bool {
+        self.left_out + self.attributes.at_most() > attributes
     }
 
     /// The plane of the row.
@@ -67,17 +82,24 @@ impl<'a> Draft<'a> {
     }
 
     /// The type of a column.
+    #[inline]
     pub(in crate::formats) fn ty(&self, column: usize) -> ColumnType {
         self.plane.columns()[column].ty
     }
 
     /// Sets a column to a cell of its own type. Of repeated members the last one counts.
+    #[inline]
     pub(in crate::formats) fn place(&mut self, column: usize, cell: Cell<'a>) {
         if self.misfits & 1 << column != 0 {
-            self.misfits &= !(1 << column);
-            self.attributes.remove(self.plane.columns()[column].name);
+            self.fits_after_all(column);
         }
         self.row.set(column, cell);
+    }
+
+    #[cold]
+    fn fits_after_all(&mut self, column: usize) {
+        self.misfits &= !(1 << column);
+        self.attributes.remove(self.plane.columns()[column].name);
     }
 
     /// A value that the column can't hold, as JSON text.
@@ -88,6 +110,7 @@ impl<'a> Draft<'a> {
     }
 
     /// A text for a column of any type; an empty one is no value.
+    #[inline]
     pub(in crate::formats) fn text(&mut self, column: usize, text: Cow<'a, str>) {
         if text.is_empty() {
             return self.place(column, Cell::Null);
@@ -193,13 +216,17 @@ impl<'a> Draft<'a> {
         if self.row.is_null(runtime::INGEST_TIME) {
             self.row.set(runtime::INGEST_TIME, claimed);
         }
-        match self.attributes.finish(context.limits.attributes) {
-            Ok(text) => {
-                self.row.set(attributes_column(self.plane), text.map_or(Cell::Null, Cell::Text));
-                out.append(&self.row, part);
+        if self.columns.contains(attributes_column(self.plane)) {
+            match self.attributes.finish(context.limits.attributes) {
+                Ok(text) => self.row.set(attributes_column(self.plane), text.map_or(Cell::Null, Cell::Text)),
+                Err(reason) => return out.reject(part, reason),
             }
-            Err(reason) => out.reject(part, reason),
         }
+        if self.columns != ColumnSet::ALL {
+            out.left_out();
+        }
+        out.append(&self.row, part);
+        out.recycle(self.row);
     }
 }
 

@@ -85,6 +85,7 @@ impl<'a> Visitor<'a> for Object<'_, 'a> {
 
     fn visit_map<A: MapAccess<'a>>(self, mut members: A) -> Result<u64, A::Error> {
         let Object { draft, names } = self;
+        let columns = draft.columns();
         let own_attributes = attributes_column(draft.plane());
         let arguments = (draft.plane() == Plane::Model).then_some(runtime::ARGUMENTS);
         let mut marked = 0;
@@ -94,11 +95,24 @@ impl<'a> Visitor<'a> for Object<'_, 'a> {
                     draft.attributes.give(members.next_value::<Raw<'a>>()?.0);
                 }
                 Member::Column(column) if Some(column) == arguments => {
+                    if !columns.contains(column) {
+                        members.next_value::<Raw<'a>>()?;
+                        draft.left_out += 1;
+                        continue;
+                    }
                     arguments_into(draft, column, members.next_value::<Raw<'a>>()?.0);
+                }
+                Member::Column(column) if !columns.contains(column) => {
+                    members.next_value::<Passed>()?;
+                    draft.left_out += 1;
                 }
                 Member::Column(column) => {
                     let verbatim = members.next_value_seed(Value { draft: &mut *draft, column })?;
                     marked = if verbatim { marked & !(1 << column) } else { marked | 1 << column };
+                }
+                Member::Unknown(_) if !columns.contains(own_attributes) => {
+                    members.next_value::<Raw<'a>>()?;
+                    draft.left_out += 1;
                 }
                 Member::Unknown(name) => draft.attributes.set(name, members.next_value::<Raw<'a>>()?.0),
             }
@@ -156,6 +170,57 @@ struct Raw<'a>(Cow<'a, str>);
 impl<'a> serde::Deserialize<'a> for Raw<'a> {
     fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
         <LazyValue<'a> as serde::Deserialize>::deserialize(deserializer).map(|value| Raw(value.as_raw_cow()))
+    }
+}
+
+/// The value of a column that is left out, validated as if it were not.
+struct Passed;
+
+impl<'de> serde::Deserialize<'de> for Passed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Passed)
+    }
+}
+
+impl<'de> Visitor<'de> for Passed {
+    type Value = Passed;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Passed, E> {
+        Ok(Passed)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Passed, E> {
+        Ok(Passed)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Passed, E> {
+        Ok(Passed)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Passed, E> {
+        Ok(Passed)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Passed, E> {
+        Ok(Passed)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Passed, E> {
+        Ok(Passed)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Passed, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Passed)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Passed, A::Error> {
+        while elements.next_element_seed(Element)?.is_some() {}
+        Ok(Passed)
     }
 }
 

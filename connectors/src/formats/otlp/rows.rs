@@ -354,7 +354,7 @@ impl<'a> Reading<'a> {
         content::unflatten(&mut event.attributes);
         let mut row = Row::new(Plane::Model);
         fill(&mut event.attributes, &mut row);
-        for (column, cell) in self.base.cells().iter().enumerate() {
+        for (column, cell) in self.base.cells() {
             if row.is_null(column) && !OWN.contains(&column) {
                 row.set(column, cell.clone());
             }

@@ -15,7 +15,7 @@ mod writer;
 use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
-use watershed_schemas::{EventBatchBuilder, Plane};
+use watershed_schemas::{ColumnSet, EventBatchBuilder, Plane};
 
 pub use writer::to_json;
 
@@ -52,8 +52,13 @@ impl Format for Watershed {
 
     fn decode(&self, record: &RawRecord, context: &Context<'_>, out: &mut EventBatchBuilder) {
         for_each_event(record, context, out, |text, part, out| {
-            let mut draft = Draft::new(context.plane);
-            match canonical::read(text, &mut draft) {
+            let mut draft = Draft::new(out, context.columns);
+            let mut outcome = canonical::read(text, &mut draft);
+            if outcome.is_ok() && context.columns != ColumnSet::ALL && draft.may_exceed(context.limits.attributes) {
+                draft = Draft::new(out, ColumnSet::ALL);
+                outcome = canonical::read(text, &mut draft);
+            }
+            match outcome {
                 Ok(()) => draft.finish(context, DEFAULTS, text.as_bytes(), part, out),
                 Err(reason) => out.reject(part, reason),
             }

@@ -11,7 +11,7 @@ pub fn to_json(row: &Row<'_>) -> String {
     let attributes = attributes_column(row.plane());
     let mut text = String::with_capacity(512);
     text.push('{');
-    for (position, (column, cell)) in row.plane().columns().iter().zip(row.cells()).enumerate() {
+    for (position, cell) in row.cells() {
         let value = match cell {
             Cell::Null => continue,
             Cell::Text(json) if position == attributes && is_object(json) => json.clone().into_owned(),
@@ -30,7 +30,7 @@ pub fn to_json(row: &Row<'_>) -> String {
             text.push(',');
         }
         text.push('"');
-        text.push_str(column.name);
+        text.push_str(row.plane().columns()[position].name);
         text.push_str("\":");
         text.push_str(&value);
     }

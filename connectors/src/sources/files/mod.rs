@@ -4,7 +4,7 @@
 //! `event_time`; plane; file; line). Rows must be decoded to be merged, so this is not a [`Source`](super::Source): it
 //! gives decoded batches.
 //!
-//! A file is decoded window by window (65,536 records or 64 MiB). Inside a window rows are sorted; between windows they
+//! A file is decoded window by window (8,192 records or 16 MiB). Inside a window rows are sorted; between windows they
 //! are taken as they come. A file whose disorder reaches further than a window yields rows that are late, and the
 //! engine treats them so.
 
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use watershed_schemas::{EventBatch, Plane};
+use watershed_schemas::{ColumnSet, EventBatch, Plane};
 
 use self::window::{FileCursor, Window};
 use super::SourceError;
@@ -62,6 +62,8 @@ pub struct RejectedRecord {
 pub struct PlainFiles {
     files: Vec<FileCursor>,
     registry: Registry,
+    /// For each plane the columns that are filled at first.
+    columns: [ColumnSet; 2],
     bytes_read: Arc<AtomicU64>,
     bytes_total: u64,
 }
@@ -80,7 +82,12 @@ impl PlainFiles {
         }
         // Ties go to the model plane's files, then to the order in which they were named.
         files.sort_by_key(|file| file.partition.plane);
-        Ok(PlainFiles { files, registry, bytes_read, bytes_total })
+        Ok(PlainFiles { files, registry, columns: [ColumnSet::ALL; 2], bytes_read, bytes_total })
+    }
+
+    /// From the next window on fills only these columns of each plane at first.
+    pub fn read_columns(&mut self, columns: [ColumnSet; 2]) {
+        self.columns = columns;
     }
 
     /// The files as partitions.
@@ -92,7 +99,7 @@ impl PlainFiles {
     /// the end of all files. A call ends early where a file's window does. A batch without rows carries rejects.
     pub fn next(&mut self, rows: usize) -> Result<Option<Vec<DecodedBatch>>, SourceError> {
         for file in &mut self.files {
-            file.fill(&self.registry)?;
+            file.fill(&self.registry, self.columns[file.partition.plane.index()])?;
         }
         let windows: Vec<Option<&Window>> = self.files.iter().map(FileCursor::window).collect();
         if windows.iter().all(Option::is_none) {

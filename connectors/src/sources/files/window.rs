@@ -10,7 +10,7 @@ use datafusion::arrow::buffer::ScalarBuffer;
 use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use watershed_schemas::tables::runtime;
-use watershed_schemas::{EventBatch, Reject, Timestamp};
+use watershed_schemas::{ColumnSet, EventBatch, Reject, Rest, Timestamp};
 
 use super::content::Content;
 use super::{DecodedBatch, FileInput, RejectedRecord};
@@ -20,9 +20,9 @@ use crate::raw::{Partition, RawBatch, RawRecord};
 use crate::sources::SourceError;
 
 /// Records of one window.
-const RECORDS: usize = 65_536;
+const RECORDS: usize = 8_192;
 /// Bytes of one window.
-const BYTES: usize = 64 << 20;
+const BYTES: usize = 16 << 20;
 
 /// A file and its open window.
 pub(super) struct FileCursor {
@@ -38,6 +38,7 @@ pub(super) struct FileCursor {
 /// Decoded rows in merge order, and how many of them were taken.
 pub(super) struct Window {
     rows: RecordBatch,
+    rest: Option<Rest>,
     /// What rows are merged by, ascending.
     keys: ScalarBuffer<i64>,
     offsets: Vec<i64>,
@@ -68,7 +69,7 @@ impl FileCursor {
     }
 
     /// Decodes the next window where the last is used up.
-    pub(super) fn fill(&mut self, registry: &Registry) -> Result<(), SourceError> {
+    pub(super) fn fill(&mut self, registry: &Registry, columns: ColumnSet) -> Result<(), SourceError> {
         if self.window.is_some() {
             return Ok(());
         }
@@ -82,14 +83,15 @@ impl FileCursor {
             records.push(RawRecord { offset, timestamp: None, key: None, headers: Vec::new(), payload });
         }
         if !records.is_empty() {
-            let raw = RawBatch {
+            let raw = Arc::new(RawBatch {
                 partition: self.partition.clone(),
                 format: Arc::clone(&self.format),
                 tenant: Arc::clone(&self.tenant),
                 received: Timestamp::MIN,
                 records,
-            };
-            self.window = Some(Window::new(registry.decode(&raw), &raw.records).map_err(|error| {
+            });
+            let decoded = registry.decode_columns(&raw, columns);
+            self.window = Some(Window::new(decoded, &raw.records).map_err(|error| {
                 SourceError::Stop(format!("file `{}`: its rows can't be sorted: {error}", self.path.display()))
             })?);
         }
@@ -107,12 +109,13 @@ impl FileCursor {
         let rejects = std::mem::take(&mut window.rejects);
         let batch = DecodedBatch {
             partition: self.partition.clone(),
-            offsets: window.offsets[range].to_vec(),
+            offsets: window.offsets[range.clone()].to_vec(),
             batch: EventBatch {
                 plane: self.partition.plane,
                 rows: window.rows.slice(window.taken, count),
                 record_of_row: (0..u32::try_from(count).unwrap_or(u32::MAX)).collect(),
                 rejects,
+                rest: window.rest.as_ref().map(|rest| rest.slice(range)),
             },
             rejected: std::mem::take(&mut window.rejected),
         };
@@ -128,7 +131,7 @@ impl Window {
     fn new(decoded: EventBatch, records: &[RawRecord]) -> Result<Self, datafusion::arrow::error::ArrowError> {
         let mut offsets: Vec<i64> =
             decoded.record_of_row.iter().map(|record| records[*record as usize].offset).collect();
-        let mut rows = decoded.rows;
+        let (mut rows, mut rest) = (decoded.rows, decoded.rest);
         let mut keys = keys(&rows);
         if !keys.is_sorted() {
             // Stable: rows of one time stay in the order of their lines.
@@ -136,14 +139,17 @@ impl Window {
             order.sort_by_key(|row| keys[*row as usize]);
             offsets = order.iter().map(|row| offsets[*row as usize]).collect();
             keys = order.iter().map(|row| keys[*row as usize]).collect::<Vec<i64>>().into();
-            rows = take_record_batch(&rows, &UInt32Array::from(order))?;
+            rows = take_record_batch(&rows, &UInt32Array::from(order.clone()))?;
+            if let Some(rest) = &mut rest {
+                rest.places = Some(order);
+            }
         }
         let mut rejects = decoded.rejects;
         let rejected = rejects.iter().map(|reject| rejected(&records[reject.record])).collect();
         for (index, reject) in rejects.iter_mut().enumerate() {
             reject.record = index;
         }
-        Ok(Window { rows, keys, offsets, rejects, rejected, taken: 0 })
+        Ok(Window { rows, rest, keys, offsets, rejects, rejected, taken: 0 })
     }
 
     /// The merge keys of the rows that were not taken yet.

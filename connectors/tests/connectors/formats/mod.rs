@@ -7,6 +7,7 @@ mod otlp;
 mod properties;
 mod reference;
 mod samples;
+mod two_phases;
 
 use std::sync::Arc;
 

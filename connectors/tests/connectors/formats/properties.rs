@@ -13,7 +13,7 @@ use watershed_schemas::{Cell, ColumnType, Plane, Row, Timestamp, vocabulary};
 
 use super::{BROKER_TIME, batch, decode, reference, rejects, rows};
 
-fn any_plane() -> impl Strategy<Value = Plane> {
+pub(super) fn any_plane() -> impl Strategy<Value = Plane> {
     prop_oneof![Just(Plane::Model), Just(Plane::Access)]
 }
 
@@ -66,7 +66,7 @@ fn any_value() -> impl Strategy<Value = Value> {
 }
 
 /// Objects whose members are mostly columns, with values of any type, and mostly with a time.
-fn any_object(plane: Plane) -> impl Strategy<Value = Map<String, Value>> {
+pub(super) fn any_object(plane: Plane) -> impl Strategy<Value = Map<String, Value>> {
     let columns: Vec<&'static str> = plane.columns().iter().map(|column| column.name).collect();
     let name = prop_oneof![
         4 => prop::sample::select(columns).prop_map(str::to_owned),

@@ -9,6 +9,7 @@ use watershed_connectors::{byte_size, duration, formats};
 use watershed_schemas::Severity;
 
 use crate::correlator;
+use crate::evaluator;
 use crate::store;
 
 /// Which rules run.
@@ -21,6 +22,10 @@ pub(in crate::config) struct Rules {
     pub(in crate::config) paths: Vec<PathBuf>,
     /// Ids of rules that do not run.
     pub(in crate::config) disable: BTreeSet<String>,
+    /// How often `run` looks whether rule files or reference tables have changed; it takes up changes without a restart, and
+    /// a rule that can't be planned leaves the one that runs as it is. `"0s"`: only on SIGHUP.
+    #[serde(with = "duration")]
+    pub(in crate::config) reload_every: Duration,
     /// Tuning of single rules, by id.
     #[serde(rename = "override")]
     pub(in crate::config) overrides: BTreeMap<String, RuleOverride>,
@@ -28,7 +33,13 @@ pub(in crate::config) struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Rules { catalog: true, paths: Vec::new(), disable: BTreeSet::new(), overrides: BTreeMap::new() }
+        Rules {
+            catalog: true,
+            paths: Vec::new(),
+            disable: BTreeSet::new(),
+            reload_every: Duration::from_secs(5),
+            overrides: BTreeMap::new(),
+        }
     }
 }
 
@@ -40,6 +51,9 @@ pub(in crate::config) struct RuleOverride {
     pub(in crate::config) severity: Option<Severity>,
     /// `active`, or `shadow`: signals are written, but make no incident and page nobody. Default: `active`.
     pub(in crate::config) mode: Mode,
+    /// Whether the rule is filled with what other rules still remember when it is added while `run` runs. Without it, it
+    /// begins with what comes after.
+    pub(in crate::config) backfill: bool,
 }
 
 /// Whether a rule's signals count.
@@ -131,8 +145,26 @@ impl Default for Store {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Limits {
-    /// Rows that one scan of one rule keeps for one key. Beyond it the rule is degraded for that key.
+    /// Rows that one scan of one rule keeps for one key. Beyond it the rule is degraded for that key: what is true in any
+    /// case is said and marked so, what must be complete to be true is not said.
     pub(in crate::config) rows_per_key: usize,
+    /// Memory of one rule, rows that it shares included. Rows beyond it are not kept; the rule is degraded for their keys.
+    #[serde(with = "byte_size")]
+    pub(in crate::config) rule_memory: usize,
+    /// Memory at which a rule is stopped, alone: beyond `rule_memory` only what it has said and must still say grows.
+    #[serde(with = "byte_size")]
+    pub(in crate::config) rule_memory_stop: usize,
+    /// Memory of all rules together, shared rows counted once. Rows beyond it are not kept; the rules are degraded for their
+    /// keys.
+    #[serde(with = "byte_size")]
+    pub(in crate::config) state_memory: usize,
+    /// Rows that the plans of one rule may read within an hour of event time, each run counted as 100 more. A rule that
+    /// exceeds it is stopped, alone. It is counted and not measured, so that a replay stops at the same place.
+    pub(in crate::config) rule_work: u64,
+    /// Longest that one rule may take for one batch of input. A rule that takes longer is stopped, alone; a replay does not
+    /// repeat that.
+    #[serde(with = "duration")]
+    pub(in crate::config) rule_time: Duration,
     /// Sessions whose principals are remembered.
     pub(in crate::config) session_links: usize,
     /// Notifications that may wait for their receivers; more pauses intake, none is dropped.
@@ -143,8 +175,14 @@ pub(in crate::config) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
+        let limits = evaluator::Limits::default();
         Limits {
-            rows_per_key: crate::core::Settings::default().rows_per_key,
+            rows_per_key: limits.rows_per_key,
+            rule_memory: limits.rule_bytes,
+            rule_memory_stop: limits.rule_bytes_stop,
+            state_memory: limits.state_bytes,
+            rule_work: limits.rule_work,
+            rule_time: Duration::from_secs(10),
             session_links: correlator::Settings::default().links_limit,
             outbox_rows: 100_000,
             record: formats::Limits::default(),

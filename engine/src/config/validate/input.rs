@@ -5,6 +5,7 @@ use std::path::Path;
 
 use watershed_connectors::formats::avro::{SchemaRegistry, SchemaRegistrySettings};
 use watershed_connectors::formats::{AUTO, Limits, Registry};
+use watershed_connectors::sources::kafka::StartFrom;
 use watershed_connectors::sources::recording::Manifest;
 use watershed_schemas::Plane;
 
@@ -79,6 +80,11 @@ pub(super) fn present(input: &Input) -> [bool; 2] {
         Input::File(file) => [!file.runtime.is_empty(), !file.identity.is_empty()],
         Input::Recording(_) => [true, true],
     }
+}
+
+/// Whether history begins in the middle of a log: what came before is unseen, and not simply absent.
+pub(super) fn is_cold(input: &Input) -> bool {
+    matches!(input, Input::Kafka(kafka) if kafka.start_from != StartFrom::Earliest)
 }
 
 /// Problems that a connector found in its own settings; each begins with or names the setting in backticks.

@@ -9,6 +9,7 @@ use super::problem::{Level, Problem};
 use super::raw::Raw;
 use super::{Config, DeadLetterOutput};
 use crate::core;
+use crate::evaluator;
 use crate::watermark::PlaneTime;
 
 /// Collects problems with their places.
@@ -52,7 +53,14 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
         times,
         present: input::present(&input),
         skew: raw.time.skew,
-        rows_per_key: raw.limits.rows_per_key,
+        limits: evaluator::Limits {
+            rows_per_key: raw.limits.rows_per_key,
+            rule_bytes: raw.limits.rule_memory,
+            rule_bytes_stop: raw.limits.rule_memory_stop,
+            state_bytes: raw.limits.state_memory,
+            rule_work: raw.limits.rule_work,
+        },
+        cold: input::is_cold(&input),
         incidents,
     };
     let delivery = crate::deliver::DeliverySettings {
@@ -72,6 +80,7 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
         delivery,
         dlq,
         late,
+        rule_time: raw.limits.rule_time,
         record_limits: raw.limits.record,
         console,
         log,

@@ -70,10 +70,22 @@ pub(super) fn limits(raw: &raw::Limits, findings: &mut Findings<'_>) {
         ("record.string_bytes", raw.record.string_bytes),
         ("record.rows_per_record", raw.record.rows_per_record),
     ];
+    let bounds = bounds.into_iter().chain([
+        ("rule_memory", raw.rule_memory),
+        ("rule_memory_stop", raw.rule_memory_stop),
+        ("state_memory", raw.state_memory),
+        ("rule_work", usize::try_from(raw.rule_work).unwrap_or(usize::MAX)),
+        ("rule_time", usize::try_from(raw.rule_time.as_millis()).unwrap_or(usize::MAX)),
+    ]);
     for (name, value) in bounds {
         if value == 0 {
             findings.error(&format!("limits.{name}"), "is 0, so that nothing would pass; leave it out for the default");
         }
+    }
+    if raw.rule_memory_stop < raw.rule_memory {
+        let message =
+            "is less than `limits.rule_memory`, so that a rule would be stopped before it is degraded; make it larger";
+        findings.error("limits.rule_memory_stop", message);
     }
 }
 
@@ -113,9 +125,13 @@ pub(super) fn rules(raw: raw::Rules, findings: &mut Findings<'_>) -> Rules {
     }
     let mut severity = BTreeMap::new();
     let mut shadow = BTreeSet::new();
+    let mut backfill = BTreeSet::new();
     for (id, tuned) in raw.overrides {
         if raw.disable.contains(&id) {
             findings.warn(&format!("rules.override.{id}"), "has no effect: `rules.disable` names the rule");
+        }
+        if tuned.backfill {
+            backfill.insert(id.clone());
         }
         if tuned.mode == Mode::Shadow {
             shadow.insert(id.clone());
@@ -124,7 +140,15 @@ pub(super) fn rules(raw: raw::Rules, findings: &mut Findings<'_>) -> Rules {
             severity.insert(id, level);
         }
     }
-    Rules { catalog: raw.catalog, paths: raw.paths, disable: raw.disable, severity, shadow }
+    Rules {
+        catalog: raw.catalog,
+        paths: raw.paths,
+        disable: raw.disable,
+        severity,
+        shadow,
+        backfill,
+        reload_every: raw.reload_every,
+    }
 }
 
 pub(super) fn reference(raw: raw::Reference, findings: &mut Findings<'_>) -> Option<PathBuf> {

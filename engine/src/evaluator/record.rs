@@ -1,0 +1,42 @@
+//! What the store knows of each rule.
+
+use serde::{Deserialize, Serialize};
+use watershed_schemas::Timestamp;
+
+use super::coverage::{Coverage, Donor};
+use super::span::Span;
+use crate::store::Commit;
+
+/// First bytes of the keys that hold what is known of rules.
+pub const RULE_PREFIX: &[u8] = b"r/";
+
+/// A rule version as it ran when the store was last written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RuleRecord {
+    pub(super) rule: String,
+    pub(super) version: String,
+    /// Digest of the reference tables that it reads.
+    pub(super) reference: String,
+    /// Outputs up to here were judged by reference data that is gone: they stay as they were said.
+    pub(super) frozen_until: Timestamp,
+    pub(super) coverage: Coverage,
+    /// What its scans keep: from this another version can be filled.
+    pub(super) donors: Vec<Donor>,
+    /// Times of outputs for which rows were not kept.
+    pub(super) lost: Option<Span>,
+    /// Why it was stopped, where it was.
+    pub(super) stopped: Option<String>,
+}
+
+impl RuleRecord {
+    pub(super) fn put(&self, commit: &mut Commit) {
+        if let Ok(value) = serde_json::to_vec(self) {
+            commit.puts.push((key(&self.rule), value));
+        }
+    }
+}
+
+/// The key of a rule in the store.
+pub(super) fn key(rule: &str) -> Vec<u8> {
+    [RULE_PREFIX, rule.as_bytes()].concat()
+}

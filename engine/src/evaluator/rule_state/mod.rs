@@ -1,0 +1,381 @@
+//! What one rule remembers, and what it has said.
+
+mod lifetime;
+mod run;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::sync::Arc;
+
+use watershed_rules::{CompiledRule, Emit, EvaluateError, Finding, Speaks};
+use watershed_schemas::{Mark, Plane, SignalReason, Timestamp};
+
+use super::coverage::Coverage;
+use super::key::{Key, KeyEncoder};
+use super::limits::{Limits, Work};
+use super::memory::Memory;
+use super::plans::Plans;
+use super::rows::{RowRef, Segment};
+use super::said::{Said, Statement};
+use super::span::Span;
+use super::status::Tally;
+use crate::watermark::Watermarks;
+
+use run::{is_sealed, passed, say};
+
+/// The state of one rule.
+pub(super) struct RuleState {
+    plans: Plans,
+    encoders: Vec<KeyEncoder>,
+    keys: HashMap<Key, KeyState>,
+    /// Keys that changed since they were last evaluated, in the order in which they did.
+    dirty: Vec<Key>,
+    /// For each scan its rows' times with their keys, oldest first.
+    expiries: Vec<BinaryHeap<Reverse<(Timestamp, Key)>>>,
+    /// Findings that are not final yet, oldest first.
+    held: BTreeMap<(Timestamp, String), Key>,
+    /// What was said of findings whose rows are not here: before a restart, or before the rule was stopped. Their
+    /// numbering goes on.
+    remembered: HashMap<String, Said>,
+    /// What was said before a restart and can't change any more: to be taken out of the store.
+    forgotten: Vec<String>,
+    coverage: Coverage,
+    /// What [`Coverage::warm_after`] says.
+    warm_after: Timestamp,
+    /// Whether its next statements are about the time before it came into force.
+    backfilling: bool,
+    /// Keys for which rows are missing.
+    degraded_keys: usize,
+    /// Times of outputs for which rows were not kept, of all keys: what a restart knows of it.
+    lost: Option<Span>,
+    /// The same from before the last restart, when it was known for each key.
+    lost_before: Option<Span>,
+    memory: Memory,
+    work: Work,
+    tally: Tally,
+    stopped: Option<String>,
+    /// Whether nobody was told yet that it was stopped.
+    stop_untold: bool,
+    /// Whether the store has an older record of it.
+    unrecorded: bool,
+}
+
+#[derive(Default)]
+struct KeyState {
+    /// For each scan its rows, ordered by time and id.
+    scans: Vec<Vec<RowRef>>,
+    said: BTreeMap<String, Said>,
+    last: BTreeMap<String, Finding>,
+    held: BTreeMap<String, Finding>,
+    /// What rows that came since the last evaluation can touch.
+    changed: Option<Changed>,
+    /// Times of outputs for which rows were not kept: what must be complete to be true is not said of them.
+    degraded: Option<Span>,
+}
+
+/// The times of outputs that new rows can touch.
+#[derive(Clone, Copy)]
+struct Changed {
+    all: Span,
+    /// By rows that came after their plane's watermark.
+    late: Option<Span>,
+}
+
+impl Changed {
+    fn joined(touched: Span, late: bool, other: Option<Changed>) -> Changed {
+        let late_before = other.and_then(|other| other.late);
+        Changed {
+            all: touched.joined(other.map(|other| other.all)),
+            late: if late { Some(touched.joined(late_before)) } else { late_before },
+        }
+    }
+}
+
+/// What rows are taken in under.
+#[derive(Clone, Copy)]
+pub(super) struct Admission {
+    pub(super) limits: Limits,
+    /// Whether all rules together hold as much as they may.
+    pub(super) full: bool,
+    /// The planes' watermarks before the present step.
+    pub(super) reached: [Timestamp; 2],
+}
+
+/// What keys are evaluated under.
+#[derive(Clone, Copy)]
+pub(super) struct Step<'a> {
+    /// The watermarks before the step: what they had closed can't change any more.
+    pub(super) sealed: &'a Watermarks,
+    pub(super) watermarks: &'a Watermarks,
+    pub(super) limits: Limits,
+}
+
+impl Step<'_> {
+    /// The newest event time heard.
+    fn now_micros(&self) -> i64 {
+        Plane::ALL.map(|plane| self.watermarks.heard(plane).micros()).into_iter().max().unwrap_or(i64::MIN)
+    }
+}
+
+impl RuleState {
+    pub(super) fn new(rule: Arc<CompiledRule>, reference: String, coverage: Coverage) -> Self {
+        let encoders: Result<Vec<_>, _> = rule.scans.iter().map(KeyEncoder::new).collect();
+        let (encoders, stopped) = match encoders {
+            Ok(encoders) => (encoders, None),
+            Err(error) => (Vec::new(), Some(format!("its key can't be encoded: {error}"))),
+        };
+        RuleState {
+            encoders,
+            keys: HashMap::new(),
+            dirty: Vec::new(),
+            expiries: rule.scans.iter().map(|_| BinaryHeap::new()).collect(),
+            held: BTreeMap::new(),
+            remembered: HashMap::new(),
+            forgotten: Vec::new(),
+            warm_after: coverage.warm_after(&rule.scans),
+            coverage,
+            backfilling: false,
+            degraded_keys: 0,
+            lost: None,
+            lost_before: None,
+            memory: Memory::default(),
+            work: Work::default(),
+            tally: Tally::default(),
+            stop_untold: stopped.is_some(),
+            stopped,
+            unrecorded: true,
+            plans: Plans::new(rule, reference),
+        }
+    }
+
+    fn rule(&self) -> &Arc<CompiledRule> {
+        &self.plans.current
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.rule().meta.id
+    }
+
+    pub(super) fn version(&self) -> &str {
+        &self.rule().version
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.memory.rows()
+    }
+
+    pub(super) fn stopped(&self) -> Option<&str> {
+        self.stopped.as_deref()
+    }
+
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Bytes that no other rule shares.
+    pub(super) fn own_bytes(&self) -> usize {
+        self.memory.own_bytes(self.keys.len())
+    }
+
+    /// Whether some of its keys have changed since they were evaluated.
+    pub(super) fn has_changes(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Whether a step has nothing to do for it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.dirty.is_empty() && self.held.is_empty()
+    }
+
+    /// Takes rows of a segment into a scan's memory.
+    pub(super) fn add(&mut self, scan: usize, segment: &Arc<Segment>, rows: &[u32], admission: &Admission) {
+        if self.stopped.is_some() || segment.id < self.coverage.first_segment {
+            return;
+        }
+        let keys = match self.encoders[scan].keys(&segment.rows, rows) {
+            Ok(keys) => keys,
+            Err(error) => return self.stop(format!("its key can't be encoded: {error}")),
+        };
+        let rule = Arc::clone(self.rule());
+        let full = admission.full || self.memory.bytes(self.keys.len()) >= admission.limits.rule_bytes;
+        let reached = admission.reached[segment.plane.index()];
+        for (row, key) in rows.iter().zip(&keys) {
+            let time = segment.event_time(*row);
+            let touched = Span::touched_by(time, rule.scans[scan].around);
+            let state = self
+                .keys
+                .entry(Arc::clone(key))
+                .or_insert_with(|| KeyState { scans: vec![Vec::new(); rule.scans.len()], ..KeyState::default() });
+            let kept = &mut state.scans[scan];
+            if full || kept.len() >= admission.limits.rows_per_key {
+                self.tally.capped += 1;
+                if state.degraded.is_some_and(|degraded| degraded.covers(touched)) {
+                    continue;
+                }
+                self.degraded_keys += usize::from(state.degraded.is_none());
+                state.degraded = Some(touched.joined(state.degraded));
+                self.lost = Some(touched.joined(self.lost));
+                self.unrecorded = true;
+            } else {
+                let new = RowRef { segment: Arc::clone(segment), row: *row };
+                let at = kept.partition_point(|row| row.order() <= new.order());
+                kept.insert(at, new);
+                self.memory.hold(segment);
+            }
+            // Also for a row that was not kept: its key is looked at again when the row would have gone.
+            self.expiries[scan].push(Reverse((time, Arc::clone(key))));
+            if state.changed.is_none() {
+                self.dirty.push(Arc::clone(key));
+            }
+            state.changed = Some(Changed::joined(touched, time < reached, state.changed));
+        }
+    }
+
+    /// Runs the plan for the changed keys.
+    pub(super) fn evaluate(&mut self, step: &Step<'_>, statements: &mut Vec<Statement>) {
+        for key in std::mem::take(&mut self.dirty) {
+            match self.evaluate_key(&key, step, statements) {
+                Err(error) => return self.stop(error.reason),
+                Ok(done) if done > step.limits.rule_work => {
+                    return self.stop(format!(
+                        "its plans read {done} rows within an hour of event time, the budget is {}; narrow its filters \
+                         or windows, or raise `limits.rule_work`",
+                        step.limits.rule_work
+                    ));
+                }
+                Ok(_) => {}
+            }
+        }
+        let bytes = self.memory.bytes(self.keys.len());
+        if bytes > step.limits.rule_bytes_stop {
+            self.stop(format!(
+                "it holds {bytes} bytes, the budget is {}; narrow its filters or windows, or raise `limits.rule_memory_stop`",
+                step.limits.rule_bytes_stop
+            ));
+        }
+    }
+
+    /// Evaluates one key; returns the rule's work of the present hour.
+    fn evaluate_key(
+        &mut self,
+        key: &Key,
+        step: &Step<'_>,
+        statements: &mut Vec<Statement>,
+    ) -> Result<u64, EvaluateError> {
+        let rule = Arc::clone(self.rule());
+        let Some(state) = self.keys.get_mut(key) else { return Ok(0) };
+        let Some(changed) = state.changed.take() else { return Ok(0) };
+        let span = changed.all;
+        let read = self.tally.rows_read;
+        let evaluations = self.tally.evaluations;
+        let findings = run::run(&self.plans, state, span, &mut self.tally)?;
+        let mut done = 0;
+        if self.tally.evaluations > evaluations {
+            done = self.work.add(self.tally.rows_read - read, step.now_micros());
+        }
+        let judged = |time: Timestamp| span.holds(time) && self.plans.judges(time);
+        let standing = state.said.iter().filter(|(_, said)| !said.withdrawn && judged(said.event_time));
+        let mut gone: BTreeSet<String> = standing.map(|(id, _)| id.clone()).collect();
+        let (held, memory) = (&mut self.held, &mut self.memory);
+        state.held.retain(|id, finding| {
+            let affected = span.holds(finding.event_time);
+            if affected {
+                memory.forget(finding);
+                held.remove(&(finding.event_time, id.clone()));
+            }
+            !affected
+        });
+        for finding in findings {
+            gone.remove(&finding.signal_id);
+            let time = finding.event_time;
+            if is_sealed(&rule, time, step.sealed) {
+                continue;
+            }
+            let known = state.said.get(&finding.signal_id);
+            let stands = known.is_some_and(|said| !said.withdrawn);
+            // The least row of a key stands for it: one said before the span is not replaced by a later one.
+            if known.is_some_and(|said| !said.withdrawn && said.event_time < time && !judged(said.event_time)) {
+                continue;
+            }
+            let marks = marks(state.degraded, self.lost_before, self.warm_after, self.backfilling, time);
+            let mut waits = false;
+            if let Speaks::AtWatermark { lookahead, .. } = &rule.speaks
+                && !stands
+            {
+                // What is not there can't be told from what was not kept, or not seen.
+                if marks.contains(&Mark::Degraded) {
+                    self.tally.suppressed += 1;
+                    continue;
+                }
+                if marks.contains(&Mark::Partial) {
+                    self.tally.held_back += 1;
+                    continue;
+                }
+                waits = rule.meta.emit != Emit::Early && !passed(time, lookahead, step.watermarks, false);
+            }
+            if waits {
+                self.held.insert((time, finding.signal_id.clone()), Arc::clone(key));
+                self.memory.remember(&finding);
+                state.held.insert(finding.signal_id.clone(), finding);
+            } else {
+                let late = changed.late.is_some_and(|late| late.holds(time));
+                say(&rule, state, finding, marks, late, &mut self.remembered, &mut self.memory, statements);
+            }
+        }
+        for id in gone {
+            let Some(said) = state.said.get_mut(&id) else { continue };
+            if is_sealed(&rule, said.event_time, step.sealed) {
+                continue;
+            }
+            let Some(finding) = state.last.get(&id).cloned() else { continue };
+            said.withdrawn = true;
+            said.revision += 1;
+            let late = changed.late.is_some_and(|late| late.holds(finding.event_time));
+            statements.push(Statement {
+                said: said.clone(),
+                reason: if late { SignalReason::LateEvidence } else { SignalReason::Disproved },
+                marks: marks(state.degraded, self.lost_before, self.warm_after, self.backfilling, finding.event_time),
+                evidence: Vec::new(),
+                finding,
+            });
+        }
+        Ok(done)
+    }
+
+    /// Says what the watermark has made final.
+    pub(super) fn release(&mut self, watermarks: &Watermarks, statements: &mut Vec<Statement>) {
+        let rule = Arc::clone(self.rule());
+        let Speaks::AtWatermark { lookahead, .. } = &rule.speaks else { return };
+        while let Some(((time, _), _)) = self.held.first_key_value() {
+            if !passed(*time, lookahead, watermarks, false) {
+                return;
+            }
+            let Some(((time, id), key)) = self.held.pop_first() else { return };
+            let Some(state) = self.keys.get_mut(&key) else { continue };
+            let Some(finding) = state.held.remove(&id) else { continue };
+            self.memory.forget(&finding);
+            let marks = marks(state.degraded, self.lost_before, self.warm_after, self.backfilling, time);
+            if marks.contains(&Mark::Degraded) {
+                self.tally.suppressed += 1;
+                continue;
+            }
+            say(&rule, state, finding, marks, false, &mut self.remembered, &mut self.memory, statements);
+        }
+    }
+}
+
+/// What was not whole behind an output of this time.
+fn marks(
+    degraded: Option<Span>,
+    lost_before: Option<Span>,
+    warm_after: Timestamp,
+    backfilling: bool,
+    time: Timestamp,
+) -> BTreeSet<Mark> {
+    let lost = [degraded, lost_before].into_iter().flatten().any(|span| span.holds(time));
+    let partial = warm_after != Timestamp::MIN && time <= warm_after;
+    [(partial, Mark::Partial), (lost, Mark::Degraded), (backfilling, Mark::Backfilled)]
+        .into_iter()
+        .filter_map(|(holds, mark)| holds.then_some(mark))
+        .collect()
+}
