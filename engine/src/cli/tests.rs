@@ -262,5 +262,5 @@ fn explain_says_what_is_missing() {
     let (result, said) = say(&["rules", "bench", &rules, "--runtime", &runtime, "--json"]);
     assert_eq!(result.expect("it ran"), Exit::Fine);
     let said: serde_json::Value = serde_json::from_str(&said).expect("one JSON object");
-    assert_eq!(said["rules"].as_array().map(Vec::len), Some(7));
+    assert_eq!(said["rules"].as_array().map(Vec::len), Some(9));
 }

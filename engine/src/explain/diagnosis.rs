@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::arrow::array::{RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take_record_batch;
+use datafusion::common::ScalarValue;
 use watershed_connectors::escape::one_line;
-use watershed_rules::explain::{Explained, Needs, Part};
+use watershed_rules::explain::{Condition, Explained, Input, Needs, Part};
 use watershed_schemas::tables::runtime;
 use watershed_schemas::{Plane, Signal, Timestamp};
 
@@ -87,7 +88,7 @@ fn identity(rows: &RecordBatch, row: usize) -> Vec<String> {
 impl Doctor<'_> {
     fn diagnose(&self) -> Diagnosis {
         let seen = self.candidates.look(&self.explained.anatomy.root);
-        let signals = self.signals();
+        let signals = self.signals(&seen);
         let mut reasons = Vec::new();
         if signals.iter().all(|signal| signal.withdrawn) {
             reasons = self.not_history();
@@ -106,6 +107,7 @@ impl Doctor<'_> {
         // What decides is not said twice.
         between.retain(|known| !reasons.contains(known));
         let (events, more_events) = self.events();
+        let fired = signals.iter().any(|signal| !signal.withdrawn);
         Diagnosis {
             rule: self.explained.rule.meta.id.clone(),
             events,
@@ -114,7 +116,7 @@ impl Doctor<'_> {
             signals,
             between,
             reasons,
-            notes: self.notes(&seen),
+            notes: self.notes(&seen, fired),
         }
     }
 
@@ -127,9 +129,9 @@ impl Doctor<'_> {
         refused.collect()
     }
 
-    fn notes(&self, seen: &Seen) -> Vec<String> {
+    fn notes(&self, seen: &Seen, fired: bool) -> Vec<String> {
         let mut notes = Vec::new();
-        if self.signals().iter().any(|signal| !signal.withdrawn) && !self.any_asked(&seen.out) {
+        if fired && !self.any_asked(&seen.out) {
             notes.push("the rule fired, and its parts taken one by one do not show why".to_owned());
         }
         if let Some(reason) = &self.sample.stopped {
@@ -198,10 +200,20 @@ impl Doctor<'_> {
         }
     }
 
-    /// The signals that the events show.
-    fn signals(&self) -> Vec<Signal> {
-        let ids: BTreeSet<&str> = self.sample.asked.iter().map(|event| raw(&event.row, runtime::EVENT_ID, 0)).collect();
-        let shown_by = |signal: &&Signal| signal.evidence.iter().any(|id| ids.contains(id.as_str()));
+    /// The signals that the events show, or that rest on rows which they take part in.
+    fn signals(&self, seen: &Seen) -> Vec<Signal> {
+        let ids: BTreeSet<String> = self.sample.asked.iter().map(|event| one_line(event.id(), 80)).collect();
+        let together: BTreeSet<String> = seen
+            .out
+            .iter()
+            .filter(|tuple| self.candidates.is_asked(tuple))
+            .flat_map(|tuple| self.placed(tuple))
+            .map(|placed| placed.event_id)
+            .collect();
+        let shown_by = |signal: &&Signal| {
+            let evidence: BTreeSet<String> = signal.evidence.iter().map(|id| one_line(id, 80)).collect();
+            !evidence.is_disjoint(&ids) || (!evidence.is_empty() && evidence.is_subset(&together))
+        };
         self.sample.signals.iter().filter(shown_by).cloned().collect()
     }
 
@@ -215,11 +227,16 @@ impl Doctor<'_> {
             Part::Reference(_) => {}
             Part::Where { conditions, .. } => match self.nearest(&seen.below[0].out, conditions) {
                 None => self.why_not(&seen.below[0], reasons),
-                Some((tuple, checks)) => reasons.push(Reason::Unmet {
-                    events: self.placed(&tuple),
-                    group: tuple.members.len(),
-                    checks: checks.into_iter().filter(|check| check.holds != Some(true)).collect(),
-                }),
+                Some((tuple, checks)) => {
+                    let unmet = conditions.iter().zip(&checks).filter(|(_, check)| check.holds != Some(true));
+                    let read: BTreeSet<usize> = unmet.flat_map(|(condition, _)| computed(condition)).collect();
+                    reasons.push(Reason::Unmet {
+                        events: self.placed(&tuple),
+                        group: tuple.members.len(),
+                        checks: checks.into_iter().filter(|check| check.holds != Some(true)).collect(),
+                    });
+                    self.why_no_partner(&seen.below[0], &read, reasons);
+                }
             },
             Part::Groups { .. } | Part::Windowed { .. } | Part::Each { .. } | Part::Opaque { .. } => {
                 self.why_not(&seen.below[0], reasons);
@@ -229,13 +246,20 @@ impl Doctor<'_> {
         }
     }
 
-    fn why_no_pair(
-        &self,
-        seen: &Seen,
-        conditions: &[watershed_rules::explain::Condition],
-        needs: Needs,
-        reasons: &mut Vec<Reason>,
-    ) {
+    /// Why there is no partner where a condition asks whether there is one.
+    fn why_no_partner(&self, seen: &Seen, read: &BTreeSet<usize>, reasons: &mut Vec<Reason>) {
+        if let Part::Join { conditions, needs: Needs::Known(at), .. } = seen.part
+            && read.contains(at)
+            && !seen.out.iter().any(|tuple| {
+                self.candidates.is_asked(tuple) && tuple.computed[*at] == Some(ScalarValue::Boolean(Some(true)))
+            })
+        {
+            self.why_no_pair(seen, conditions, Needs::Presence, reasons);
+        }
+        seen.below.iter().for_each(|below| self.why_no_partner(below, read, reasons));
+    }
+
+    fn why_no_pair(&self, seen: &Seen, conditions: &[Condition], needs: Needs, reasons: &mut Vec<Reason>) {
         let [left, right] = seen.below.as_slice() else { return };
         if needs == Needs::Absence {
             match seen
@@ -357,11 +381,7 @@ impl Doctor<'_> {
     }
 
     /// The tuple that comes nearest to meeting all conditions, of those with most events that are asked about.
-    fn nearest(
-        &self,
-        tuples: &[Tuple],
-        conditions: &[watershed_rules::explain::Condition],
-    ) -> Option<(Tuple, Vec<Check>)> {
+    fn nearest(&self, tuples: &[Tuple], conditions: &[Condition]) -> Option<(Tuple, Vec<Check>)> {
         let asked: Vec<Tuple> = tuples.iter().filter(|tuple| self.candidates.is_asked(tuple)).cloned().collect();
         let mut unmet = vec![0_usize; asked.len()];
         for condition in conditions {
@@ -456,9 +476,17 @@ impl Doctor<'_> {
     }
 }
 
+/// The computed values that a condition reads.
+fn computed(condition: &Condition) -> impl Iterator<Item = usize> {
+    condition.inputs.iter().filter_map(|input| match input {
+        Input::Computed(at) => Some(*at),
+        Input::Column(..) => None,
+    })
+}
+
 /// What can't be taken apart in these parts.
 fn opaque(part: &Part, found: &mut BTreeSet<String>) {
-    let untried = |conditions: &[watershed_rules::explain::Condition], found: &mut BTreeSet<String>| {
+    let untried = |conditions: &[Condition], found: &mut BTreeSet<String>| {
         let open = conditions.iter().filter(|condition| !condition.can_be_tried());
         found.extend(open.map(|condition| format!("`{}`", condition.text)));
     };

@@ -112,7 +112,9 @@ impl Walk<'_> {
             matches!(join.join_type, JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark);
         let mark = matches!(join.join_type, JoinType::LeftMark | JoinType::RightMark).then(|| {
             let field = Field::new("mark", DataType::Boolean, true);
-            self.compute(Computed::OfRow { text: format!("EXISTS ({})", texts(&conditions)) }, field)
+            let other = if turned { &left.part } else { &right.part };
+            let scans: Vec<&str> = other.scans().into_iter().map(|scan| self.labels[scan].as_str()).collect();
+            self.compute(Computed::OfRow { text: format!("EXISTS ({})", scans.join(", ")) }, field)
         });
         let needs = match (join.join_type, mark) {
             (_, Some(at)) => Needs::Known(at),
@@ -267,10 +269,6 @@ fn one(mut parts: Vec<Part>) -> Part {
 
 fn is_list(schema: &DFSchema, at: usize) -> bool {
     schema.fields().get(at).is_some_and(|field| field.data_type().is_nested())
-}
-
-fn texts(conditions: &[Condition]) -> String {
-    conditions.iter().map(|condition| condition.text.as_str()).collect::<Vec<_>>().join(" AND ")
 }
 
 /// The expression over scans; absent where it reads something that single rows don't show.
