@@ -293,12 +293,12 @@ fn the_parts_of_every_rule_of_the_catalog_decide_as_the_rule_does() {
     assert!(fired[0] >= CATALOG.len() && fired[1] >= CATALOG.len(), "silent and firing cases of every rule: {fired:?}");
 }
 
-/// Times differ from run to run, sizes from one layout of memory to another.
+/// Times differ from run to run, and what the evaluator does is its own affair.
 fn steady(mut overview: Overview) -> String {
     overview.version = "VERSION".to_owned();
     if let Some(cost) = &mut overview.cost {
-        cost.took_us = 0;
-        cost.most_bytes = 0;
+        assert!(cost.plans_run > 0 && cost.most_rows > 0 && cost.most_bytes > 0, "{cost:?}");
+        (cost.took_us, cost.plans_run, cost.guarded, cost.most_rows, cost.most_bytes) = (0, 0, 0, 0, 0);
     }
     overview.to_string()
 }
