@@ -7,7 +7,7 @@ VENV := $(CACHE)/python
 # The same packages and features for every verb: one build of the dependencies serves them all.
 BUILD := cargo build --workspace --locked
 
-.PHONY: help demo test lint fmt bench release kafka python clean
+.PHONY: help demo test prove lint fmt bench release kafka python clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -20,6 +20,13 @@ test: kafka python ## the whole test suite, against a real Kafka broker and real
 	$(BUILD) --bin watershed
 	integration/scripts/same-build.sh "$(BUILD) --bin watershed" "cargo test --workspace --locked --no-run"
 	WATERSHED_PYTHON="$(VENV)/bin/python" cargo test --workspace --locked --no-fail-fast
+
+CASES ?= 100000
+SEED ?=
+
+prove: ## stream against batch over generated rules and histories (CASES=100000 SEED=number)
+	WATERSHED_PROVE_CASES="$(CASES)" $(if $(SEED),WATERSHED_PROVE_SEED="$(SEED)") \
+	  cargo test --workspace --locked --test engine -- --ignored --nocapture generated::prove_it
 
 lint: ## formatting, clippy, documentation; warnings are errors
 	cargo fmt --all --check
@@ -42,7 +49,7 @@ release: ## the optimised binary
 kafka:
 	@[ -n "$$WATERSHED_TEST_KAFKA$$WATERSHED_SKIP_KAFKA" ] || integration/scripts/fetch-kafka.sh >/dev/null || true
 
-# The official webhook library checks our signatures.
+# The official webhook library checks our signatures, DuckDB runs our rules.
 python:
 	@if [ ! -e "$(VENV)/.complete" ] || [ integration/python/requirements.txt -nt "$(VENV)/.complete" ]; then \
 	  python3 -m venv "$(VENV)" && \

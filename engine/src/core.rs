@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use watershed_connectors::Partition;
+use watershed_rules::CompiledRule;
 use watershed_schemas::{ColumnSet, EventBatch, IncidentRevision, Plane, Signal, Timestamp};
 
 use crate::acceptance::{self, Refused};
@@ -18,6 +19,7 @@ use crate::correlator::{self, Correlator, Telling};
 use crate::evaluator::{self, Evaluator, Limits, Meter, Reload, RuleNews, RuleSetup, RuleStatus, Start, Tally};
 use crate::matcher::{Matcher, ScanId};
 use crate::store::Commit;
+use crate::verify::Witness;
 use crate::watermark::{PlaneTime, Snapshot, Watermarks};
 
 use dedup::Dedup;
@@ -116,10 +118,14 @@ pub struct Core {
     /// What the store knows of the watermarks: an idle stream writes nothing.
     stored_clock: Option<Snapshot>,
     matcher: Matcher,
+    /// For each plane the columns that are remembered of its rows.
+    kept: [ColumnSet; 2],
     evaluator: Evaluator,
     correlator: Correlator,
     dedup: Dedup,
     segments: Segments,
+    /// Who sees what becomes history; nobody unless asked for.
+    witness: Option<Box<dyn Witness>>,
 }
 
 const CLOCK_KEY: &[u8] = b"m/watermarks";
@@ -137,11 +143,18 @@ impl Core {
             stored_clock: None,
             watermarks,
             matcher: Matcher::new(&rules),
+            kept: kept_columns(&rules),
             evaluator: Evaluator::new(setups, settings.limits, settings.cold),
             correlator: Correlator::new(incidents),
             dedup: Dedup::default(),
             segments: Segments::default(),
+            witness: None,
         }
+    }
+
+    /// From now on this one sees every row that becomes history.
+    pub fn show_history_to(&mut self, witness: Box<dyn Witness>) {
+        self.witness = Some(witness);
     }
 
     /// Takes inputs in and says everything that follows from them. Their order matters, how they are cut into steps
@@ -194,11 +207,6 @@ impl Core {
         output
     }
 
-    /// For each plane the columns that rows need to be accepted, matched and linked; the others only where they match.
-    pub fn columns(&self) -> [ColumnSet; 2] {
-        Plane::ALL.map(|plane| self.matcher.columns(plane).with(self.correlator.columns(plane)))
-    }
-
     /// Lets the rules speak about what has come so far.
     fn evaluate(&mut self, commit: &mut Commit, output: &mut Output) {
         let found = self.evaluator.evaluate(&self.sealed, &self.watermarks, commit);
@@ -209,13 +217,15 @@ impl Core {
     /// Takes up another set of rules: what came before it belongs to the old one.
     fn reload(&mut self, rules: Reload, commit: &mut Commit, output: &mut Output) {
         self.evaluate(commit, output);
-        let start = Start { watermarks: &self.watermarks, next_segment: self.segments.next() };
+        let columns = self.segments.columns();
+        let start = Start { watermarks: &self.watermarks, next_segment: self.segments.next(), columns };
         let fill = self.evaluator.reload(rules, &start, commit);
         let setups = self.evaluator.setups();
         self.correlator.set_signal_lag(signal_lag(&self.settings, setups));
         let rules: Vec<_> = setups.iter().map(|setup| Arc::clone(&setup.rule)).collect();
         let filled: Vec<_> = fill.iter().map(|position| Arc::clone(&rules[*position])).collect();
         self.matcher = Matcher::new(&rules);
+        self.kept = kept_columns(&rules);
         if !fill.is_empty() {
             let mut matcher = Matcher::new(&filled);
             for segment in self.segments.live() {
@@ -226,6 +236,16 @@ impl Core {
             self.evaluate(commit, output);
         }
         self.segments.sweep(commit);
+    }
+
+    /// States that nobody keeps commits: what is only for them is left out where it costs.
+    pub fn forget(&mut self) {
+        self.segments.forget();
+    }
+
+    /// For each plane the columns that rows need to be accepted, matched and linked; the others only where they match.
+    pub fn columns(&self) -> [ColumnSet; 2] {
+        Plane::ALL.map(|plane| self.matcher.columns(plane).with(self.correlator.columns(plane)))
     }
 
     fn take(
@@ -248,6 +268,9 @@ impl Core {
         output.events[batch.plane.index()] += batch.rows.num_rows() as u64;
         output.refused.extend(accepted.refused.into_iter().map(|refused| Refused { origin, ..refused }));
         let accepted = accepted.rows;
+        if let Some(witness) = &mut self.witness {
+            witness.accepted(batch, accepted.as_deref(), &self.watermarks);
+        }
         self.correlator.learn(batch, accepted.as_deref(), commit);
         let mut matches = self.matcher.find(batch, accepted.as_deref());
         output.duplicates += self.dedup.drop_known(batch, &mut matches);
@@ -255,7 +278,9 @@ impl Core {
         if matches.rows.is_empty() {
             return;
         }
-        let Some(segment) = self.segments.add(batch, &matches.rows, commit) else { return };
+        let Some(segment) = self.segments.add(batch, &matches.rows, self.kept[batch.plane.index()], commit) else {
+            return;
+        };
         for (scan, rows) in matches.scans {
             // Positions in the batch become positions in the segment.
             let rows: Vec<u32> = rows
@@ -284,7 +309,8 @@ impl Core {
             self.watermarks.restore(snapshot);
         }
         self.segments.restore(&stored(segments::PREFIX), &stored(segments::NEXT_KEY));
-        let start = Start { watermarks: &self.watermarks, next_segment: self.segments.next() };
+        let columns = self.segments.columns();
+        let start = Start { watermarks: &self.watermarks, next_segment: self.segments.next(), columns };
         self.evaluator.restore(&stored(evaluator::RULE_PREFIX), history, &start);
         for segment in self.segments.live() {
             let batch = segment.batch();
@@ -339,10 +365,20 @@ impl Core {
         self.evaluator.quarantined()
     }
 
+    /// Keys of each rule that were full at some time.
+    pub fn degraded(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.evaluator.degraded()
+    }
+
     /// Incidents that are open now.
     pub fn open_incidents(&self) -> usize {
         self.correlator.open()
     }
+}
+
+/// What rules read and incidents show.
+fn kept_columns(rules: &[Arc<CompiledRule>]) -> [ColumnSet; 2] {
+    Plane::ALL.map(|plane| evaluator::read_columns(plane, rules).with(correlator::copied_columns(plane)))
 }
 
 /// The longest that a signal's event time may lag behind the watermark when it is said.

@@ -11,6 +11,7 @@
 //! * [`store`] and [`outbox`] make a commit durable; [`deliver`] drains the outbox to receivers.
 //! * [`explain`](mod@explain) and [`rule_bench`] tell the author of a rule why it fired, or did not, and what it costs.
 //! * [`reload`] takes up changed rules and reference tables.
+//! * [`verify`] holds a replay against plain SQL over the same history.
 //! * [`config`], [`check`], [`cli`] and [`console`] are the shell around it.
 
 pub mod acceptance;
@@ -37,4 +38,5 @@ pub mod rule_tests;
 pub mod run;
 pub mod setup;
 pub mod store;
+pub mod verify;
 pub mod watermark;

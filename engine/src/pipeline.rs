@@ -153,6 +153,8 @@ impl Pipeline {
                 .collect();
             intake.resume_from(&positions)?;
             next_seq = under(SEQ_KEY).first().and_then(|(_, value)| serde_json::from_slice(value).ok()).unwrap_or(0);
+        } else {
+            core.forget();
         }
         Ok(Pipeline {
             intake,

@@ -56,6 +56,11 @@ impl Results {
         Ok(())
     }
 
+    /// The last states of all signals that stand.
+    pub fn standing(&self) -> impl Iterator<Item = &Signal> {
+        self.last_signals.values().filter(|signal| !signal.withdrawn)
+    }
+
     /// Writes last states where only these are wanted, and says what stands.
     pub fn finish(mut self) -> std::io::Result<Standing> {
         self.last_signals.retain(|_, signal| !signal.withdrawn);

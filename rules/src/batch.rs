@@ -1,10 +1,13 @@
 //! What a rule means: its SQL over the whole history, by plain DataFusion.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
+use datafusion::datasource::MemTable;
 use datafusion::physical_plan::{collect, displayable};
 
 use crate::compiled::{CompiledRule, EvaluateError};
@@ -18,7 +21,20 @@ use crate::session;
 /// # Errors
 /// When an expression fails on these rows, or the history is larger than memory allows.
 pub fn batch(rule: &CompiledRule, runtime: RecordBatch, identity: RecordBatch) -> Result<Vec<Finding>, EvaluateError> {
-    let result = catch_unwind(AssertUnwindSafe(|| on_plain_thread(|| run(rule, [runtime, identity]))));
+    let table = |rows: RecordBatch| -> Result<Arc<dyn TableProvider>> {
+        Ok(Arc::new(MemTable::try_new(rows.schema(), vec![vec![rows]])?))
+    };
+    let tables = table(runtime).and_then(|runtime| Ok([runtime, table(identity)?]));
+    batch_over(rule, tables.map_err(|error| rule.failed(error.strip_backtrace()))?)
+}
+
+/// As [`batch`], over tables that need not fit in memory: `runtime` and `identity`, in their canonical schemas. Only the
+/// columns that the rule's SQL names are asked for.
+///
+/// # Errors
+/// As [`batch`], and when a table can't be read.
+pub fn batch_over(rule: &CompiledRule, history: [Arc<dyn TableProvider>; 2]) -> Result<Vec<Finding>, EvaluateError> {
+    let result = catch_unwind(AssertUnwindSafe(|| on_plain_thread(|| run(rule, history))));
     let (schema, rows) = match result {
         Ok(result) => result.map_err(|error| rule.failed(error.strip_backtrace()))?,
         Err(panic) => return Err(rule.failed(format!("panicked: {}", panic_text(panic.as_ref())))),
@@ -26,7 +42,7 @@ pub fn batch(rule: &CompiledRule, runtime: RecordBatch, identity: RecordBatch) -
     rule.reduction.reduce(&schema, &rows).map_err(|reason| rule.failed(reason))
 }
 
-fn run(rule: &CompiledRule, history: [RecordBatch; 2]) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+fn run(rule: &CompiledRule, history: [Arc<dyn TableProvider>; 2]) -> Result<(SchemaRef, Vec<RecordBatch>)> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(async {
         let context = session::over_history(&rule.reference, history)?;

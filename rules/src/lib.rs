@@ -30,7 +30,7 @@ pub mod test_runner;
 mod text;
 mod version;
 
-pub use batch::batch;
+pub use batch::{batch, batch_over};
 pub use compile::{compile, plannings};
 pub use compiled::{CompiledRule, Conjunct, EvaluateError, Scan, Speaks};
 pub use finding::Finding;

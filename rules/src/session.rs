@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
@@ -68,10 +67,10 @@ pub(crate) fn planning(reference: &ReferenceTables) -> Result<SessionContext> {
 }
 
 /// A context over a whole history: plain DataFusion, nothing of ours but the SQL functions.
-pub(crate) fn over_history(reference: &ReferenceTables, rows: [RecordBatch; 2]) -> Result<SessionContext> {
+pub(crate) fn over_history(reference: &ReferenceTables, tables: [Arc<dyn TableProvider>; 2]) -> Result<SessionContext> {
     let context = base(reference, BATCH_MEMORY_BYTES)?;
-    for (plane, rows) in Plane::ALL.into_iter().zip(rows) {
-        context.register_table(plane.table(), Arc::new(MemTable::try_new(rows.schema(), vec![vec![rows]])?))?;
+    for (plane, table) in Plane::ALL.into_iter().zip(tables) {
+        context.register_table(plane.table(), table)?;
     }
     Ok(context)
 }

@@ -93,6 +93,12 @@ impl ColumnSet {
     pub fn with(self, other: ColumnSet) -> ColumnSet {
         ColumnSet(self.0 | other.0)
     }
+
+    /// The columns that are in both.
+    #[must_use]
+    pub fn common(self, other: ColumnSet) -> ColumnSet {
+        ColumnSet(self.0 & other.0)
+    }
 }
 
 impl FromIterator<usize> for ColumnSet {

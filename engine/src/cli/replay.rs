@@ -1,5 +1,6 @@
 //! `watershed replay`.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use watershed_connectors::formats::{AUTO, Registry};
 use watershed_connectors::sources::files::FileInput;
 use watershed_connectors::sources::recording::RecordingSource;
-use watershed_rules::ReferenceTables;
+use watershed_rules::{CompiledRule, ReferenceTables};
 use watershed_schemas::{Plane, Timestamp};
 
 use super::input_file::InputFile;
@@ -25,6 +26,7 @@ use crate::replay::{Reasons, Results, Standing};
 use crate::router::Router;
 use crate::setup;
 use crate::store::{MemoryStore, StateStore};
+use crate::verify::{self, History, RuleVerdict, StreamState};
 
 /// How long one look at the input waits.
 const POLL: Duration = Duration::from_millis(100);
@@ -40,7 +42,8 @@ const DELIVER_WITHIN: Duration = Duration::from_secs(60);
 Examples:
   watershed replay recording/ --signals signals.jsonl --incidents incidents.jsonl
   watershed replay --runtime otlp:traces.jsonl --identity okta:system.jsonl.gz --final --signals -
-  watershed replay recording/ --rules my-rules/")]
+  watershed replay recording/ --rules my-rules/
+  watershed replay recording/ --verify                   is what the stream said what the rules mean?")]
 pub struct ReplayArgs {
     /// A directory that `watershed record` or `watershed demo --record` wrote.
     #[arg(value_name = "RECORDING", conflicts_with_all = ["runtime", "identity", "format"], required_unless_present_any = ["runtime", "identity"])]
@@ -81,6 +84,12 @@ pub struct ReplayArgs {
     /// Deliver notifications to the receivers of --config.
     #[arg(long, requires = "config")]
     pub deliver: bool,
+    /// Afterwards execute every rule over the accepted history by plain SQL and compare; a difference ends with 1.
+    #[arg(long)]
+    pub verify: bool,
+    /// Let a rule pass --verify whose keys were cut by a limit, where all that it did say is true.
+    #[arg(long, requires = "verify")]
+    pub allow_degraded: bool,
     /// Print totals as one JSON object as the last line.
     #[arg(long)]
     pub json: bool,
@@ -165,12 +174,18 @@ pub(super) fn replay(args: &ReplayArgs, output: &mut Output) -> Result<Exit, Err
         parts.delivery = Some(setup::delivery(config, runtime.handle(), Arc::clone(&store)).map_err(Error::failure)?);
         parts.store = Some(store);
     }
-    let rules = setups.len();
-    let mut pipeline = Pipeline::resume(intake, Core::new(core_settings, setups), parts).map_err(Error::failure)?;
+    let rules: Vec<Arc<CompiledRule>> = setups.iter().map(|setup| Arc::clone(&setup.rule)).collect();
+    let mut core = Core::new(core_settings, setups);
+    let history = args.verify.then(|| History::create(&rules)).transpose().map_err(Error::failure)?;
+    if let Some(history) = &history {
+        core.show_history_to(Box::new(history.clone()));
+    }
+    let mut pipeline = Pipeline::resume(intake, core, parts).map_err(Error::failure)?;
     let mut results = Results::new(open(args.signals.as_deref())?, open(args.incidents.as_deref())?, args.final_states);
     let totals = play(args, &mut pipeline, &mut results)?;
     let stopped: Vec<String> =
         pipeline.core().quarantined().map(|(rule, reason)| format!("rule {rule} was stopped: {reason}")).collect();
+    let verdicts = history.map(|history| verdicts(&rules, &history, &results, pipeline.core())).transpose()?;
     let delivery = pipeline.close(DELIVER_WITHIN).map_err(Error::failure)?;
     if let Some(delivery) = delivery {
         let left = runtime.block_on(delivery.stop(DELIVER_WITHIN));
@@ -182,15 +197,32 @@ pub(super) fn replay(args: &ReplayArgs, output: &mut Output) -> Result<Exit, Err
         }
     }
     let standing = results.finish().map_err(Error::failure)?;
-    report(args, output, &totals, &standing, rules)?;
+    report(args, output, &totals, &standing, rules.len(), verdicts.as_deref())?;
     output.flush()?;
     for line in reasons.lines() {
         output::complain(&line);
     }
-    match stopped.first() {
-        None => Ok(Exit::Fine),
-        Some(reason) => Err(Error::Failure(reason.clone())),
+    match (stopped.first(), verdicts) {
+        (Some(reason), _) => Err(Error::Failure(reason.clone())),
+        (None, Some(verdicts)) if !verify::is_clean(&verdicts, args.allow_degraded) => Ok(Exit::Findings),
+        (None, _) => Ok(Exit::Fine),
     }
+}
+
+/// Holds what stands at the end against the rules' own SQL.
+fn verdicts(
+    rules: &[Arc<CompiledRule>],
+    history: &History,
+    results: &Results,
+    core: &Core,
+) -> Result<Vec<RuleVerdict>, Error> {
+    let degraded: HashMap<&str, u64> = core.degraded().collect();
+    let stopped: HashMap<&str, &str> = core.quarantined().collect();
+    let state_of = |rule: &str| StreamState {
+        degraded_keys: degraded.get(rule).copied().unwrap_or_default(),
+        stopped: stopped.get(rule).copied(),
+    };
+    verify::verify(rules, history, results.standing(), state_of).map_err(Error::failure)
 }
 
 /// The rules of `--rules`, else of the configuration, else the catalog.
@@ -319,27 +351,29 @@ fn report(
     totals: &Totals,
     standing: &Standing,
     rules: usize,
+    verdicts: Option<&[RuleVerdict]>,
 ) -> Result<(), Error> {
     let seconds = totals.took.as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = totals.events as f64 / seconds.max(1e-9);
     let [model, access, both] = standing.incidents;
     if args.json {
-        return output.line(
-            serde_json::json!({
-                "events": totals.events,
-                "matched": totals.matched,
-                "signals": standing.signals,
-                "incidents": {"model_abuse": model, "access_compromise": access, "both": both},
-                "rejected": totals.rejected,
-                "late": totals.late,
-                "duplicates": totals.duplicates,
-                "rules": rules,
-                "seconds": seconds,
-                "events_per_second": rate.round(),
-            })
-            .to_string(),
-        );
+        let mut object = serde_json::json!({
+            "events": totals.events,
+            "matched": totals.matched,
+            "signals": standing.signals,
+            "incidents": {"model_abuse": model, "access_compromise": access, "both": both},
+            "rejected": totals.rejected,
+            "late": totals.late,
+            "duplicates": totals.duplicates,
+            "rules": rules,
+            "seconds": seconds,
+            "events_per_second": rate.round(),
+        });
+        if let Some(verdicts) = verdicts {
+            object["verify"] = verify::json(verdicts);
+        }
+        return output.line(object.to_string());
     }
     let mut lines = vec![
         format!(
@@ -356,6 +390,10 @@ fn report(
             "not history: {} records rejected, {} rows too late or from the future, {} repeats",
             totals.rejected, totals.late, totals.duplicates
         ));
+    }
+    if let Some(verdicts) = verdicts {
+        lines.push("each rule's stream beside its SQL over the accepted history:".to_owned());
+        lines.extend(verify::lines(verdicts));
     }
     // Signals on standard output are not mixed with words about them.
     let to_stdout = [&args.signals, &args.incidents].into_iter().flatten().any(|path| path == Path::new("-"));

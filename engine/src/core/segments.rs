@@ -7,7 +7,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::writer::StreamWriter;
-use watershed_schemas::{EventBatch, Plane};
+use watershed_schemas::{ColumnSet, EventBatch, Plane};
 
 use crate::evaluator::Segment;
 use crate::store::Commit;
@@ -26,15 +26,30 @@ pub(super) struct Segments {
     looked_at: usize,
     /// Bytes of all of them.
     bytes: usize,
+    /// Nobody keeps commits: segments need not be encoded.
+    forgetful: bool,
 }
 
 impl Segments {
-    /// Copies these rows of a batch into a segment of their own.
-    pub(super) fn add(&mut self, batch: &EventBatch, rows: &[u32], commit: &mut Commit) -> Option<Arc<Segment>> {
-        let segment = Arc::new(Segment::new(self.next, batch.plane, batch.whole(rows).ok()?));
+    /// States that nobody keeps commits.
+    pub(super) fn forget(&mut self) {
+        self.forgetful = true;
+    }
+
+    /// Copies these columns of these rows of a batch into a segment of their own.
+    pub(super) fn add(
+        &mut self,
+        batch: &EventBatch,
+        rows: &[u32],
+        keep: ColumnSet,
+        commit: &mut Commit,
+    ) -> Option<Arc<Segment>> {
+        let segment = Arc::new(Segment::new(self.next, batch.plane, batch.whole(rows).ok()?, keep));
         self.next += 1;
         commit.puts.push((NEXT_KEY.to_vec(), self.next.to_be_bytes().to_vec()));
-        if let Ok(value) = encode(&segment) {
+        if !self.forgetful
+            && let Ok(value) = encode(&segment)
+        {
             commit.puts.push((key(segment.id), value));
         }
         self.bytes += segment.bytes;
@@ -72,6 +87,14 @@ impl Segments {
         &self.live
     }
 
+    /// For each plane the columns that all of them have kept.
+    pub(super) fn columns(&self) -> [ColumnSet; 2] {
+        Plane::ALL.map(|plane| {
+            let own = self.live.iter().filter(|segment| segment.plane == plane);
+            own.fold(ColumnSet::ALL, |columns, segment| columns.common(segment.columns))
+        })
+    }
+
     /// The number of the next segment.
     pub(super) fn next(&self) -> u64 {
         self.next
@@ -83,8 +106,8 @@ impl Segments {
         self.next = next.first().and_then(|(_, value)| number(value)).unwrap_or(0);
         for (key, value) in stored {
             let id = key.strip_prefix(PREFIX).and_then(|id| id.try_into().ok()).map(u64::from_be_bytes);
-            if let (Some(id), Ok((plane, rows))) = (id, decode(value)) {
-                self.live.push(Arc::new(Segment::new(id, plane, rows)));
+            if let (Some(id), Ok((plane, rows, columns))) = (id, decode(value)) {
+                self.live.push(Arc::new(Segment::of(id, plane, rows, columns)));
                 self.next = self.next.max(id + 1);
             }
         }
@@ -96,20 +119,30 @@ fn key(id: u64) -> Vec<u8> {
     [PREFIX, &id.to_be_bytes()].concat()
 }
 
+/// Name under which the schema of a stored segment lists the columns that were kept.
+const KEPT: &str = "kept";
+
 /// One byte for the plane, then an Arrow IPC stream.
 fn encode(segment: &Segment) -> Result<Vec<u8>, ArrowError> {
     let mut bytes = vec![u8::try_from(segment.plane.index()).unwrap_or(0)];
-    let mut writer = StreamWriter::try_new(&mut bytes, &segment.rows.schema())?;
-    writer.write(&segment.rows)?;
+    let kept = (0..segment.rows.num_columns()).filter(|column| segment.columns.contains(*column));
+    let kept = kept.map(|column| column.to_string()).collect::<Vec<_>>().join(" ");
+    let schema = segment.rows.schema().as_ref().clone().with_metadata([(KEPT.to_owned(), kept)].into());
+    let rows = segment.rows.clone().with_schema(Arc::new(schema))?;
+    let mut writer = StreamWriter::try_new(&mut bytes, &rows.schema())?;
+    writer.write(&rows)?;
     writer.finish()?;
     drop(writer);
     Ok(bytes)
 }
 
-fn decode(value: &[u8]) -> Result<(Plane, RecordBatch), ArrowError> {
-    let damaged = || ArrowError::IpcError("a stored segment is empty".to_owned());
+fn decode(value: &[u8]) -> Result<(Plane, RecordBatch, ColumnSet), ArrowError> {
+    let damaged = || ArrowError::IpcError("a stored segment is incomplete".to_owned());
     let (plane, stream) = value.split_first().ok_or_else(damaged)?;
     let plane = *Plane::ALL.get(usize::from(*plane)).ok_or_else(damaged)?;
     let rows = StreamReader::try_new(Cursor::new(stream), None)?.next().ok_or_else(damaged)??;
-    Ok((plane, rows))
+    let kept = rows.schema_ref().metadata().get(KEPT).ok_or_else(damaged)?;
+    let columns = kept.split_ascii_whitespace().filter_map(|column| column.parse::<usize>().ok());
+    let columns = columns.filter(|column| *column < rows.num_columns()).collect();
+    Ok((plane, RecordBatch::try_new(plane.schema(), rows.columns().to_vec())?, columns))
 }

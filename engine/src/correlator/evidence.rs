@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use watershed_schemas::{Plane, Timestamp};
+use watershed_schemas::{ColumnSet, Plane, Timestamp};
 
-use crate::evaluator::RowRef;
+use crate::evaluator::{FINGERPRINTED, RowRef, fingerprint};
 
 /// Longest text kept of one column.
 const TEXT_CHARS: usize = 200;
@@ -77,7 +74,10 @@ fn copied(plane: Plane) -> &'static [&'static str] {
     }
 }
 
-const FINGERPRINTED: [&str; 2] = ["content", "arguments"];
+/// The columns that are copied of a plane's events.
+pub(crate) fn copied_columns(plane: Plane) -> ColumnSet {
+    copied(plane).iter().filter_map(|name| plane.column(name)).collect()
+}
 
 impl Evidence {
     /// Copies what may be kept of a row.
@@ -91,9 +91,11 @@ impl Evidence {
             }
         }
         for name in FINGERPRINTED {
-            let text = segment.plane.column(name).and_then(|column| segment.text(column, row.row));
-            if let Some(text) = text {
-                columns.insert(format!("{name}_fingerprint"), fingerprint(text));
+            let Some(column) = segment.plane.column(name) else { continue };
+            if let Some(text) = segment.text(column, row.row) {
+                let whole = segment.columns.contains(column);
+                let shown = if whole { fingerprint(text) } else { text.to_owned() };
+                columns.insert(format!("{name}_fingerprint"), shown);
             }
         }
         let kind = segment.plane.column("kind").and_then(|column| segment.text(column, row.row)).unwrap_or("other");
@@ -105,9 +107,4 @@ impl Evidence {
             columns,
         }
     }
-}
-
-/// The first 72 bits of SHA-256: short enough to compare by eye.
-fn fingerprint(text: &str) -> String {
-    URL_SAFE_NO_PAD.encode(&Sha256::digest(text.as_bytes())[..9])
 }

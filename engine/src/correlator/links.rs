@@ -103,10 +103,20 @@ impl SessionLinks {
             return changed;
         }
         let times = event_times(&batch.rows);
+        let mut last: Option<usize> = None;
         let mut learn = |row: usize| {
             if sessions.is_null(row) || principals.is_null(row) {
                 return;
             }
+            // Neighbours are mostly of one session, and a later event says nothing new of it.
+            let same = |before: usize| {
+                times.value(before) <= times.value(row)
+                    && [sessions, principals, tenants].iter().all(|column| column.value(before) == column.value(row))
+            };
+            if last.is_some_and(same) {
+                return;
+            }
+            last = Some(row);
             let time = Timestamp::from_micros(times.value(row));
             let session = hash(&(tenants.value(row), sessions.value(row)));
             let principal = hash(&principals.value(row));

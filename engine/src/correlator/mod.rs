@@ -26,6 +26,7 @@ use crate::watermark::Watermarks;
 
 use entity::{Entity, EntityState};
 pub use evidence::Evidence;
+pub(crate) use evidence::copied_columns;
 use incident::Incident;
 use links::{Session, SessionLinks};
 

@@ -4,6 +4,7 @@
 //! rows of just those keys, and the difference to what was said before becomes signals: new ones, corrected ones,
 //! withdrawn ones. What isn't final yet is held until the watermark makes it so.
 
+mod by_time;
 mod coverage;
 mod key;
 mod limits;
@@ -16,6 +17,7 @@ mod rule_state;
 mod said;
 mod span;
 mod status;
+mod thin;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,6 +35,7 @@ pub use reload::{Reload, Start};
 pub use rows::{RowRef, Segment, gather};
 pub use said::SAID_PREFIX;
 pub use status::{RuleChange, RuleNews, RuleStatus, Tally};
+pub use thin::{FINGERPRINTED, fingerprint, read_columns};
 
 use coverage::Coverage;
 use rule_state::{Admission, RuleState, Step};
@@ -154,6 +157,11 @@ impl Evaluator {
     /// Rows remembered by each rule, in rule set order.
     pub fn rows(&self) -> impl Iterator<Item = (&str, usize)> {
         self.rules.iter().map(|state| (state.id(), state.rows()))
+    }
+
+    /// Keys of each rule that were full at some time, in rule set order.
+    pub fn degraded(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.rules.iter().map(|state| (state.id(), state.tally().degraded))
     }
 
     /// Why each stopped rule stopped.

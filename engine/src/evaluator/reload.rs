@@ -7,13 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use watershed_schemas::Timestamp;
+use watershed_rules::Scan;
+use watershed_schemas::{ColumnSet, Timestamp};
 
 use super::coverage::{Coverage, Donor};
 use super::record::{self, RuleRecord};
 use super::rule_state::RuleState;
 use super::said::{Said, Statement};
 use super::status::{RuleChange, RuleNews};
+use super::thin::columns_of;
 use super::{Evaluator, RuleSetup, newest};
 use crate::store::Commit;
 use crate::watermark::Watermarks;
@@ -34,6 +36,8 @@ pub struct Start<'a> {
     pub watermarks: &'a Watermarks,
     /// The number of the first segment that comes after them.
     pub next_segment: u64,
+    /// For each plane the columns that all remembered rows have kept.
+    pub columns: [ColumnSet; 2],
 }
 
 impl Evaluator {
@@ -99,6 +103,9 @@ impl Evaluator {
 
     /// A rule without a past, or one that is to be `filled` with what is remembered.
     fn begun(&self, setup: &RuleSetup, filled: bool, donors: &[Donor], start: &Start<'_>) -> RuleState {
+        // Rows that have lost a column which it reads are no use to it.
+        let readable = |scan: &Scan| start.columns[scan.plane.index()].includes(columns_of(scan));
+        let filled = filled && setup.rule.scans.iter().all(readable);
         let since = setup.rule.scans.iter().map(|scan| {
             let unseen = match start.watermarks.heard(scan.plane) {
                 Timestamp::MIN if self.cold => Timestamp::MAX,

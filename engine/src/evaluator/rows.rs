@@ -7,8 +7,9 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatc
 use datafusion::arrow::compute::interleave;
 use datafusion::arrow::error::ArrowError;
 use watershed_schemas::tables::runtime;
-use watershed_schemas::{EventBatch, Plane, Timestamp};
+use watershed_schemas::{ColumnSet, EventBatch, Plane, Timestamp};
 
+use super::thin::thinned;
 use crate::acceptance::event_times;
 
 /// Rows of one plane that came together and that some rule can use.
@@ -18,18 +19,25 @@ pub struct Segment {
     pub id: u64,
     /// Whose rows they are.
     pub plane: Plane,
-    /// The rows, in the plane's full schema.
+    /// The rows, in the plane's full schema. Columns that are not among `columns` hold NULLs or fingerprints.
     pub rows: RecordBatch,
+    /// The columns that are as they were decoded.
+    pub columns: ColumnSet,
     /// What the rows take in memory.
     pub bytes: usize,
 }
 
 impl Segment {
-    /// A segment of these rows.
-    pub fn new(id: u64, plane: Plane, rows: RecordBatch) -> Segment {
+    /// A segment of these rows that keeps these columns.
+    pub fn new(id: u64, plane: Plane, rows: RecordBatch, keep: ColumnSet) -> Segment {
+        Segment::of(id, plane, thinned(plane, rows, keep), keep)
+    }
+
+    /// A segment of these rows as they are.
+    pub fn of(id: u64, plane: Plane, rows: RecordBatch, columns: ColumnSet) -> Segment {
         // Buffers may be shared with others: what counts is the part that these rows are in.
         let bytes = rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum();
-        Segment { id, plane, rows, bytes }
+        Segment { id, plane, rows, columns, bytes }
     }
 
     /// The rows as they were decoded.

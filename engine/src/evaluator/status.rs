@@ -6,7 +6,7 @@ use watershed_schemas::Timestamp;
 /// What happened to a rule and its state, for counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// Plans run.
+    /// Changed keys that a plan was run for, alone or with others.
     pub evaluations: u64,
     /// Rows that these plans read.
     pub rows_read: u64,
@@ -14,6 +14,8 @@ pub struct Tally {
     pub guarded: u64,
     /// Rows not kept because a cap was reached.
     pub capped: u64,
+    /// How often a key became one for which rows are missing.
+    pub degraded: u64,
     /// Findings not said because rows that could show them to be false were not kept.
     pub suppressed: u64,
     /// Findings not said because the rule had not seen all that it looks back to.
@@ -26,6 +28,7 @@ impl Tally {
         self.rows_read += other.rows_read;
         self.guarded += other.guarded;
         self.capped += other.capped;
+        self.degraded += other.degraded;
         self.suppressed += other.suppressed;
         self.held_back += other.held_back;
     }

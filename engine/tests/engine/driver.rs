@@ -153,6 +153,13 @@ impl Driver {
         Driver { settings, setups, partitions: 1, core, disk: Disk::default(), outputs: Vec::new() }
     }
 
+    /// The same with so many partitions of each plane, all assigned.
+    pub(crate) fn with_partitions(self, partitions: i32) -> Self {
+        let mut driver = Driver { partitions, ..self };
+        driver.assign();
+        driver
+    }
+
     pub(crate) fn step(&mut self, inputs: Vec<Input>) -> &Output {
         let mut commit = Commit::default();
         let output = self.core.step(inputs, &mut commit);
@@ -176,6 +183,13 @@ impl Driver {
     /// How the rule of this id stands.
     pub(crate) fn status(&self, id: &str) -> RuleStatus {
         self.core.statuses().find(|status| status.rule == id).expect("the rule runs")
+    }
+
+    /// Takes inputs in without making anything durable yet.
+    pub(crate) fn step_into(&mut self, inputs: Vec<Input>, pending: &mut Commit) -> &Output {
+        let output = self.core.step(inputs, pending);
+        self.outputs.push(output);
+        self.outputs.last().expect("just pushed")
     }
 
     /// The process dies and another one takes up what is durable.

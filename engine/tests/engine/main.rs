@@ -2,6 +2,7 @@
 
 mod driver;
 mod explain;
+mod generated;
 mod history;
 mod incidents;
 mod lateness;
@@ -11,6 +12,7 @@ mod reload;
 mod reload_files;
 mod reload_properties;
 mod reload_run;
+mod remembered;
 mod routing;
 mod stream;
 mod withdrawals;

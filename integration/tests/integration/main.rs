@@ -3,6 +3,7 @@
 mod compose;
 mod crash;
 mod demo;
+mod duckdb;
 mod harness;
 mod poison;
 mod quadrants;

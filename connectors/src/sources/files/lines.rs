@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use bytes::{Bytes, BytesMut};
 
-const CHUNK: usize = 1 << 20;
+const CHUNK: usize = 256 << 10;
 /// Bytes of one line; what a longer one has beyond is left out, so that its decoder refuses it.
 const LONGEST: usize = 64 << 20;
 

@@ -46,19 +46,15 @@ impl RuleState {
                 }
                 commit.deletes.push(Statement::key(&rule.meta.id, id));
             };
-            state.said.retain(|id, said| {
-                let sealed = is_sealed(rule, said.event_time, watermarks);
-                if sealed {
-                    forget(id);
-                }
-                !sealed
-            });
+            while let Some((id, _)) = state.said.pop_if(|time| is_sealed(rule, time, watermarks)) {
+                forget(&id);
+            }
             if state.degraded.is_some_and(|span| is_sealed(rule, Timestamp::from_micros(span.most), watermarks)) {
                 state.degraded = None;
                 self.degraded_keys = self.degraded_keys.saturating_sub(1);
             }
             if state.scans.iter().all(Vec::is_empty) && state.held.is_empty() && state.degraded.is_none() {
-                for id in state.said.keys() {
+                for id in state.said.ids() {
                     forget(id);
                 }
                 self.keys.remove(&key);
@@ -108,7 +104,7 @@ impl RuleState {
             let Some(state) = self.keys.get_mut(&key) else { continue };
             let Some(mut changed) = state.changed.take() else { continue };
             let mut unsaid = false;
-            let findings = match run(&self.plans, state, changed.all, &mut self.tally) {
+            let findings = match run(&self.plans, state, changed.all, false, &mut self.tally) {
                 Ok(findings) => findings,
                 Err(error) => return self.stop(error.reason),
             };
@@ -156,8 +152,8 @@ impl RuleState {
         self.stopped = Some(reason);
         self.stop_untold = true;
         self.unrecorded = true;
-        for (_, state) in self.keys.drain() {
-            self.remembered.extend(state.said);
+        for (_, mut state) in self.keys.drain() {
+            self.remembered.extend(state.said.take());
         }
         self.dirty.clear();
         self.held.clear();
@@ -175,7 +171,7 @@ impl RuleState {
     pub(in crate::evaluator) fn take_said(&mut self) -> BTreeMap<String, Said> {
         let mut said: BTreeMap<String, Said> = self.remembered.drain().collect();
         for state in self.keys.values_mut() {
-            said.append(&mut state.said);
+            said.append(&mut state.said.take());
         }
         said
     }

@@ -1,6 +1,7 @@
 //! What one rule remembers, and what it has said.
 
 mod lifetime;
+mod probe;
 mod run;
 
 use std::cmp::Reverse;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use watershed_rules::{CompiledRule, Emit, EvaluateError, Finding, Speaks};
 use watershed_schemas::{Mark, Plane, SignalReason, Timestamp};
 
+use super::by_time::ByTime;
 use super::coverage::Coverage;
 use super::key::{Key, KeyEncoder};
 use super::limits::{Limits, Work};
@@ -64,9 +66,9 @@ pub(super) struct RuleState {
 struct KeyState {
     /// For each scan its rows, ordered by time and id.
     scans: Vec<Vec<RowRef>>,
-    said: BTreeMap<String, Said>,
+    said: ByTime<Said>,
     last: BTreeMap<String, Finding>,
-    held: BTreeMap<String, Finding>,
+    held: ByTime<Finding>,
     /// What rows that came since the last evaluation can touch.
     changed: Option<Changed>,
     /// Times of outputs for which rows were not kept: what must be complete to be true is not said of them.
@@ -213,13 +215,20 @@ impl RuleState {
                     continue;
                 }
                 self.degraded_keys += usize::from(state.degraded.is_none());
+                self.tally.degraded += u64::from(state.degraded.is_none());
                 state.degraded = Some(touched.joined(state.degraded));
                 self.lost = Some(touched.joined(self.lost));
                 self.unrecorded = true;
             } else {
                 let new = RowRef { segment: Arc::clone(segment), row: *row };
-                let at = kept.partition_point(|row| row.order() <= new.order());
-                kept.insert(at, new);
+                // Rows mostly come in order.
+                match kept.last() {
+                    Some(last) if last.order() > new.order() => {
+                        let at = kept.partition_point(|row| row.order() <= new.order());
+                        kept.insert(at, new);
+                    }
+                    _ => kept.push(new),
+                }
                 self.memory.hold(segment);
             }
             // Also for a row that was not kept: its key is looked at again when the row would have gone.
@@ -233,8 +242,10 @@ impl RuleState {
 
     /// Runs the plan for the changed keys.
     pub(super) fn evaluate(&mut self, step: &Step<'_>, statements: &mut Vec<Statement>) {
-        for key in std::mem::take(&mut self.dirty) {
-            match self.evaluate_key(&key, step, statements) {
+        let keys = std::mem::take(&mut self.dirty);
+        let quiet = probe::quiet(&self.plans, &self.keys, &keys);
+        for (key, quiet) in keys.iter().zip(quiet) {
+            match self.evaluate_key(key, quiet, step, statements) {
                 Err(error) => return self.stop(error.reason),
                 Ok(done) if done > step.limits.rule_work => {
                     return self.stop(format!(
@@ -255,10 +266,12 @@ impl RuleState {
         }
     }
 
-    /// Evaluates one key; returns the rule's work of the present hour.
+    /// Evaluates one key, whose plan is known to find nothing where it is `quiet`; returns the rule's work of the
+    /// present hour.
     fn evaluate_key(
         &mut self,
         key: &Key,
+        quiet: bool,
         step: &Step<'_>,
         statements: &mut Vec<Statement>,
     ) -> Result<u64, EvaluateError> {
@@ -268,23 +281,26 @@ impl RuleState {
         let span = changed.all;
         let read = self.tally.rows_read;
         let evaluations = self.tally.evaluations;
-        let findings = run::run(&self.plans, state, span, &mut self.tally)?;
+        let findings = run::run(&self.plans, state, span, quiet, &mut self.tally)?;
         let mut done = 0;
         if self.tally.evaluations > evaluations {
             done = self.work.add(self.tally.rows_read - read, step.now_micros());
         }
         let judged = |time: Timestamp| span.holds(time) && self.plans.judges(time);
-        let standing = state.said.iter().filter(|(_, said)| !said.withdrawn && judged(said.event_time));
-        let mut gone: BTreeSet<String> = standing.map(|(id, _)| id.clone()).collect();
-        let (held, memory) = (&mut self.held, &mut self.memory);
-        state.held.retain(|id, finding| {
-            let affected = span.holds(finding.event_time);
-            if affected {
-                memory.forget(finding);
-                held.remove(&(finding.event_time, id.clone()));
+        let stands = |id: &str| state.said.get(id).is_some_and(|said| !said.withdrawn);
+        let mut gone: BTreeSet<String> = state
+            .said
+            .within(span)
+            .filter(|(time, id)| self.plans.judges(*time) && stands(id))
+            .map(|(_, id)| id.to_owned())
+            .collect();
+        let affected: Vec<String> = state.held.within(span).map(|(_, id)| id.to_owned()).collect();
+        for id in affected {
+            if let Some(finding) = state.held.remove(&id) {
+                self.memory.forget(&finding);
+                self.held.remove(&(finding.event_time, id));
             }
-            !affected
-        });
+        }
         for finding in findings {
             gone.remove(&finding.signal_id);
             let time = finding.event_time;
@@ -295,6 +311,9 @@ impl RuleState {
             let stands = known.is_some_and(|said| !said.withdrawn);
             // The least row of a key stands for it: one said before the span is not replaced by a later one.
             if known.is_some_and(|said| !said.withdrawn && said.event_time < time && !judged(said.event_time)) {
+                continue;
+            }
+            if state.held.get(&finding.signal_id).is_some_and(|held| held.event_time < time) {
                 continue;
             }
             let marks = marks(state.degraded, self.lost_before, self.warm_after, self.backfilling, time);
@@ -316,23 +335,27 @@ impl RuleState {
             if waits {
                 self.held.insert((time, finding.signal_id.clone()), Arc::clone(key));
                 self.memory.remember(&finding);
-                state.held.insert(finding.signal_id.clone(), finding);
+                if let Some(later) = state.held.insert(finding.signal_id.clone(), finding) {
+                    self.memory.forget(&later);
+                    self.held.remove(&(later.event_time, later.signal_id));
+                }
             } else {
                 let late = changed.late.is_some_and(|late| late.holds(time));
                 say(&rule, state, finding, marks, late, &mut self.remembered, &mut self.memory, statements);
             }
         }
         for id in gone {
-            let Some(said) = state.said.get_mut(&id) else { continue };
+            let Some(finding) = state.last.get(&id).cloned() else { continue };
+            let Some(mut said) = state.said.get(&id).cloned() else { continue };
             if is_sealed(&rule, said.event_time, step.sealed) {
                 continue;
             }
-            let Some(finding) = state.last.get(&id).cloned() else { continue };
             said.withdrawn = true;
             said.revision += 1;
+            state.said.insert(id, said.clone());
             let late = changed.late.is_some_and(|late| late.holds(finding.event_time));
             statements.push(Statement {
-                said: said.clone(),
+                said,
                 reason: if late { SignalReason::LateEvidence } else { SignalReason::Disproved },
                 marks: marks(state.degraded, self.lost_before, self.warm_after, self.backfilling, finding.event_time),
                 evidence: Vec::new(),

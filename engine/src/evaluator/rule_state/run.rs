@@ -15,21 +15,23 @@ use crate::evaluator::span::Span;
 use crate::evaluator::status::Tally;
 use crate::watermark::Watermarks;
 
-/// What the rows of one key amount to, for outputs of this span: each part of it as its plan judges it.
+/// What the rows of one key amount to, for outputs of this span: each part of it as its plan judges it. A key that is
+/// known to be `quiet` is only counted.
 pub(super) fn run(
     plans: &Plans,
     state: &KeyState,
     span: Span,
+    quiet: bool,
     tally: &mut Tally,
 ) -> Result<Vec<Finding>, EvaluateError> {
     let mut parts = plans.over(span);
     let Some((part, rule)) = parts.next() else { return Ok(Vec::new()) };
-    let first = run_part(rule, state, part, tally)?;
+    let first = run_part(rule, state, part, quiet, tally)?;
     let Some(second) = parts.next() else { return Ok(first) };
     let mut found: BTreeMap<String, Finding> =
         first.into_iter().map(|finding| (finding.signal_id.clone(), finding)).collect();
     for (part, rule) in [second].into_iter().chain(parts) {
-        for finding in run_part(rule, state, part, tally)? {
+        for finding in run_part(rule, state, part, quiet, tally)? {
             // The least row of a key stands for it, and earlier parts have lesser rows.
             found.entry(finding.signal_id.clone()).or_insert(finding);
         }
@@ -43,6 +45,7 @@ fn run_part(
     rule: &CompiledRule,
     state: &KeyState,
     span: Span,
+    quiet: bool,
     tally: &mut Tally,
 ) -> Result<Vec<Finding>, EvaluateError> {
     let slices: Vec<&[RowRef]> =
@@ -53,6 +56,9 @@ fn run_part(
     }
     tally.evaluations += 1;
     tally.rows_read += slices.iter().map(|rows| rows.len() as u64).sum::<u64>();
+    if quiet {
+        return Ok(Vec::new());
+    }
     let inputs: Result<Vec<RecordBatch>, _> =
         rule.scans.iter().zip(&slices).map(|(scan, rows)| gather(scan.plane, &scan.projection, rows)).collect();
     let inputs = inputs.map_err(|error| EvaluateError { rule: rule.meta.id.clone(), reason: error.to_string() })?;

@@ -1,0 +1,135 @@
+//! Rules drawn from a grammar, histories drawn at random: what a stream says is what its batch means, each time.
+//!
+//! `make test` runs [`CASES`] cases, `make prove` as many as `WATERSHED_PROVE_CASES` says from `WATERSHED_PROVE_SEED` on.
+//! A case is one rule and one history with its schedule. A failure prints the rule and a history shrunk to what it takes,
+//! ready to be frozen in [`regressions`].
+
+mod earliness;
+mod events;
+mod grammar;
+mod limits;
+mod regressions;
+mod run;
+mod schedule;
+mod share;
+mod shrink;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rand::{RngExt, SeedableRng};
+use watershed_rules::{Code, CompiledRule, ReferenceTables, RuleSource, compile};
+
+use events::{Event, history};
+use grammar::{Luck, Rule, Shape};
+use run::{Looks, Mismatch, check};
+use schedule::{Schedule, schedule};
+use share::Share;
+
+/// Cases of one ordinary run.
+const CASES: usize = 2_000;
+/// The seed of an ordinary run.
+const SEED: u64 = 20_260_301;
+/// Rules that one history is played to at once.
+const RULES: usize = 8;
+/// Histories that one set of rules is compiled for.
+const HISTORIES: usize = 4;
+/// Failures after which a run ends.
+const ENOUGH: usize = 6;
+
+/// What rules may join besides the two streams.
+fn tables() -> ReferenceTables {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/engine/generated/reference");
+    ReferenceTables::load_dir(&dir).expect("the reference table is well-formed")
+}
+
+/// The rule, or the codes for which it is refused.
+fn compiled(rule: &Rule, id: &str, tables: &ReferenceTables) -> Result<Arc<CompiledRule>, Vec<Code>> {
+    let source = RuleSource::parse(Path::new("rule.sql"), &rule.file(id)).expect("a front matter");
+    match compile(&source, tables) {
+        Ok(rule) => Ok(Arc::new(rule)),
+        Err(findings) => Err(findings.iter().map(|finding| finding.code).collect()),
+    }
+}
+
+/// Runs at least so many cases, all from one seed.
+fn prove(cases: usize, seed: u64) {
+    println!("{cases} cases from seed {seed}");
+    let tables = tables();
+    let mut share = Share::default();
+    let mut failures: Vec<String> = Vec::new();
+    let mut next_shape = 0;
+    for pack in 0.. {
+        if share.cases() >= cases || failures.len() >= ENOUGH {
+            break;
+        }
+        let mut luck = Luck::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(pack));
+        let mut drawn: Vec<(Rule, Arc<CompiledRule>)> = Vec::new();
+        while drawn.len() < RULES {
+            let shape = Shape::ALL[next_shape % Shape::ALL.len()];
+            let rule = shape.draw(&mut luck);
+            match compiled(&rule, &format!("g{}", drawn.len()), &tables) {
+                Ok(compiled) => {
+                    drawn.push((rule, compiled));
+                    next_shape += 1;
+                }
+                Err(codes) => share.refused(&rule, codes),
+            }
+        }
+        let rules: Vec<Arc<CompiledRule>> = drawn.iter().map(|(_, rule)| Arc::clone(rule)).collect();
+        for _ in 0..HISTORIES {
+            let events = history(&mut luck);
+            let schedule = schedule(&mut luck, &events);
+            let looks = Looks { every: 5, first: luck.random_range(0..5) };
+            match check(&rules, &events, &schedule, looks) {
+                Ok(seen) => drawn.iter().enumerate().for_each(|(at, (rule, _))| share.count(at, rule.shape, &seen)),
+                Err(mismatch) => {
+                    failures.push(reproduction(&drawn, &events, &schedule, &mismatch, pack));
+                    break;
+                }
+            }
+        }
+    }
+    println!("{share}");
+    assert!(failures.is_empty(), "seed {seed}:\n\n{}", failures.join("\n\n"));
+    share.assert_not_empty();
+}
+
+/// The failing rule with a history and schedule shrunk to what it takes, as a regression test wants them.
+fn reproduction(
+    drawn: &[(Rule, Arc<CompiledRule>)],
+    events: &[Event],
+    schedule: &Schedule,
+    mismatch: &Mismatch,
+    pack: u64,
+) -> String {
+    let (rule, compiled) = &drawn[mismatch.rule];
+    let always = Looks { every: 1, first: 0 };
+    let failing = |events: &[Event], schedule: &Schedule| {
+        check(std::slice::from_ref(compiled), events, schedule, always).err().map(|mismatch| mismatch.what)
+    };
+    let head = format!("pack {pack}, {:?}, key [{}], early {}\n{}\n", rule.shape, rule.key, rule.early, rule.sql);
+    if failing(events, schedule).is_none() {
+        return format!("{head}not alone, but beside other rules: {}", mismatch.what);
+    }
+    let (events, schedule) =
+        shrink::shrink(events.to_vec(), schedule.clone(), |events, schedule| failing(events, schedule).is_some());
+    let what = failing(&events, &schedule).unwrap_or_default();
+    format!("{head}{what}\n{}\n{compiled:?}", shrink::literal(&events, &schedule))
+}
+
+#[test]
+fn generated_rules_stream_what_their_batch_means() {
+    prove(CASES, SEED);
+}
+
+#[test]
+#[ignore = "hours: `make prove`"]
+fn prove_it() {
+    let number = |name: &str, default: u64| {
+        let text = std::env::var(name).ok();
+        text.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}: `{text}` is no number")))
+    };
+    let cases = usize::try_from(number("WATERSHED_PROVE_CASES", 100_000)).expect("a number of cases");
+    prove(cases, number("WATERSHED_PROVE_SEED", SEED + 1));
+}

@@ -1,0 +1,86 @@
+//! What a run of cases was about: a generator that only draws empty cases proves nothing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use watershed_rules::Code;
+
+use super::grammar::{Rule, Shape};
+use super::run::Seen;
+
+/// Counts over a whole run.
+#[derive(Default)]
+pub(crate) struct Share {
+    cases: usize,
+    by_shape: BTreeMap<Shape, [usize; 3]>,
+    found: usize,
+    withdrew: usize,
+    late: usize,
+    restored: usize,
+    with_refusals: usize,
+    with_repeats: usize,
+    refused_rules: BTreeMap<(Shape, String), (usize, String)>,
+}
+
+impl Share {
+    pub(crate) fn cases(&self) -> usize {
+        self.cases
+    }
+
+    /// One rule's part in a played history.
+    pub(crate) fn count(&mut self, rule: usize, shape: Shape, seen: &Seen) {
+        let (found, withdrew) = (seen.found.contains(&rule), seen.withdrew.contains(&rule));
+        self.cases += 1;
+        let of_shape = self.by_shape.entry(shape).or_default();
+        of_shape[0] += 1;
+        of_shape[1] += usize::from(found);
+        of_shape[2] += usize::from(withdrew);
+        self.found += usize::from(found);
+        self.withdrew += usize::from(withdrew);
+        self.late += usize::from(seen.late > 0);
+        self.restored += usize::from(seen.restarts > 0);
+        self.with_refusals += usize::from(seen.refused > 0);
+        self.with_repeats += usize::from(seen.repeats > 0);
+    }
+
+    /// A rule of the grammar that doesn't compile.
+    pub(crate) fn refused(&mut self, rule: &Rule, codes: Vec<Code>) {
+        let codes: Vec<&str> = codes.into_iter().map(Code::as_str).collect();
+        let first = || (0, rule.sql.clone());
+        self.refused_rules.entry((rule.shape, codes.join(" "))).or_insert_with(first).0 += 1;
+    }
+
+    /// Fails where the run was about too little.
+    pub(crate) fn assert_not_empty(&self) {
+        let percent = |part: usize| part * 100 / self.cases.max(1);
+        let counts = format!("{self}");
+        assert!(percent(self.found) >= 60, "too few cases have results:\n{counts}");
+        for shape in Shape::ALL {
+            let [cases, found, _] = self.by_shape.get(shape).copied().unwrap_or_default();
+            assert!(percent(cases) >= 5, "{shape:?} has too few cases:\n{counts}");
+            assert!(found * 3 >= cases, "{shape:?} hardly ever finds anything:\n{counts}");
+        }
+        for (what, part) in [("rows", self.late), ("withdrawals", self.withdrew), ("restores", self.restored)] {
+            assert!(percent(part) >= 10, "too few cases have late {what}:\n{counts}");
+        }
+        let refused: usize = self.refused_rules.values().map(|(times, _)| times).sum();
+        assert!(refused * 8 <= self.cases, "the grammar draws too many rules that are refused:\n{counts}");
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Share { cases, found, withdrew, late, restored, with_refusals, with_repeats, .. } = self;
+        writeln!(
+            f,
+            "{cases} cases: {found} with results, {withdrew} with a withdrawal, {late} with late rows, {restored} restored, {with_refusals} with refused rows, {with_repeats} with repeats"
+        )?;
+        for (shape, [cases, found, withdrew]) in &self.by_shape {
+            writeln!(f, "  {shape:?}: {cases} cases, {found} with results, {withdrew} with a withdrawal")?;
+        }
+        for ((shape, codes), (times, sql)) in &self.refused_rules {
+            writeln!(f, "  refused {times} times: {shape:?} for {codes}, such as\n{sql}")?;
+        }
+        Ok(())
+    }
+}
