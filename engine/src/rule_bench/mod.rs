@@ -48,6 +48,8 @@ struct Measured {
 pub fn measure(mut intake: Intake, settings: Settings, rules: Vec<Explained>) -> Result<BenchReport, SourceError> {
     let setup = |explained: &Explained| RuleSetup::as_written(Arc::clone(&explained.rule));
     let mut together = Core::new(settings, rules.iter().map(setup).collect());
+    // As in production: what no rule reads is decoded only of the rows that match.
+    intake.read_columns(together.columns());
     let mut bare = Core::new(settings, Vec::new());
     let mut measured: Vec<Measured> = rules.into_iter().map(|rule| Measured::new(rule, settings)).collect();
     let mut report = Together::default();
