@@ -1,8 +1,8 @@
 //! The command line: one verb, one file.
 //!
-//! Exit codes are part of the interface: 0 fine; 1 findings of `check` and of `rules lint`, `test`, `explain`; 2 bad usage, or bad
-//! configuration for the other verbs; 3 a failure while running. Results go to standard output, everything else to
-//! standard error.
+//! Exit codes are part of the interface: 0 fine; 1 findings of `check` and of `rules lint`, `test`, `explain`, `bench`; 2 bad
+//! usage, or bad configuration for the other verbs; 3 a failure while running. Results go to standard output, everything
+//! else to standard error.
 
 mod check;
 mod completions;
