@@ -60,6 +60,7 @@ fn every_verb_of_the_interface_is_there() {
         "watershed check --config watershed.toml",
         "watershed rules lint",
         "watershed rules lint rules/catalog",
+        "watershed rules lint --json --reference ref rules/catalog",
         "watershed rules test rules/catalog --junit junit.xml",
         "watershed rules explain burst",
         "watershed rules explain rules/burst.sql --on recording --plan --json",
@@ -206,6 +207,27 @@ fn a_refused_rule_is_shown_with_its_place() {
 }
 
 #[test]
+fn findings_are_json_objects_one_a_line() {
+    let (result, said) = say(&["rules", "lint", "--json"]);
+    assert!(matches!(result, Ok(Exit::Fine)) && said.is_empty(), "the catalog has no findings: {said}");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(directory.path().join("a.sql"), "SELECT 1").expect("it can be written");
+    std::fs::write(directory.path().join("b.sql"), b"/*---\nid: \xff").expect("it can be written");
+    let (result, said) = say(&["rules", "lint", "--json", &directory.path().display().to_string()]);
+    assert_eq!(result.expect("it ran"), Exit::Findings);
+    let found: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
+    let codes: Vec<&str> = found.iter().filter_map(|finding| finding["code"].as_str()).collect();
+    assert_eq!(codes, ["W002", "W007"], "{said}");
+    for finding in &found {
+        assert!(finding["file"].as_str().is_some_and(|file| file.ends_with(".sql")), "{finding}");
+        assert!(finding["line"].is_u64() && finding["column"].is_u64() && finding["level"] == "error", "{finding}");
+        assert!(finding["message"].is_string() && finding["help"] != "", "{finding}");
+    }
+    assert_eq!((&found[1]["line"], &found[1]["column"]), (&2.into(), &5.into()));
+}
+
+#[test]
 fn two_rules_of_one_id_are_a_finding() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let rule = watershed_rules::catalog::CATALOG[0];
@@ -262,5 +284,5 @@ fn explain_says_what_is_missing() {
     let (result, said) = say(&["rules", "bench", &rules, "--runtime", &runtime, "--json"]);
     assert_eq!(result.expect("it ran"), Exit::Fine);
     let said: serde_json::Value = serde_json::from_str(&said).expect("one JSON object");
-    assert_eq!(said["rules"].as_array().map(Vec::len), Some(9));
+    assert_eq!(said["rules"].as_array().map(Vec::len), Some(10));
 }

@@ -144,6 +144,15 @@ fn a_threshold_says_how_many_of_how_many() {
 }
 
 #[test]
+fn a_sliding_bucket_is_counted_by_itself() {
+    let diagnosis = check("hop-threshold", "hop", &ids("k0"));
+    let [Reason::Unmet { group: 4, checks, .. }] = diagnosis.reasons.as_slice() else {
+        panic!("{:?}", diagnosis.reasons)
+    };
+    assert_eq!(checks[0].values[0].value, "2");
+}
+
+#[test]
 fn what_prevents_an_absence_is_named() {
     let diagnosis = check("absence-prevented", "absence", &ids("p2"));
     let [Reason::Prevented { by, .. }] = diagnosis.reasons.as_slice() else { panic!("{:?}", diagnosis.reasons) };
@@ -195,7 +204,7 @@ fn what_cannot_be_taken_apart_says_so() {
 
 #[test]
 fn the_parts_of_every_fixture_decide_as_the_rule_does() {
-    let rules = ["sequence", "absence", "burst", "three", "window", "either", "union", "left"];
+    let rules = ["sequence", "absence", "burst", "three", "window", "either", "union", "left", "hop"];
     let (mut fired, mut silent) = (BTreeSet::new(), BTreeSet::new());
     for name in rules {
         let explained = explained(name);

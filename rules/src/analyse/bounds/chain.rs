@@ -7,7 +7,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::system::{Edge, System, Var, path};
 use super::time::{Time, Times};
-use super::{Walk, group_member, rooted, shared_by};
+use super::{Walk, always_there, group_member, rooted, shared_by};
 use crate::explain::{Chain, ScanReach, Step, words};
 
 /// Which predicate each constraint comes from.
@@ -121,7 +121,7 @@ pub(in crate::analyse) fn chains(
     if let Ok((mut node, output)) = rooted(plan, event_time, &mut walk) {
         let anchor = Time { var: walk.fresh(), offset: 0 };
         node.system.edges.extend([anchor.at_most_after(output, 0), output.at_most_after(anchor, 0)]);
-        let shared = shared_by(key.iter().copied(), &node);
+        let shared = shared_by(key.iter().copied(), &node, |column| always_there(plan, column));
         let least = walk.fresh();
         if let Ok(edges) = group_member(&node, output, &shared, least) {
             walk.because_of_group(&node.system.edges, output.var, least, &edges);
