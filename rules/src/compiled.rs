@@ -126,6 +126,11 @@ impl CompiledRule {
         self.reduction.reduce(&plan.schema(), &batches).map_err(|reason| self.failed(reason))
     }
 
+    /// The physical plan that is run, indented.
+    pub(crate) fn physical_plan(&self) -> String {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).to_string()
+    }
+
     /// Names of the reference tables that the rule reads, in their order. A column that is named like a table counts too.
     pub fn reference_tables(&self) -> Vec<&str> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';

@@ -6,6 +6,7 @@
 //! * [`RuleSource`]: a rule file as read. [`LintFinding`]: what is wrong with it, and [`render`] to show it.
 //! * [`CompiledRule`]: the narrow seam to the engine.
 //! * [`ReferenceTables`]: what rules may join besides the two streams.
+//! * [`explain`](mod@explain): a rule in parts, for its author.
 //! * [`catalog`]: the rules that come with Watershed. [`test_runner`]: what `.test.yaml` files mean.
 //!
 //! It is not: I/O over streams, state, incidents. It reads rule files and nothing else.
@@ -16,6 +17,7 @@ pub mod catalog;
 mod compile;
 mod compiled;
 mod evaluate;
+pub mod explain;
 mod finding;
 mod front_matter;
 mod functions;

@@ -62,6 +62,12 @@ fn every_verb_of_the_interface_is_there() {
         "watershed rules lint rules/catalog",
         "watershed rules lint --json --reference ref rules/catalog",
         "watershed rules test rules/catalog --junit junit.xml",
+        "watershed rules explain burst",
+        "watershed rules explain rules/burst.sql --on recording --plan --json",
+        "watershed rules explain burst --rules r --runtime a.jsonl --identity okta:b.jsonl --config c.toml --events r1,i2",
+        "watershed rules explain burst --on recording --entity ana@example.com",
+        "watershed rules bench --on recording",
+        "watershed rules bench rules/catalog --reference ref --runtime a.jsonl --json",
         "watershed rules export out",
         "watershed formats list",
         "watershed version",
@@ -86,6 +92,9 @@ fn wrong_usage_is_refused() {
         "watershed record --out recording --for soon",
         "watershed demo --seed many",
         "watershed completions dos",
+        "watershed rules explain",
+        "watershed rules explain burst --on recording --runtime a.jsonl",
+        "watershed rules explain burst --on recording --events a --entity b",
     ] {
         let error = parse(line).err().unwrap_or_else(|| panic!("{line}: was taken"));
         assert_eq!(error.exit_code(), 2, "{line}");
@@ -241,4 +250,39 @@ fn formats_version_and_completions_answer() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(say(&["completions", shell]).1.contains("replay"), "{shell}");
     }
+}
+
+#[test]
+fn explain_says_what_is_missing() {
+    let fixture =
+        |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/explain").join(name).display().to_string();
+    let (rules, runtime) = (fixture("rules"), fixture("runtime.jsonl"));
+    let wrong = |args: &[&str], expected: &str| {
+        let (result, _) = say(&[&["rules", "explain"], args].concat());
+        let error = result.expect_err(expected);
+        assert!(error.code() == 2 && error.to_string().contains(expected), "{args:?}: {error}");
+    };
+    wrong(&["no-such\u{1b}[31m"], r"there is no rule `no-such\u{1b}[31m`; there is deactivated-account-active");
+    wrong(&["no-such.sql"], "`no-such.sql` can't be read");
+    wrong(&["burst", "--rules", "no-such"], "`no-such` does not exist");
+    wrong(&["burst", "--rules", &rules, "--events", "g1"], "need something to look in");
+    wrong(&["burst", "--rules", &rules, "--on", "no-such"], "`no-such` is no directory");
+    wrong(&["burst", "--rules", &rules, "--on", &rules], "is not a recording");
+    wrong(&["burst", "--rules", &rules, "--runtime", "no-such.jsonl"], "`no-such.jsonl` is not a file");
+    let sample = ["--rules", &rules, "--runtime", &runtime];
+    wrong(
+        &[&["sequence"], &sample[..], &["--events", "g1,nobody,\u{202e}"]].concat(),
+        r"has the id `nobody` or `\u{202e}`",
+    );
+    wrong(&[&["sequence"], &sample[..], &["--entity", "nobody"]].concat(), "has the principal or session `nobody`");
+    let (result, _) = say(&["rules", "bench", &rules]);
+    assert_eq!(result.expect_err("nothing to measure on").code(), 2);
+    let (result, said) = say(&[&["rules", "explain", "sequence"], &sample[..], &["--events", "g1", "--json"]].concat());
+    assert_eq!(result.expect("it ran"), Exit::Fine);
+    let said: serde_json::Value = serde_json::from_str(&said).expect("one JSON object");
+    assert_eq!(said["reasons"][0]["reason"], "never_came");
+    let (result, said) = say(&["rules", "bench", &rules, "--runtime", &runtime, "--json"]);
+    assert_eq!(result.expect("it ran"), Exit::Fine);
+    let said: serde_json::Value = serde_json::from_str(&said).expect("one JSON object");
+    assert_eq!(said["rules"].as_array().map(Vec::len), Some(10));
 }

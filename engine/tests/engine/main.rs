@@ -1,6 +1,7 @@
 //! The core as a whole: what streams say against what their batch means.
 
 mod driver;
+mod explain;
 mod generated;
 mod history;
 mod incidents;

@@ -30,11 +30,13 @@ use watershed_schemas::{ColumnType, Plane};
 
 use crate::compiled::{Scan, Speaks};
 use crate::evaluate::Reduction;
+use crate::explain::ScanReach;
 use crate::front_matter::RuleSource;
 use crate::lint::{Code, LintFinding};
 use crate::slot::Slot;
 use crate::text::SqlText;
 use scans::FoundScan;
+pub(crate) use scans::filter_texts;
 
 /// What the analysis found.
 pub(crate) struct Analysed {
@@ -126,6 +128,11 @@ pub(crate) fn analyse(
         });
     }
     Ok(Analysed { plan, slots, scans, speaks: horizon.speaks, lookahead: horizon.lookahead, reduction, warnings })
+}
+
+/// For each scan why its rows are kept as long as they are. `labels` names the scans.
+pub(crate) fn reaches(plan: &LogicalPlan, reduction: &Reduction, labels: &[String]) -> Vec<ScanReach> {
+    bounds::chains(plan, reduction.event_time, &reduction.key, labels)
 }
 
 /// A function that picks among rows which its order leaves tied.

@@ -1,5 +1,6 @@
 //! Which rows each scan of a canonical table can use, and the slot that it will read.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
@@ -14,7 +15,7 @@ use watershed_schemas::tables::runtime;
 use super::shown;
 use crate::compiled::Conjunct;
 use crate::session::{plane_of, source_of};
-use crate::slot::{Slot, SlotTable};
+use crate::slot::{ScanRef, Slot, SlotTable};
 
 /// A scan of a canonical table as the plan has it.
 pub(super) struct FoundScan {
@@ -97,6 +98,24 @@ fn conjuncts(plane: Plane, filters: &[Expr], state: &SessionState) -> Result<Vec
     }
     found.sort_by(|(a, left), (b, right)| (a, &left.text).cmp(&(b, &right.text)));
     Ok(found.into_iter().map(|(_, conjunct)| conjunct).collect())
+}
+
+/// The filters of each scan by the scan's position and their canonical text.
+pub(crate) fn filter_texts(plan: &LogicalPlan) -> BTreeMap<(usize, String), Expr> {
+    let mut found = BTreeMap::new();
+    // The plan was walked before; a filter that isn't found is shown by its canonical text.
+    let _ = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Some(slot) = ScanRef::of(scan)
+        {
+            for filter in scan.filters.iter().flat_map(split_conjunction) {
+                let bare = canonical(unqualified(filter.clone())?);
+                found.insert((slot.scan, bare.to_string()), bare);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    found
 }
 
 fn unqualified(expr: Expr) -> Result<Expr> {

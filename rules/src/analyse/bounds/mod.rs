@@ -4,6 +4,7 @@
 //! constraints between their event times; what a group, a bucket or a key holds together is related through the moments
 //! that the whole group shares, never through a single member.
 
+mod chain;
 mod predicate;
 mod system;
 mod time;
@@ -16,6 +17,8 @@ use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan, Union, Unnest};
 use watershed_schemas::tables::runtime;
 
+use chain::Reasons;
+pub(super) use chain::chains;
 pub(super) use system::Reach;
 use system::{Contradiction, Edge, System, Var, lowers, uppers};
 pub(crate) use time::interval_of;
@@ -55,6 +58,8 @@ struct Walk {
     next: Var,
     /// A moment that depends on nothing but another one is the same wherever it is computed.
     derived: BTreeMap<(Var, i64, String), Var>,
+    /// Where constraints come from; kept only where somebody wants to know.
+    reasons: Option<Reasons>,
 }
 
 impl Walk {
@@ -105,8 +110,7 @@ impl From<Contradiction> for NoBounds {
 /// Bounds of the whole rule. `event_time` and `key` are positions in the plan's output.
 pub(super) fn bounds(plan: &LogicalPlan, event_time: usize, key: &[usize]) -> std::result::Result<Bounds, NoBounds> {
     let mut walk = Walk::default();
-    let mut node = visit(plan, &mut walk).map_err(|error| NoBounds::Plan(error.strip_backtrace()))?;
-    let Some(output) = node.times[event_time] else { return Err(NoBounds::EventTime) };
+    let (mut node, output) = rooted(plan, event_time, &mut walk)?;
     // A moment that is the output's time give or take a constant.
     let anchor = Time { var: walk.fresh(), offset: 0 };
     node.system.edges.extend([anchor.at_most_after(output, 0), output.at_most_after(anchor, 0)]);
@@ -119,6 +123,13 @@ pub(super) fn bounds(plan: &LogicalPlan, event_time: usize, key: &[usize]) -> st
     let edges = group_member(&node, output, &shared, least)?;
     node.system.edges.extend(edges);
     Ok(Bounds { of_finding: node.system.reaches(least)?, of_row })
+}
+
+/// The root of a plan, and the moment that its output column holds.
+fn rooted(plan: &LogicalPlan, event_time: usize, walk: &mut Walk) -> std::result::Result<(Node, Time), NoBounds> {
+    let node = visit(plan, walk).map_err(|error| NoBounds::Plan(error.strip_backtrace()))?;
+    let Some(output) = node.times[event_time] else { return Err(NoBounds::EventTime) };
+    Ok((node, output))
 }
 
 /// The moments that all rows agree on which agree in these columns. Rows in which a time is NULL agree in no moment, so only
@@ -159,6 +170,7 @@ fn visit(plan: &LogicalPlan, walk: &mut Walk) -> Result<Node> {
             if let Some(found) = ScanRef::of(scan) {
                 let var = walk.fresh();
                 node.system.scans.push((found.scan, var));
+                walk.stands_for(var, found.scan);
                 let columns = scan.projection.iter().flatten();
                 for (at, &column) in columns.enumerate() {
                     match column {
@@ -300,6 +312,7 @@ fn aggregated(aggregate: &Aggregate, walk: &mut Walk) -> Result<Node> {
             let var = walk.fresh();
             // A contradiction is found again, and reported, at the root.
             let edges = group_member(&node, time, &shared, var).unwrap_or_default();
+            walk.because_of_group(&node.system.edges, time.var, var, &edges);
             node.system.edges.extend(edges);
             Time { var, offset: 0 }
         });

@@ -57,7 +57,12 @@ impl Times<'_> {
                 }
             }
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::Minus, right }) => self.moved(left, span_of(right)?, -1),
-            Expr::ScalarFunction(function) => self.function(function),
+            Expr::ScalarFunction(function) => {
+                let from = self.edges.len();
+                let time = self.function(function);
+                self.because(from, expr);
+                time
+            }
             _ => None,
         }
     }

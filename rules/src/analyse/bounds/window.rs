@@ -11,6 +11,7 @@ use super::system::{Edge, System, Var};
 use super::time::{Time, Times, span_of};
 use super::{Node, Walk, event_column, visit};
 use crate::analyse::present::has_value;
+use crate::explain::words;
 
 /// The neighbours that functions over the same window look at.
 struct Neighbour {
@@ -52,6 +53,7 @@ pub(super) fn windowed(window: &Window, walk: &mut Walk) -> Result<Node> {
         match (order, rows) {
             (Some((current, other)), Some(rows)) => {
                 let backwards = name == "lag";
+                let from = node.system.attached[*at].edges.len();
                 node.system.attached[*at].edges.push(in_order(backwards, *other, *current));
                 // Where there is a default, it stands for a row that isn't there.
                 let argument = argument.filter(|argument| argument.var == current.var && params.args.len() < 3);
@@ -62,11 +64,14 @@ pub(super) fn windowed(window: &Window, walk: &mut Walk) -> Result<Node> {
                     times_of_steps.push(Step { window: over, rows, time: step });
                     column = Some(Time { var, offset: 0 });
                 }
+                walk.because(&node.system.attached[*at].edges[from..], &words(expr, &|column| column.name.clone()));
             }
             (Some((current, other)), None)
                 if has_frame(name) && params.window_frame.units == WindowFrameUnits::Range =>
             {
-                node.system.attached[*at].edges.extend(frame(params, *current, *other));
+                let edges = frame(params, *current, *other);
+                walk.because(&edges, &words(expr, &|column| column.name.clone()));
+                node.system.attached[*at].edges.extend(edges);
             }
             _ => {}
         }
@@ -116,6 +121,9 @@ fn neighbour(
     node.system.edges.extend(edges);
     let mut names: BTreeMap<Var, Var> = BTreeMap::new();
     let renamed = system.renamed(&shared, &mut |var| *names.entry(var).or_insert_with(|| walk.fresh()));
+    for (ours, theirs) in input.system.edges.iter().zip(&renamed.edges) {
+        walk.because_like(*theirs, *ours);
+    }
     node.system.attached.push(renamed);
     let moved = |time: Time| Time { var: names.get(&time.var).copied().unwrap_or(time.var), ..time };
     Neighbour { at: node.system.attached.len() - 1, order: order.map(|order| (order, moved(order))), steps: None }
