@@ -46,10 +46,13 @@ impl Coverage {
         let mut begun = false;
         for (scan, since) in scans.iter().zip(&mut self.since) {
             if *since == Timestamp::MAX && watermarks.of(scan.plane) != Timestamp::MIN {
-                *since = match watermarks.heard(scan.plane) {
+                let (heard, reached) = (watermarks.heard(scan.plane), watermarks.of(scan.plane));
+                *since = match (heard, reached) {
                     // A plane without any source has no rows that could be missing.
-                    Timestamp::MIN => Timestamp::MIN,
-                    heard => heard.plus(watermarks.out_of_orderness(scan.plane)),
+                    (Timestamp::MIN, Timestamp::MAX) => Timestamp::MIN,
+                    (heard, Timestamp::MAX) => heard,
+                    // A quiet plane was taken up where it had nothing more to say.
+                    (heard, reached) => heard.max(reached).plus(watermarks.out_of_orderness(scan.plane)),
                 };
                 begun = true;
             }

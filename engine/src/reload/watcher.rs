@@ -1,6 +1,6 @@
 //! Looks at the files from time to time, away from the pipeline.
 
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use super::{Loaded, Loader};
@@ -49,10 +49,7 @@ impl Watcher {
 
     /// What has been loaded, where something has.
     pub fn take(&self) -> Option<Loaded> {
-        match self.loaded.try_recv() {
-            Ok(loaded) => Some(loaded),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.loaded.try_recv().ok()
     }
 }
 

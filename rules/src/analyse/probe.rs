@@ -1,6 +1,7 @@
 //! Expressions that fail on some values. One hostile record would stop the rule for everybody, so they are refused: every
 //! expression of a plan is evaluated over rows of such values.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -70,7 +71,14 @@ fn finding(text: &SqlText, failure: &Failure) -> LintFinding {
             let help = "compare the moments instead of the span between them, such as `expires_at > event_time + INTERVAL '30 days'`";
             (text.find(&["interval"]), help)
         }
-        Expr::Cast(_) => (text.find(&["cast"]), "write TRY_CAST, which gives NULL where the value doesn't fit"),
+        Expr::Cast(_) => {
+            // The planner casts too, where a text is compared with a number.
+            let columns: BTreeSet<&str> =
+                failure.expr.column_refs().into_iter().map(|column| column.name.as_str()).collect();
+            let columns: Vec<&str> = columns.into_iter().collect();
+            let place = text.word("cast").unwrap_or_else(|| text.find(&columns));
+            (place, "write TRY_CAST, which gives NULL where the value doesn't fit")
+        }
         Expr::BinaryExpr(BinaryExpr { op: Operator::Divide | Operator::Modulo, .. }) => {
             let place = text.symbol(&["/", "%"]).unwrap_or_else(|| text.start());
             (place, "divide by `nullif(divisor, 0)`, which gives NULL where there is nothing to divide by")

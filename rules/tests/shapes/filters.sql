@@ -87,3 +87,9 @@ SELECT event_time, tenant, principal, event_id AS e_event_id FROM runtime WHERE 
 -- key: e_event_id
 -- refuses: 1:63: W026: `replace` of two texts of any length takes the product of their lengths; cut one of them, such as `left(content, 100)`, or write a constant
 SELECT event_time, tenant, principal, event_id AS e_event_id, replace(content, 'a', arguments) AS long FROM runtime
+
+-- shape: a text compared with a number
+-- key: e_event_id
+-- refuses: 2:17: W038: `CAST(json_text(runtime.attributes, 'n') AS BIGINT)` fails on some rows (Cannot cast string '' to value of Int64 type), which would stop the rule; write TRY_CAST, which gives NULL where the value doesn't fit
+SELECT event_time, tenant, principal, event_id AS e_event_id FROM runtime
+WHERE json_text(attributes, 'n') > 5
