@@ -9,6 +9,7 @@
 //!   [`evaluator`] and [`correlator`].
 //! * [`router`] turns incident revisions into notifications: who is told what, and what they may see.
 //! * [`store`] and [`outbox`] make a commit durable; [`deliver`] drains the outbox to receivers.
+//! * [`explain`](mod@explain) and [`rule_bench`] tell the author of a rule why it fired, or did not, and what it costs.
 //! * [`reload`] takes up changed rules and reference tables.
 //! * [`verify`] holds a replay against plain SQL over the same history.
 //! * [`config`], [`check`], [`cli`] and [`console`] are the shell around it.
@@ -24,6 +25,7 @@ pub mod crash;
 pub mod deliver;
 pub mod demo;
 pub mod evaluator;
+pub mod explain;
 pub mod intake;
 pub mod matcher;
 pub mod outbox;
@@ -31,6 +33,7 @@ pub mod pipeline;
 pub mod reload;
 pub mod replay;
 pub mod router;
+pub mod rule_bench;
 pub mod rule_tests;
 pub mod run;
 pub mod setup;

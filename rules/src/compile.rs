@@ -6,6 +6,8 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use datafusion::common::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
 use futures::executor::block_on;
 
 use crate::analyse;
@@ -14,7 +16,7 @@ use crate::evaluate::{CachedPlan, panic_text};
 use crate::front_matter::RuleSource;
 use crate::lint::{Code, LintFinding};
 use crate::reference::ReferenceTables;
-use crate::sandbox;
+use crate::sandbox::{self, Parsed};
 use crate::session;
 use crate::text::SqlText;
 use crate::version::rule_version;
@@ -37,12 +39,21 @@ pub fn plannings() -> usize {
 /// # Errors
 /// Everything that is wrong with it that can be told at once, in the order of the file; at least one finding.
 pub fn compile(source: &RuleSource, reference: &ReferenceTables) -> Result<CompiledRule, Vec<LintFinding>> {
+    compile_with(source, reference, |rule, _, _| rule)
+}
+
+/// Compiles one rule, and makes of it and of its optimised plan what is wanted.
+pub(crate) fn compile_with<T: Send + 'static>(
+    source: &RuleSource,
+    reference: &ReferenceTables,
+    finish: fn(CompiledRule, &LogicalPlan, &SessionState) -> T,
+) -> Result<T, Vec<LintFinding>> {
     let text = SqlText::new(source).map_err(|finding| vec![*finding])?;
     let (sender, receiver) = mpsc::sync_channel(1);
     let worker = {
         let (source, reference, text) = (source.clone(), reference.clone(), text.clone());
         move || {
-            let result = catch_unwind(AssertUnwindSafe(|| plan(&source, &reference, &text)));
+            let result = catch_unwind(AssertUnwindSafe(|| plan(&source, &reference, &text, finish)));
             // Nobody listens any more where planning took too long.
             let _ = sender.send(result);
         }
@@ -78,8 +89,14 @@ fn in_order(mut findings: Vec<LintFinding>) -> Vec<LintFinding> {
     findings
 }
 
-fn plan(source: &RuleSource, reference: &ReferenceTables, text: &SqlText) -> Result<CompiledRule, Vec<LintFinding>> {
-    let statement = sandbox::statement(text)?;
+fn plan<T>(
+    source: &RuleSource,
+    reference: &ReferenceTables,
+    text: &SqlText,
+    finish: fn(CompiledRule, &LogicalPlan, &SessionState) -> T,
+) -> Result<T, Vec<LintFinding>> {
+    let tables: Vec<&str> = reference.iter().map(|(name, _)| name).collect();
+    let Parsed { statement, rewritten } = sandbox::statement(text, &tables)?;
     PLANNINGS.fetch_add(1, Ordering::Relaxed);
     let refused = |error: DataFusionError| vec![sandbox::planning_error(text, &error)];
     let context = session::planning(reference).map_err(refused)?;
@@ -92,16 +109,17 @@ fn plan(source: &RuleSource, reference: &ReferenceTables, text: &SqlText) -> Res
     let physical = block_on(state.query_planner().create_physical_plan(&analysed.plan, &state)).map_err(refused)?;
     let context = state.task_ctx();
     let plan = CachedPlan::new(physical, analysed.slots, context).map_err(|error| refused(error.into()))?;
-    Ok(CompiledRule {
+    let rule = CompiledRule {
         meta: source.meta.clone(),
         version,
         scans: analysed.scans,
         speaks: analysed.speaks,
         lookahead: analysed.lookahead,
         warnings: analysed.warnings,
-        sql: text.sql.clone(),
+        sql: rewritten.unwrap_or_else(|| text.sql.clone()),
         reference: reference.clone(),
         reduction: analysed.reduction,
         plan: Mutex::new(plan),
-    })
+    };
+    Ok(finish(rule, &analysed.plan, &state))
 }

@@ -18,6 +18,8 @@ use crate::reference::ReferenceTables;
 pub struct Conjunct {
     /// Canonical text without table alias: equal texts are the same condition, evaluated once a batch for all rules.
     pub text: Arc<str>,
+    /// The same as SQL, for people; alternatives stand in parentheses.
+    pub sql: Arc<str>,
     /// The condition over the plane's full canonical schema.
     pub expr: Arc<dyn PhysicalExpr>,
 }
@@ -122,6 +124,11 @@ impl CompiledRule {
         let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         let batches = plan.run(rows).map_err(|reason| self.failed(reason))?;
         self.reduction.reduce(&plan.schema(), &batches).map_err(|reason| self.failed(reason))
+    }
+
+    /// The physical plan that is run, indented.
+    pub(crate) fn physical_plan(&self) -> String {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).to_string()
     }
 
     /// Names of the reference tables that the rule reads, in their order. A column that is named like a table counts too.

@@ -6,6 +6,7 @@
 //! * [`RuleSource`]: a rule file as read. [`LintFinding`]: what is wrong with it, and [`render`] to show it.
 //! * [`CompiledRule`]: the narrow seam to the engine.
 //! * [`ReferenceTables`]: what rules may join besides the two streams.
+//! * [`explain`](mod@explain): a rule in parts, for its author.
 //! * [`catalog`]: the rules that come with Watershed. [`test_runner`]: what `.test.yaml` files mean.
 //!
 //! It is not: I/O over streams, state, incidents. It reads rule files and nothing else.
@@ -16,6 +17,7 @@ pub mod catalog;
 mod compile;
 mod compiled;
 mod evaluate;
+pub mod explain;
 mod finding;
 mod front_matter;
 mod functions;
@@ -33,5 +35,5 @@ pub use compile::{compile, plannings};
 pub use compiled::{CompiledRule, Conjunct, EvaluateError, Scan, Speaks};
 pub use finding::Finding;
 pub use front_matter::{Emit, FirstMove, RuleMeta, RuleSource};
-pub use lint::{Code, Level, LintFinding, RuleReport, render, report};
+pub use lint::{Code, Example, Level, LintFinding, RuleReport, Sample, page as lint_page, render, report};
 pub use reference::ReferenceTables;

@@ -1,8 +1,8 @@
 //! The command line: one verb, one file.
 //!
-//! Exit codes are part of the interface: 0 fine; 1 findings of `check`, `rules lint`, `rules test`; 2 bad usage, or bad
-//! configuration for the other verbs; 3 a failure while running. Results go to standard output, everything else to
-//! standard error.
+//! Exit codes are part of the interface: 0 fine; 1 findings of `check` and of `rules lint`, `test`, `explain`, `bench`; 2 bad
+//! usage, or bad configuration for the other verbs; 3 a failure while running. Results go to standard output, everything
+//! else to standard error.
 
 mod check;
 mod completions;
@@ -31,7 +31,7 @@ pub use demo::DemoArgs;
 pub use input_file::InputFile;
 pub use output::Output;
 pub use replay::{ReplayArgs, Speed};
-pub use rules::{RulesTestArgs, RulesVerb};
+pub use rules::{BenchArgs, ExplainArgs, RulesTestArgs, RulesVerb, SampleArgs};
 pub use run::RunArgs;
 pub use stop::Stop;
 
@@ -68,7 +68,7 @@ enum Verb {
     Record(record::RecordArgs),
     /// Find everything that is wrong with a configuration, offline.
     Check(check::CheckArgs),
-    /// Lint, test and export rules.
+    /// Lint, test, explain, measure and export rules.
     #[command(subcommand)]
     Rules(RulesVerb),
     /// What formats of telemetry are read.

@@ -60,7 +60,14 @@ fn every_verb_of_the_interface_is_there() {
         "watershed check --config watershed.toml",
         "watershed rules lint",
         "watershed rules lint rules/catalog",
+        "watershed rules lint --json --reference ref rules/catalog",
         "watershed rules test rules/catalog --junit junit.xml",
+        "watershed rules explain burst",
+        "watershed rules explain rules/burst.sql --on recording --plan --json",
+        "watershed rules explain burst --rules r --runtime a.jsonl --identity okta:b.jsonl --config c.toml --events r1,i2",
+        "watershed rules explain burst --on recording --entity ana@example.com",
+        "watershed rules bench --on recording",
+        "watershed rules bench rules/catalog --reference ref --runtime a.jsonl --json",
         "watershed rules export out",
         "watershed formats list",
         "watershed version",
@@ -85,6 +92,9 @@ fn wrong_usage_is_refused() {
         "watershed record --out recording --for soon",
         "watershed demo --seed many",
         "watershed completions dos",
+        "watershed rules explain",
+        "watershed rules explain burst --on recording --runtime a.jsonl",
+        "watershed rules explain burst --on recording --events a --entity b",
     ] {
         let error = parse(line).err().unwrap_or_else(|| panic!("{line}: was taken"));
         assert_eq!(error.exit_code(), 2, "{line}");
@@ -197,6 +207,27 @@ fn a_refused_rule_is_shown_with_its_place() {
 }
 
 #[test]
+fn findings_are_json_objects_one_a_line() {
+    let (result, said) = say(&["rules", "lint", "--json"]);
+    assert!(matches!(result, Ok(Exit::Fine)) && said.is_empty(), "the catalog has no findings: {said}");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(directory.path().join("a.sql"), "SELECT 1").expect("it can be written");
+    std::fs::write(directory.path().join("b.sql"), b"/*---\nid: \xff").expect("it can be written");
+    let (result, said) = say(&["rules", "lint", "--json", &directory.path().display().to_string()]);
+    assert_eq!(result.expect("it ran"), Exit::Findings);
+    let found: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
+    let codes: Vec<&str> = found.iter().filter_map(|finding| finding["code"].as_str()).collect();
+    assert_eq!(codes, ["W002", "W007"], "{said}");
+    for finding in &found {
+        assert!(finding["file"].as_str().is_some_and(|file| file.ends_with(".sql")), "{finding}");
+        assert!(finding["line"].is_u64() && finding["column"].is_u64() && finding["level"] == "error", "{finding}");
+        assert!(finding["message"].is_string() && finding["help"] != "", "{finding}");
+    }
+    assert_eq!((&found[1]["line"], &found[1]["column"]), (&2.into(), &5.into()));
+}
+
+#[test]
 fn two_rules_of_one_id_are_a_finding() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let rule = watershed_rules::catalog::CATALOG[0];
@@ -219,4 +250,39 @@ fn formats_version_and_completions_answer() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(say(&["completions", shell]).1.contains("replay"), "{shell}");
     }
+}
+
+#[test]
+fn explain_says_what_is_missing() {
+    let fixture =
+        |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/explain").join(name).display().to_string();
+    let (rules, runtime) = (fixture("rules"), fixture("runtime.jsonl"));
+    let wrong = |args: &[&str], expected: &str| {
+        let (result, _) = say(&[&["rules", "explain"], args].concat());
+        let error = result.expect_err(expected);
+        assert!(error.code() == 2 && error.to_string().contains(expected), "{args:?}: {error}");
+    };
+    wrong(&["no-such\u{1b}[31m"], r"there is no rule `no-such\u{1b}[31m`; there is deactivated-account-active");
+    wrong(&["no-such.sql"], "`no-such.sql` can't be read");
+    wrong(&["burst", "--rules", "no-such"], "`no-such` does not exist");
+    wrong(&["burst", "--rules", &rules, "--events", "g1"], "need something to look in");
+    wrong(&["burst", "--rules", &rules, "--on", "no-such"], "`no-such` is no directory");
+    wrong(&["burst", "--rules", &rules, "--on", &rules], "is not a recording");
+    wrong(&["burst", "--rules", &rules, "--runtime", "no-such.jsonl"], "`no-such.jsonl` is not a file");
+    let sample = ["--rules", &rules, "--runtime", &runtime];
+    wrong(
+        &[&["sequence"], &sample[..], &["--events", "g1,nobody,\u{202e}"]].concat(),
+        r"has the id `nobody` or `\u{202e}`",
+    );
+    wrong(&[&["sequence"], &sample[..], &["--entity", "nobody"]].concat(), "has the principal or session `nobody`");
+    let (result, _) = say(&["rules", "bench", &rules]);
+    assert_eq!(result.expect_err("nothing to measure on").code(), 2);
+    let (result, said) = say(&[&["rules", "explain", "sequence"], &sample[..], &["--events", "g1", "--json"]].concat());
+    assert_eq!(result.expect("it ran"), Exit::Fine);
+    let said: serde_json::Value = serde_json::from_str(&said).expect("one JSON object");
+    assert_eq!(said["reasons"][0]["reason"], "never_came");
+    let (result, said) = say(&["rules", "bench", &rules, "--runtime", &runtime, "--json"]);
+    assert_eq!(result.expect("it ran"), Exit::Fine);
+    let said: serde_json::Value = serde_json::from_str(&said).expect("one JSON object");
+    assert_eq!(said["rules"].as_array().map(Vec::len), Some(10));
 }

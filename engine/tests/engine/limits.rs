@@ -255,7 +255,7 @@ fn a_rule_that_fails_is_stopped_alone_stays_so_and_starts_anew_when_asked() {
             "fails",
             "model",
             "key: [e_event_id]",
-            "SELECT event_time, tenant, principal, event_id AS e_event_id, CAST(tool AS BIGINT) AS number FROM runtime
+            "SELECT event_time, tenant, principal, event_id AS e_event_id, CAST(CASE WHEN tool = 'tool0' THEN tool ELSE '1' END AS BIGINT) AS number FROM runtime
              WHERE kind = 'prompt'",
         )
     };

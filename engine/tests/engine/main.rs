@@ -1,6 +1,7 @@
 //! The core as a whole: what streams say against what their batch means.
 
 mod driver;
+mod explain;
 mod generated;
 mod history;
 mod incidents;
@@ -13,5 +14,8 @@ mod reload_properties;
 mod reload_run;
 mod remembered;
 mod routing;
+#[path = "../../../rules/tests/rules/shape_file.rs"]
+mod shape_file;
+mod shapes;
 mod stream;
 mod withdrawals;

@@ -1,5 +1,6 @@
 //! Which rows each scan of a canonical table can use, and the slot that it will read.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
@@ -11,9 +12,10 @@ use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, TableSca
 use watershed_schemas::Plane;
 use watershed_schemas::tables::runtime;
 
+use super::shown;
 use crate::compiled::Conjunct;
 use crate::session::{plane_of, source_of};
-use crate::slot::{Slot, SlotTable};
+use crate::slot::{ScanRef, Slot, SlotTable};
 
 /// A scan of a canonical table as the plan has it.
 pub(super) struct FoundScan {
@@ -46,7 +48,7 @@ fn visit(
             // The optimiser's own names say nothing to the author.
             if name.starts_with("__") { alias } else { Some(name) }
         }
-        LogicalPlan::Filter(_) | LogicalPlan::Projection(_) => alias,
+        LogicalPlan::Filter(_) | LogicalPlan::Projection(_) | LogicalPlan::Unnest(_) => alias,
         _ => None,
     };
     plan.map_children(|child| Ok(Transformed::yes(visit(child, alias.clone(), change)?))).map(|plan| plan.data)
@@ -90,11 +92,30 @@ fn conjuncts(plane: Plane, filters: &[Expr], state: &SessionState) -> Result<Vec
             continue;
         }
         let cost = cost(&bare)?;
+        let sql: Arc<str> = shown::conjunct_sql(&bare).into();
         let expr = state.create_physical_expr(bare, &schema)?;
-        found.push((cost, Conjunct { text, expr }));
+        found.push((cost, Conjunct { text, sql, expr }));
     }
     found.sort_by(|(a, left), (b, right)| (a, &left.text).cmp(&(b, &right.text)));
     Ok(found.into_iter().map(|(_, conjunct)| conjunct).collect())
+}
+
+/// The filters of each scan by the scan's position and their canonical text.
+pub(crate) fn filter_texts(plan: &LogicalPlan) -> BTreeMap<(usize, String), Expr> {
+    let mut found = BTreeMap::new();
+    // The plan was walked before; a filter that isn't found is shown by its canonical text.
+    let _ = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Some(slot) = ScanRef::of(scan)
+        {
+            for filter in scan.filters.iter().flat_map(split_conjunction) {
+                let bare = canonical(unqualified(filter.clone())?);
+                found.insert((slot.scan, bare.to_string()), bare);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    found
 }
 
 fn unqualified(expr: Expr) -> Result<Expr> {

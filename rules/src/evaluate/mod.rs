@@ -9,8 +9,8 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::TaskContext;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
+use datafusion::physical_plan::{ExecutionPlan, displayable};
 use futures::TryStreamExt;
 use tokio::runtime::Runtime;
 
@@ -96,6 +96,12 @@ impl CachedPlan {
         for slot in &self.slots {
             slot.set(None);
         }
+    }
+}
+
+impl std::fmt::Display for CachedPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", displayable(self.template.as_ref()).indent(false))
     }
 }
 

@@ -1,6 +1,9 @@
 //! `watershed rules`.
 
+mod bench;
+mod explain;
 mod lint;
+mod sample;
 mod test;
 
 use std::path::PathBuf;
@@ -11,15 +14,22 @@ use watershed_rules::{ReferenceTables, catalog};
 use super::{Error, Exit, Output};
 use crate::check::RuleFiles;
 
+pub use bench::BenchArgs;
+pub use explain::ExplainArgs;
+pub use sample::SampleArgs;
 pub use test::RulesTestArgs;
 
-/// Lint, test and export rules.
+/// Lint, test, explain, measure and export rules.
 #[derive(Debug, Subcommand)]
 pub enum RulesVerb {
     /// Say what each rule reads, by which key, how long it remembers and when it may speak; exit 1 when one is refused.
     Lint(LintArgs),
     /// Run the tests of each rule through the production pipeline; exit 1 when one fails.
     Test(RulesTestArgs),
+    /// Say what a rule reads, remembers and waits for, and for concrete events why it fired or did not.
+    Explain(Box<ExplainArgs>),
+    /// Measure what each rule costs on a recording: match, evaluate and memory, dearest first.
+    Bench(BenchArgs),
     /// Write the catalog that is built into the program, rules and tests, into a directory.
     Export(ExportArgs),
 }
@@ -32,6 +42,10 @@ pub struct LintArgs {
     /// Reference tables that rules join, beside `agents` and `tools`.
     #[arg(long, value_name = "DIR")]
     reference: Option<PathBuf>,
+    /// Print each finding as one JSON object a line (`code`, `level`, `file`, `line`, `column`, `message`, `help`), and nothing
+    /// else.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Where the catalog goes.
@@ -45,6 +59,8 @@ pub(super) fn rules(verb: RulesVerb, output: &mut Output) -> Result<Exit, Error>
     match verb {
         RulesVerb::Lint(args) => lint::lint(&args, output),
         RulesVerb::Test(args) => test::test(&args, output),
+        RulesVerb::Explain(args) => explain::explain(&args, output),
+        RulesVerb::Bench(args) => bench::bench(&args, output),
         RulesVerb::Export(args) => export(&args, output),
     }
 }

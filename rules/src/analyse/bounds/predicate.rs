@@ -20,10 +20,16 @@ impl Times<'_> {
                 self.assume(right);
             }
             Expr::BinaryExpr(BinaryExpr { op: Operator::Or, .. }) => self.assume_one_of(condition),
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) => self.compare(left, *op, right),
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                let from = self.edges.len();
+                self.compare(left, *op, right);
+                self.because(from, condition);
+            }
             Expr::Between(Between { expr, negated: false, low, high }) => {
+                let from = self.edges.len();
                 self.compare(low, Operator::LtEq, expr);
                 self.compare(expr, Operator::LtEq, high);
+                self.because(from, condition);
             }
             _ => {}
         }
@@ -31,12 +37,14 @@ impl Times<'_> {
 
     /// Two expressions are equal in every tuple.
     pub(super) fn assume_equal(&mut self, left: &Expr, right: &Expr) {
+        let from = self.edges.len();
         self.compare(left, Operator::Eq, right);
         // The same event has one time.
         if let Some((left, right)) = self.event_of(left).zip(self.event_of(right)) {
             self.edges.push(Edge { later: left, earlier: right, at_most: 0 });
             self.edges.push(Edge { later: right, earlier: left, at_most: 0 });
         }
+        self.because_equal(from, left, right);
     }
 
     fn event_of(&self, expr: &Expr) -> Option<Var> {
@@ -68,9 +76,10 @@ impl Times<'_> {
     }
 
     /// `a - b`, where both are moments.
-    fn difference(&mut self, expr: &Expr) -> Option<(Time, Time)> {
+    pub(super) fn difference(&mut self, expr: &Expr) -> Option<(Time, Time)> {
         match expr {
             Expr::Alias(alias) => self.difference(&alias.expr),
+            Expr::Column(column) => self.node.gaps.get(self.schema.maybe_index_of_column(column)?).copied().flatten(),
             Expr::Cast(Cast { expr, field })
                 if matches!(field.data_type(), DataType::Duration(_) | DataType::Interval(_)) =>
             {
@@ -113,7 +122,10 @@ impl Times<'_> {
         }
         self.edges = before;
         let union = weakest(&claims);
+        self.walk.forget_reasons(&union);
+        let from = self.edges.len();
         self.edges.extend(union);
+        self.because(from, condition);
     }
 }
 

@@ -117,6 +117,33 @@ fn shortest(
     Err(Contradiction)
 }
 
+/// The constraints that one after the other say how far `to` can lie after `from`; absent where nothing bounds it.
+pub(super) fn path(edges: &[Edge], from: Var, to: Var) -> Option<Vec<Edge>> {
+    let mut known: BTreeMap<Var, (i64, Option<Edge>)> = BTreeMap::from([(from, (0, None))]);
+    let vars: BTreeSet<Var> = edges.iter().flat_map(|edge| [edge.later, edge.earlier]).collect();
+    for _ in 0..=vars.len() {
+        for edge in edges {
+            let Some(&(so_far, _)) = known.get(&edge.earlier) else { continue };
+            let through = so_far.saturating_add(edge.at_most);
+            if known.get(&edge.later).is_none_or(|(best, _)| through < *best) {
+                known.insert(edge.later, (through, Some(*edge)));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    let mut at = to;
+    while at != from {
+        let edge = known.get(&at)?.1?;
+        found.push(edge);
+        at = edge.earlier;
+        if found.len() > vars.len() {
+            return None;
+        }
+    }
+    found.reverse();
+    Some(found)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -133,6 +160,14 @@ mod tests {
         let after = uppers(&edges, 0).expect("consistent");
         let before = lowers(&edges, 0).expect("consistent");
         assert_eq!((after[&2], before[&2]), (15, -1));
+    }
+
+    #[test]
+    fn a_path_adds_up_to_its_bound() {
+        let edges = [edge(1, 0, 10), edge(0, 1, 0), edge(2, 1, 5), edge(2, 0, 30), edge(1, 2, -1)];
+        assert_eq!(path(&edges, 0, 2), Some(vec![edges[0], edges[2]]));
+        assert_eq!(path(&edges, 2, 0), Some(vec![edges[4], edges[1]]));
+        assert_eq!(path(&edges, 0, 7), None);
     }
 
     #[test]

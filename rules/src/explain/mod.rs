@@ -1,0 +1,182 @@
+//! What a rule's author sees of the compiler's work: the rule in parts, each of which can be tried on concrete rows.
+//!
+//! * [`explain`]: compiles a rule and takes its plan apart.
+//! * [`Part`]: scans, joins, absences, groups. [`Condition`]: what rows must meet, alone or together.
+//! * [`Chain`]: why rows are kept as long as they are.
+
+mod condition;
+mod part;
+mod walk;
+mod window;
+mod words;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use watershed_schemas::Plane;
+
+pub use condition::{Aggregate, Condition, Input, Tried, Value};
+pub use part::{Needs, Part};
+pub use window::Windows;
+pub use words::duration;
+pub(crate) use words::words;
+
+use crate::analyse;
+use crate::compile::compile_with;
+use crate::compiled::{CompiledRule, Scan};
+use crate::front_matter::RuleSource;
+use crate::lint::LintFinding;
+use crate::reference::ReferenceTables;
+
+/// A compiled rule and its parts.
+#[derive(Debug)]
+pub struct Explained {
+    /// The rule.
+    pub rule: Arc<CompiledRule>,
+    /// Its parts.
+    pub anatomy: Anatomy,
+}
+
+/// A rule in parts.
+#[derive(Debug)]
+pub struct Anatomy {
+    /// What to call each scan: its alias, with a number where two scans share it.
+    pub labels: Vec<String>,
+    /// The filters of each scan, in the order of [`Scan::filters`].
+    pub filters: Vec<Vec<Condition>>,
+    /// The plan.
+    pub root: Part,
+    /// Values that the rule computes from several rows.
+    pub computed: Vec<Computed>,
+    /// For each scan why its rows are kept as long as they are.
+    pub reaches: Vec<ScanReach>,
+    /// The optimised logical plan, indented.
+    pub logical_plan: String,
+    /// The physical plan that is run, indented.
+    pub physical_plan: String,
+}
+
+/// A value that a rule computes from several rows.
+#[derive(Clone, Debug)]
+pub enum Computed {
+    /// By an aggregate.
+    Aggregate(Aggregate),
+    /// Whether there is a partner, what a window function says of a row, or an element of a list.
+    OfRow {
+        /// As SQL.
+        text: String,
+    },
+}
+
+impl Computed {
+    /// As SQL.
+    pub fn text(&self) -> &str {
+        match self {
+            Computed::Aggregate(value) => &value.text,
+            Computed::OfRow { text } => text,
+        }
+    }
+}
+
+/// How far the rows of a scan can lie from a finding's `event_time`, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScanReach {
+    /// Before it.
+    pub behind: Chain,
+    /// After it.
+    pub ahead: Chain,
+}
+
+/// Bounds that add up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// Their sum in microseconds; absent where nothing bounds it.
+    pub micros: Option<i64>,
+    /// One after the other, from the finding to the row. Steps that add nothing and say nothing are left out.
+    pub steps: Vec<Step>,
+}
+
+/// One bound of a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The predicate in the SQL that it comes from; absent where it follows from the plan's shape.
+    pub because: Option<String>,
+    /// What it adds, in microseconds.
+    pub micros: i64,
+}
+
+/// Compiles a rule and takes its plan apart.
+///
+/// # Errors
+/// As [`crate::compile`].
+pub fn explain(source: &RuleSource, reference: &ReferenceTables) -> Result<Explained, Vec<LintFinding>> {
+    compile_with(source, reference, |rule, plan, state| {
+        let anatomy = anatomy(&rule, plan, state);
+        Explained { rule: Arc::new(rule), anatomy }
+    })
+}
+
+fn anatomy(rule: &CompiledRule, plan: &LogicalPlan, state: &SessionState) -> Anatomy {
+    let labels = labels(&rule.scans);
+    let planes: Vec<Plane> = rule.scans.iter().map(|scan| scan.plane).collect();
+    let texts = analyse::filter_texts(plan);
+    let filters: Vec<Vec<Condition>> = rule
+        .scans
+        .iter()
+        .enumerate()
+        .map(|(at, scan)| {
+            let label = &labels[at];
+            let condition = |conjunct: &crate::compiled::Conjunct| {
+                let expr = texts.get(&(at, conjunct.text.to_string()));
+                let text = expr.map_or_else(
+                    || conjunct.text.to_string(),
+                    |expr| words(expr, &|column| format!("{label}.{}", column.name)),
+                );
+                Condition::of_scan(text, at, scan.plane, Arc::clone(&conjunct.expr))
+            };
+            scan.filters.iter().map(condition).collect()
+        })
+        .collect();
+    let mut walk = walk::Walk {
+        state,
+        planes: &planes,
+        labels: &labels,
+        filters: &filters,
+        computed: Vec::new(),
+        types: Vec::new(),
+    };
+    let root = walk.part(plan);
+    let computed = walk.computed;
+    let reaches = analyse::reaches(plan, &rule.reduction, &labels);
+    Anatomy {
+        reaches,
+        logical_plan: plan.display_indent().to_string(),
+        physical_plan: rule.physical_plan(),
+        labels,
+        filters,
+        root,
+        computed,
+    }
+}
+
+/// What the author calls each scan.
+fn labels(scans: &[Scan]) -> Vec<String> {
+    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+    for scan in scans {
+        *count.entry(&scan.alias).or_default() += 1;
+    }
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    scans
+        .iter()
+        .map(|scan| {
+            let number = seen.entry(&scan.alias).or_default();
+            *number += 1;
+            if count[scan.alias.as_str()] == 1 { scan.alias.clone() } else { format!("{}#{number}", scan.alias) }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
