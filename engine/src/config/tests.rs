@@ -66,7 +66,20 @@ fn every_problem_of_a_file_has_its_line() {
 #[test]
 fn what_is_written_is_what_runs() {
     let Config {
-        input, core, rules, store, receivers, routes, delivery, dlq, late, record_limits, console, log, ..
+        input,
+        core,
+        rules,
+        store,
+        receivers,
+        routes,
+        delivery,
+        dlq,
+        late,
+        rule_time,
+        record_limits,
+        console,
+        log,
+        ..
     } = loaded("complete.toml").config;
     let Input::Kafka(kafka) = input else { panic!("the input is Kafka") };
     assert_eq!(kafka.group_id, "watershed-eu");
@@ -76,6 +89,9 @@ fn what_is_written_is_what_runs() {
     assert_eq!((core.skew, core.present), (Duration::from_secs(120), [true, true]));
     assert_eq!((core.incidents.gap, core.incidents.threshold), (Duration::from_secs(45 * 60), 1.5));
     assert_eq!(core.limits.rows_per_key, 50_000);
+    assert_eq!((core.limits.rule_bytes, core.limits.state_bytes, core.cold), (64 << 20, 1 << 30, false));
+    assert_eq!((rule_time, rules.reload_every), (Duration::from_secs(2), Duration::from_secs(30)));
+    assert!(rules.backfill.contains("repeated-denials-then-allow"));
     assert_eq!(rules.severity.get("repeated-denials-then-allow"), Some(&Severity::Critical));
     assert!(rules.shadow.contains("repeated-denials-then-allow") && rules.catalog);
     assert_eq!(store.options.cache_bytes, 128 << 20);

@@ -47,7 +47,7 @@ fn twice(condition: &str) -> Arc<CompiledRule> {
     )
 }
 
-/// A driver that has taken the prompts, restarted between them and the look at what it has.
+/// A driver that has taken the prompts.
 fn played(rule: Arc<CompiledRule>) -> Driver {
     let mut driver = Driver::new(settings(), as_written(&[rule]));
     driver.assign();

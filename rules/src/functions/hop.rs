@@ -16,7 +16,7 @@ const DAY: i64 = 86_400_000_000;
 
 /// `hop(time TIMESTAMP, size INTERVAL, slide INTERVAL) -> LIST<TIMESTAMP>`: the starts of all buckets of that size that hold
 /// the time, earliest first. Buckets begin at the whole multiples of `slide` since 1970-01-01T00:00:00Z, so that
-/// `hop(t, d, d)` is the one bucket that `date_bin(d, t)` names. NULL where the time is, and where [`buckets`] says that there
+/// `hop(t, d, d)` is the one bucket that `date_bin(d, t)` names. NULL where the time is, and where [`widths`] says that there
 /// are no such buckets.
 pub(super) fn hop() -> ScalarUDF {
     let inputs = vec![

@@ -59,7 +59,7 @@ codes! {
     IngestTime "W033" Error "`ingest_time` can't be read by rules.";
     NoInput "W034" Error "The query reads neither `runtime` nor `identity`.";
     NeverFires "W035" Error "The query can't have a result.";
-    Shadow "W036" Error "A query in WITH has the name of a table.";
+    Shadow "W036" Error "A query in WITH, or an alias, has the name of a table.";
     OrderMissing "W037" Error "A function picks rows by an order that isn't unique.";
     Fallible "W038" Error "An expression fails on some values, which would stop the rule.";
     ListOrder "W039" Error "A value depends on the order in which rows were gathered into a list.";

@@ -16,8 +16,10 @@ use crate::histories::{
 use crate::shape_file::{Shape, shapes};
 use crate::shapes::compile;
 
-/// Histories for each shape.
-const CASES: u32 = 24;
+/// Histories for each shape; `WATERSHED_SHAPE_CASES` asks for more of them.
+fn cases() -> u32 {
+    std::env::var("WATERSHED_SHAPE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24)
+}
 
 fn compiled(shape: &Shape) -> CompiledRule {
     compile(shape).unwrap_or_else(|findings| panic!("{} is refused: {}", shape.name, list(&findings)))
@@ -32,7 +34,7 @@ fn sound(group: &str) {
         let rule = compiled(shape);
         let found = std::cell::Cell::new(0_u32);
         let choice = proptest::collection::vec(0_usize..1_000, EVENTS);
-        let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+        let config = Config { cases: cases(), failure_persistence: None, ..Config::default() };
         let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
         let result = runner.run(&(events(), choice), |(events, choice)| {
             let case = Case::of(&rule, &events);
@@ -46,8 +48,8 @@ fn sound(group: &str) {
         if let Err(error) = result {
             let proven: Vec<_> = rule.scans.iter().map(|scan| (&scan.alias, &scan.key, scan.around)).collect();
             faults.push(format!("{}: {error}\n{proven:#?}", shape.name));
-        } else if found.get() * 8 < CASES {
-            faults.push(format!("{}: only {} of {CASES} histories have findings", shape.name, found.get()));
+        } else if found.get() * 8 < cases() {
+            faults.push(format!("{}: only {} of {} histories have findings", shape.name, found.get(), cases()));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
