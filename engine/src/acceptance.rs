@@ -59,6 +59,8 @@ pub struct Accepted {
     pub rows: Option<Vec<u32>>,
     /// What was not.
     pub refused: Vec<Refused>,
+    /// Accepted rows behind the watermark that earlier batches had made.
+    pub late: u64,
 }
 
 /// Judges every row of a batch and moves the watermark of its partition.
@@ -69,6 +71,7 @@ pub fn accept(batch: &EventBatch, partition: &Partition, watermarks: &mut Waterm
     };
     let newest = Timestamp::from_micros(newest);
     let oldest = Timestamp::from_micros(times.iter().flatten().min().unwrap_or(i64::MIN));
+    let reached = watermarks.of(batch.plane);
     let ingest = batch.rows.column(runtime::INGEST_TIME).as_primitive::<TimestampMicrosecondType>();
     let clocks_agree = ingest.null_count() == ingest.len()
         || ingest.iter().zip(times.iter()).all(|(ingest, time)| !beyond(time, ingest, skew));
@@ -77,10 +80,16 @@ pub fn accept(batch: &EventBatch, partition: &Partition, watermarks: &mut Waterm
         after.hear(partition, newest);
         if oldest >= after.oldest_accepted(batch.plane) {
             *watermarks = after;
-            return Accepted::default();
+            let late = if oldest < reached { behind(times.iter().flatten(), reached) } else { 0 };
+            return Accepted { late, ..Accepted::default() };
         }
     }
-    accept_row_by_row(batch, partition, watermarks, skew)
+    let accepted = accept_row_by_row(batch, partition, watermarks, skew);
+    let late = match &accepted.rows {
+        Some(rows) => behind(rows.iter().map(|row| times.value(*row as usize)), reached),
+        None => behind(times.iter().flatten(), reached),
+    };
+    Accepted { late, ..accepted }
 }
 
 fn accept_row_by_row(
@@ -120,7 +129,11 @@ fn accept_row_by_row(
             }),
         }
     }
-    Accepted { rows: (!refused.is_empty()).then_some(rows), refused }
+    Accepted { rows: (!refused.is_empty()).then_some(rows), refused, late: 0 }
+}
+
+fn behind(times: impl Iterator<Item = i64>, reached: Timestamp) -> u64 {
+    times.filter(|time| *time < reached.micros()).count() as u64
 }
 
 fn beyond(time: Option<i64>, ingest: Option<i64>, skew: Duration) -> bool {

@@ -103,6 +103,8 @@ pub struct Output {
     pub events: [u64; 2],
     /// Rows that some rule could use, per plane.
     pub matched: [u64; 2],
+    /// Accepted rows behind their plane's watermark, per plane.
+    pub late: [u64; 2],
     /// Rows that had been accepted before under the same id.
     pub duplicates: u64,
     /// Rules that came, changed, went, or were stopped.
@@ -271,6 +273,7 @@ impl Core {
         };
         let accepted = acceptance::accept(batch, partition, &mut self.watermarks, self.settings.skew);
         output.events[batch.plane.index()] += batch.rows.num_rows() as u64;
+        output.late[batch.plane.index()] += accepted.late;
         output.refused.extend(accepted.refused.into_iter().map(|refused| Refused { origin, ..refused }));
         let accepted = accepted.rows;
         if let Some(witness) = &mut self.witness {

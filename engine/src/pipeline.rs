@@ -104,6 +104,8 @@ pub struct Counts {
     pub rejected: [u64; 2],
     /// Rows refused as too late, per plane.
     pub late: [u64; 2],
+    /// Rows behind the watermark that were accepted, per plane.
+    pub accepted_late: [u64; 2],
     /// Rows quarantined as coming from the future, per plane.
     pub quarantined: [u64; 2],
     /// Rows accepted before under the same id.
@@ -199,6 +201,7 @@ impl Pipeline {
         turn.incidents = output.incidents;
         turn.counts.events = output.events;
         turn.counts.matched = output.matched;
+        turn.counts.accepted_late = output.late;
         turn.counts.duplicates = output.duplicates;
         turn.rules = output.rules;
         Ok(turn)

@@ -51,6 +51,7 @@ impl<'a> Observer<'a> {
             add(&|count| metrics.events(plane, plane.table(), count), counts.events[at]);
             add(&|count| metrics.matched(plane, count), counts.matched[at]);
             add(&|count| metrics.rejected(plane, plane.table(), count), counts.rejected[at]);
+            add(&|count| metrics.late(plane, count), counts.accepted_late[at]);
             add(&|count| metrics.refused(plane, count), counts.late[at]);
             add(&|count| metrics.quarantined(plane, count), counts.quarantined[at]);
         }
