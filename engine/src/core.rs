@@ -193,7 +193,12 @@ impl Core {
         } else {
             self.evaluator.expire(&self.watermarks, commit);
             self.dedup.expire(&self.watermarks);
-            self.segments.expire(commit);
+            // While nothing more may be kept, what nobody holds goes at once.
+            if self.evaluator.is_full() {
+                self.segments.sweep(commit);
+            } else {
+                self.segments.expire(commit);
+            }
         }
         self.sealed = self.watermarks.clone();
         // Not the end itself: should more be heard after a restart, it is history too.

@@ -19,9 +19,11 @@ use crate::store::{SledStore, StateStore};
 
 mod observe;
 mod stopwatch;
+mod stuck;
 
 use observe::Observer;
 use stopwatch::Stopwatch;
+use stuck::Stuck;
 
 /// How long one look at the input waits: the most that a stop or a commit is late.
 const POLL: Duration = Duration::from_millis(100);
@@ -75,6 +77,10 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
         move || stopwatch.running().map(|(rule, since)| format!("it has been in rule {rule} for {} s", since.as_secs()))
     });
     let watcher = Watcher::start(loader, config.rules.reload_every)?;
+    let stuck = Stuck::watch(&config.store.path, stopwatch.clone(), PATIENCE)?;
+    if let Some((rule, reason)) = stuck.left_behind() {
+        pipeline.stop_rule(rule, reason);
+    }
     tracing::info!("running");
 
     let mut observer = Observer::new(&metrics);
@@ -101,6 +107,7 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
         match pipeline.turn(POLL) {
             Ok(turn) => {
                 health.beat();
+                stuck.moved();
                 health.source_assigned(pipeline.intake().is_assigned());
                 observer.turn(&turn, &pipeline, store.as_ref(), &stopwatch, &health);
                 log(&turn);

@@ -14,7 +14,7 @@ use crate::evaluate::{CachedPlan, panic_text};
 use crate::front_matter::RuleSource;
 use crate::lint::{Code, LintFinding};
 use crate::reference::ReferenceTables;
-use crate::sandbox;
+use crate::sandbox::{self, Parsed};
 use crate::session;
 use crate::text::SqlText;
 use crate::version::rule_version;
@@ -79,7 +79,8 @@ fn in_order(mut findings: Vec<LintFinding>) -> Vec<LintFinding> {
 }
 
 fn plan(source: &RuleSource, reference: &ReferenceTables, text: &SqlText) -> Result<CompiledRule, Vec<LintFinding>> {
-    let statement = sandbox::statement(text)?;
+    let tables: Vec<&str> = reference.iter().map(|(name, _)| name).collect();
+    let Parsed { statement, rewritten } = sandbox::statement(text, &tables)?;
     PLANNINGS.fetch_add(1, Ordering::Relaxed);
     let refused = |error: DataFusionError| vec![sandbox::planning_error(text, &error)];
     let context = session::planning(reference).map_err(refused)?;
@@ -99,7 +100,7 @@ fn plan(source: &RuleSource, reference: &ReferenceTables, text: &SqlText) -> Res
         speaks: analysed.speaks,
         lookahead: analysed.lookahead,
         warnings: analysed.warnings,
-        sql: text.sql.clone(),
+        sql: rewritten.unwrap_or_else(|| text.sql.clone()),
         reference: reference.clone(),
         reduction: analysed.reduction,
         plan: Mutex::new(plan),

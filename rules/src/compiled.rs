@@ -18,6 +18,8 @@ use crate::reference::ReferenceTables;
 pub struct Conjunct {
     /// Canonical text without table alias: equal texts are the same condition, evaluated once a batch for all rules.
     pub text: Arc<str>,
+    /// The same as SQL, for people; alternatives stand in parentheses.
+    pub sql: Arc<str>,
     /// The condition over the plane's full canonical schema.
     pub expr: Arc<dyn PhysicalExpr>,
 }

@@ -33,5 +33,5 @@ pub use compile::{compile, plannings};
 pub use compiled::{CompiledRule, Conjunct, EvaluateError, Scan, Speaks};
 pub use finding::Finding;
 pub use front_matter::{Emit, FirstMove, RuleMeta, RuleSource};
-pub use lint::{Code, Level, LintFinding, RuleReport, render, report};
+pub use lint::{Code, Example, Level, LintFinding, RuleReport, Sample, page as lint_page, render, report};
 pub use reference::ReferenceTables;

@@ -101,6 +101,30 @@ impl SqlText {
         self.lexemes.iter().find(|lexeme| lexeme.word().as_deref() == Some(&word)).map(|lexeme| lexeme.span.clone())
     }
 
+    /// The first token after a semicolon; the beginning where there is none.
+    pub(crate) fn second_statement(&self) -> Range<usize> {
+        let after =
+            self.lexemes.windows(2).find(|pair| pair[0].token == Token::SemiColon && pair[1].token != Token::SemiColon);
+        after.map_or_else(|| self.start(), |pair| pair[1].span.clone())
+    }
+
+    /// Whether the place lies within parentheses.
+    pub(crate) fn in_parentheses(&self, place: &Range<usize>) -> bool {
+        let before = self.lexemes.iter().take_while(|lexeme| lexeme.span.start < place.start);
+        let depth = before.fold(0_i64, |depth, lexeme| match lexeme.token {
+            Token::LParen => depth + 1,
+            Token::RParen => depth - 1,
+            _ => depth,
+        });
+        depth > 0
+    }
+
+    /// The first place where one of these signs stands.
+    pub(crate) fn symbol(&self, symbols: &[&str]) -> Option<Range<usize>> {
+        let same = |lexeme: &&Lexeme| lexeme.word().is_none() && symbols.contains(&lexeme.token.to_string().as_str());
+        self.lexemes.iter().find(same).map(|lexeme| lexeme.span.clone())
+    }
+
     /// The first place where these words stand one after the other.
     pub(crate) fn words(&self, words: &[&str]) -> Option<Range<usize>> {
         self.lexemes.windows(words.len()).find_map(|window| {

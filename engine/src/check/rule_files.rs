@@ -74,9 +74,10 @@ impl RuleFiles {
         if !named && path.extension().is_none_or(|extension| extension != "sql") {
             return;
         }
-        match fs::read_to_string(path) {
-            Ok(text) => {
-                let source = RuleSource::parse(path, &text);
+        match fs::read(path) {
+            Ok(bytes) => {
+                let source = RuleSource::parse_bytes(path, &bytes);
+                let text = String::from_utf8_lossy(&bytes).into_owned();
                 self.files.push(RuleFile { path: path.to_owned(), text, source, tests: None });
             }
             Err(error) => self.problems.push(of_file(path, format!("can't be read: {error}"))),

@@ -75,8 +75,8 @@ pub struct ReplayArgs {
     /// Write only last states, sorted and without revision numbers.
     #[arg(long = "final")]
     pub final_states: bool,
-    /// Records that one batch takes.
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
+    /// Records that one batch takes: more are faster, fewer tell incidents in smaller steps.
+    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
     pub batch_size: usize,
     /// Pace by event time.
     #[arg(long, value_enum, default_value_t = Speed::Max)]
@@ -84,6 +84,9 @@ pub struct ReplayArgs {
     /// Deliver notifications to the receivers of --config.
     #[arg(long, requires = "config")]
     pub deliver: bool,
+    /// Treat what came before the first row as unseen, and not as absent: rules warm as after a first start.
+    #[arg(long, conflicts_with = "verify")]
+    pub cold: bool,
     /// Afterwards execute every rule over the accepted history by plain SQL and compare; a difference ends with 1.
     #[arg(long)]
     pub verify: bool,
@@ -162,6 +165,7 @@ pub(super) fn replay(args: &ReplayArgs, output: &mut Output) -> Result<Exit, Err
     let config = loaded.as_ref().map(|loaded| &loaded.config);
     let setups = rules(args, config)?;
     let mut core_settings = config.map(|config| config.core).unwrap_or_default();
+    core_settings.cold = args.cold;
     let intake = intake(args, config, &mut core_settings)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(Error::failure)?;

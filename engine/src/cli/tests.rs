@@ -61,6 +61,7 @@ fn every_verb_of_the_interface_is_there() {
         "watershed check --config watershed.toml",
         "watershed rules lint",
         "watershed rules lint rules/catalog",
+        "watershed rules lint --json --reference ref rules/catalog",
         "watershed rules test rules/catalog --junit junit.xml",
         "watershed rules export out",
         "watershed formats list",
@@ -196,6 +197,27 @@ fn a_refused_rule_is_shown_with_its_place() {
     assert!(said.contains("broken.sql:1:1") && said.contains("0 rules are fine, 1 refused"), "{said}");
     let (result, _) = say(&["rules", "lint", "no-such-rules"]);
     assert_eq!(result.expect_err("there is nothing").code(), 2);
+}
+
+#[test]
+fn findings_are_json_objects_one_a_line() {
+    let (result, said) = say(&["rules", "lint", "--json"]);
+    assert!(matches!(result, Ok(Exit::Fine)) && said.is_empty(), "the catalog has no findings: {said}");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(directory.path().join("a.sql"), "SELECT 1").expect("it can be written");
+    std::fs::write(directory.path().join("b.sql"), b"/*---\nid: \xff").expect("it can be written");
+    let (result, said) = say(&["rules", "lint", "--json", &directory.path().display().to_string()]);
+    assert_eq!(result.expect("it ran"), Exit::Findings);
+    let found: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
+    let codes: Vec<&str> = found.iter().filter_map(|finding| finding["code"].as_str()).collect();
+    assert_eq!(codes, ["W002", "W007"], "{said}");
+    for finding in &found {
+        assert!(finding["file"].as_str().is_some_and(|file| file.ends_with(".sql")), "{finding}");
+        assert!(finding["line"].is_u64() && finding["column"].is_u64() && finding["level"] == "error", "{finding}");
+        assert!(finding["message"].is_string() && finding["help"] != "", "{finding}");
+    }
+    assert_eq!((&found[1]["line"], &found[1]["column"]), (&2.into(), &5.into()));
 }
 
 #[test]

@@ -141,6 +141,7 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluator::Tally;
 
     #[test]
     fn ready_needs_store_source_and_motion() {
@@ -151,6 +152,54 @@ mod tests {
         assert_eq!(health.ready(), Ok(()));
         health.source_assigned(false);
         assert_eq!(health.ready(), Err("the source has no partitions assigned".to_owned()));
+    }
+
+    #[test]
+    fn what_is_wrong_with_single_rules_is_said_beside_being_ready() {
+        let health = Health::new(Duration::from_secs(3_600));
+        let status = |rule: &str, stopped: Option<&str>, warming_until, degraded_keys| RuleStatus {
+            rule: rule.to_owned(),
+            version: "v".to_owned(),
+            stopped: stopped.map(str::to_owned),
+            warming_until,
+            degraded_keys,
+            keys: 0,
+            rows: 0,
+            bytes: 0,
+            tally: Tally::default(),
+        };
+        health.rules(vec![
+            status("fine", None, None, 0),
+            status("failed", Some("a cast\nfailed"), None, 0),
+            status("new", None, Some(Timestamp::from_secs(1_700_000_000)), 0),
+            status("unheard", None, Some(Timestamp::MAX), 0),
+            status("full", None, None, 3),
+        ]);
+        assert_eq!(
+            health.notes(),
+            [
+                "rule failed is stopped: a cast\\nfailed",
+                "rule new is warming until 2023-11-14T22:13:20Z of event time",
+                "rule unheard is warming until its planes are heard",
+                "rule full is degraded: rows of 3 keys were not kept",
+            ]
+        );
+        let listed: serde_json::Value = serde_json::from_str(&health.rules_json()).expect("JSON");
+        assert_eq!((listed[1]["rule"].as_str(), listed[4]["degraded_keys"].as_u64()), (Some("failed"), Some(3)));
+    }
+
+    #[test]
+    fn a_stuck_pipeline_says_what_it_is_doing() {
+        let health = Health::new(Duration::ZERO);
+        health.ask_what_runs(|| Some("it has been in rule slow for 61 s".to_owned()));
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let said = loop {
+            if let Err(said) = health.alive() {
+                break said;
+            }
+            assert!(Instant::now() < deadline, "a pipeline without patience is stuck at once");
+        };
+        assert!(said.ends_with("; it has been in rule slow for 61 s"), "{said}");
     }
 
     #[test]

@@ -461,6 +461,8 @@ fn gauge(value: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluator::Tally;
+    use watershed_schemas::Timestamp;
 
     #[test]
     fn every_metric_is_scraped_under_its_name() {
@@ -491,6 +493,41 @@ mod tests {
             assert!(text.lines().any(|have| have == line), "no line `{line}` in\n{text}");
         }
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn a_rule_that_is_gone_leaves_no_gauge_behind() {
+        let metrics = Metrics::new();
+        let status = RuleStatus {
+            rule: "a-rule".to_owned(),
+            version: "v".to_owned(),
+            stopped: Some("it failed".to_owned()),
+            warming_until: Some(Timestamp::from_secs(7)),
+            degraded_keys: 2,
+            keys: 3,
+            rows: 4,
+            bytes: 5,
+            tally: Tally::default(),
+        };
+        metrics.rule_stands(&status);
+        metrics.rule_unsaid("a-rule", "warming", 6);
+        let text = metrics.encode();
+        for line in [
+            "watershed_rule_quarantined{rule=\"a-rule\"} 1",
+            "watershed_rule_warming_until_seconds{rule=\"a-rule\"} 7",
+            "watershed_rule_degraded_keys{rule=\"a-rule\"} 2",
+            "watershed_state_rows{rule=\"a-rule\"} 4",
+            "watershed_rule_state_bytes{rule=\"a-rule\"} 5",
+            "watershed_rule_unsaid_total{rule=\"a-rule\",reason=\"warming\"} 6",
+        ] {
+            assert!(text.lines().any(|have| have == line), "no line `{line}` in\n{text}");
+        }
+        metrics.rule_gone("a-rule");
+        let gauges = metrics.encode();
+        assert!(
+            !gauges.contains("watershed_state_rows{") && !gauges.contains("watershed_rule_quarantined{"),
+            "{gauges}"
+        );
     }
 
     #[test]

@@ -99,6 +99,8 @@ pub struct Evaluator {
     cold: bool,
     /// Bytes of all segments, as of the present step.
     segment_bytes: usize,
+    /// Whether rows that come now are not kept, because all rules together hold as much as they may.
+    full: bool,
     /// The planes' watermarks after the last step.
     reached: [Timestamp; 2],
     /// What rules that are gone have done.
@@ -126,6 +128,7 @@ impl Evaluator {
             limits,
             cold,
             segment_bytes: 0,
+            full: false,
             reached: [Timestamp::MIN; 2],
             past: Tally::default(),
             known: BTreeSet::new(),
@@ -187,15 +190,17 @@ impl Evaluator {
     /// What the segments take now: counted once, however many rules share them.
     pub fn set_segment_bytes(&mut self, bytes: usize) {
         self.segment_bytes = bytes;
+        self.full = self.bytes() >= self.limits.state_bytes;
+    }
+
+    /// Whether all rules together held as much as they may when the step began.
+    pub fn is_full(&self) -> bool {
+        self.full
     }
 
     /// Adds rows of a segment to a scan's state.
     pub fn add(&mut self, scan: ScanId, segment: &Arc<Segment>, rows: &[u32]) {
-        let admission = Admission {
-            limits: self.limits,
-            full: self.segment_bytes >= self.limits.state_bytes,
-            reached: self.reached,
-        };
+        let admission = Admission { limits: self.limits, full: self.full, reached: self.reached };
         self.rules[scan.rule].add(scan.scan, segment, rows, &admission);
     }
 

@@ -1,6 +1,9 @@
 //! What the store knows of each rule.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde::{Deserialize, Serialize};
+use watershed_rules::CompiledRule;
 use watershed_schemas::Timestamp;
 
 use super::coverage::{Coverage, Donor};
@@ -15,6 +18,8 @@ pub const RULE_PREFIX: &[u8] = b"r/";
 pub(super) struct RuleRecord {
     pub(super) rule: String,
     pub(super) version: String,
+    /// How its rows are matched, keyed and kept: another program may read the same rule otherwise.
+    pub(super) shape: u64,
     /// Digest of the reference tables that it reads.
     pub(super) reference: String,
     /// Outputs up to here were judged by reference data that is gone: they stay as they were said.
@@ -34,6 +39,20 @@ impl RuleRecord {
             commit.puts.push((key(&self.rule), value));
         }
     }
+}
+
+/// The same for rules that match, key and keep rows in the same way.
+pub(super) fn shape(rule: &CompiledRule) -> u64 {
+    // `DefaultHasher::new` has fixed keys: the hash is the same after a restart.
+    let mut hasher = DefaultHasher::new();
+    rule.lookahead.hash(&mut hasher);
+    for scan in &rule.scans {
+        (scan.plane.index(), &scan.key, scan.keep, scan.around).hash(&mut hasher);
+        for filter in &scan.filters {
+            filter.text.hash(&mut hasher);
+        }
+    }
+    hasher.finish()
 }
 
 /// The key of a rule in the store.

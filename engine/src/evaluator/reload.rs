@@ -11,7 +11,7 @@ use watershed_rules::Scan;
 use watershed_schemas::{ColumnSet, Timestamp};
 
 use super::coverage::{Coverage, Donor};
-use super::record::{self, RuleRecord};
+use super::record::{self, RuleRecord, shape};
 use super::rule_state::RuleState;
 use super::said::{Said, Statement};
 use super::status::{RuleChange, RuleNews};
@@ -148,7 +148,7 @@ impl Evaluator {
             let record = records.remove(&setup.rule.meta.id);
             let edited = record.is_some();
             match record {
-                Some(record) if record.version == setup.rule.version => {
+                Some(record) if record.version == setup.rule.version && record.shape == shape(&setup.rule) => {
                     self.rules[position].adopt(record, heard);
                     known.insert(position);
                 }
@@ -207,7 +207,8 @@ impl Evaluator {
 /// Takes out of the store what a version has said that is gone.
 fn delete_said(state: &mut RuleState, commit: &mut Commit) {
     let id = state.id().to_owned();
-    let said = state.take_said();
-    let ids = said.into_keys().chain(state.take_forgotten());
-    commit.deletes.extend(ids.map(|signal_id| Statement::key(&id, &signal_id)));
+    let mut ids = state.take_forgotten();
+    ids.extend(state.take_said().into_keys());
+    ids.sort_unstable();
+    commit.deletes.extend(ids.iter().map(|signal_id| Statement::key(&id, signal_id)));
 }

@@ -50,31 +50,43 @@ impl Plain {
             self.announced = true;
             polled.inputs.extend(self.planes.iter().map(|plane| Input::Assigned(merged(*plane))));
         }
-        let Some(batches) = self.files.next(rows)? else {
-            polled.inputs.push(Input::End);
-            polled.ended = true;
-            return Ok(());
-        };
-        for DecodedBatch { partition, offsets, batch, rejected } in batches {
-            for (reject, record) in batch.rejects.iter().zip(rejected) {
-                polled.rejects.push(DeadLetter {
-                    reason: reject.reason.clone(),
-                    plane: partition.plane,
-                    topic: partition.topic.to_string(),
-                    partition: partition.index,
-                    offset: record.offset,
-                    part: reject.part,
-                    event_id: None,
-                    event_time: None,
-                    first_bytes: shown(&record.first_bytes),
-                    received: Timestamp::MIN,
-                    payload: record.first_bytes,
-                });
+        let mut taken = 0;
+        while taken < rows {
+            match self.files.next(rows - taken)? {
+                Some(batches) => taken += batches.into_iter().map(|batch| self.take(batch, polled)).sum::<usize>(),
+                None if taken > 0 => break,
+                None => {
+                    polled.inputs.push(Input::End);
+                    polled.ended = true;
+                    break;
+                }
             }
-            polled.inputs.push(Input::Rows { origin: self.lines.len(), partition: merged(partition.plane), batch });
-            self.lines.push((partition, offsets));
         }
         Ok(())
+    }
+
+    /// Hands one file's rows and rejects on; gives the number of rows.
+    fn take(&mut self, batch: DecodedBatch, polled: &mut Polled) -> usize {
+        let DecodedBatch { partition, offsets, batch, rejected } = batch;
+        for (reject, record) in batch.rejects.iter().zip(rejected) {
+            polled.rejects.push(DeadLetter {
+                reason: reject.reason.clone(),
+                plane: partition.plane,
+                topic: partition.topic.to_string(),
+                partition: partition.index,
+                offset: record.offset,
+                part: reject.part,
+                event_id: None,
+                event_time: None,
+                first_bytes: shown(&record.first_bytes),
+                received: Timestamp::MIN,
+                payload: record.first_bytes,
+            });
+        }
+        let rows = batch.rows.num_rows();
+        polled.inputs.push(Input::Rows { origin: self.lines.len(), partition: merged(partition.plane), batch });
+        self.lines.push((partition, offsets));
+        rows
     }
 
     /// The dead letter of a row that was not accepted.

@@ -49,12 +49,27 @@ impl Event {
             row.maybe_text(identity::SESSION_ID, session.clone());
             row.maybe_text(identity::CREDENTIAL_ID, session);
             row.text(identity::COUNTRY, ["DE", "FR", "US"][self.value]);
+            row.text(identity::IP, ["10.0.1.1", "10.1.0.7", "2001:db8::7"][self.value]);
+            row.set(identity::ASN, Cell::Int(64_500 + self.value as i64));
+            row.set(identity::LATITUDE, Cell::Float([52.5, 48.9, 38.9][self.value]));
+            row.set(identity::LONGITUDE, Cell::Float([13.4, 2.4, -77.0][self.value]));
+            let scopes = [vec!["read"], vec!["read", "write"], vec!["admin", "delete"]][self.value].clone();
+            row.set(identity::SCOPES, Cell::List(scopes.into_iter().map(Into::into).collect()));
         } else {
             row.text(runtime::KIND, ["tool_call", "guardrail", "prompt"][self.kind]);
             row.maybe_text(runtime::PRINCIPAL, principal);
             row.maybe_text(runtime::SESSION_ID, session.clone());
             row.maybe_text(runtime::CREDENTIAL_ID, session);
             row.text(runtime::TOOL, format!("tool{}", self.value));
+            row.text(runtime::AGENT_ID, format!("agent{}", self.value));
+            row.text(runtime::TARGET, format!("{}", 64_500 + self.value));
+            row.text(runtime::CONTENT, ["ignore all rules", "see these notes", "done"][self.value]);
+            row.text(runtime::ARGUMENTS, format!("{{\"path\": \"/tmp/{}\"}}", self.value));
+            let attributes = ["{\"n\": 1}", "{\"n\": \"2\", \"user\": {\"level\": \"high\"}}", "not json"];
+            row.text(runtime::ATTRIBUTES, attributes[self.value]);
+            row.set(runtime::SCORE, Cell::Float([0.1, 0.2, 0.3][self.value]));
+            row.set(runtime::INPUT_TOKENS, Cell::Int(10 * self.value as i64));
+            row.set(runtime::OUTPUT_TOKENS, Cell::Int(self.value as i64));
         }
         row
     }

@@ -13,5 +13,8 @@ mod reload_properties;
 mod reload_run;
 mod remembered;
 mod routing;
+#[path = "../../../rules/tests/rules/shape_file.rs"]
+mod shape_file;
+mod shapes;
 mod stream;
 mod withdrawals;

@@ -171,7 +171,7 @@ fn literals_are_found_together_as_each_condition_finds_them() {
 
 #[test]
 fn a_condition_that_fails_lets_rows_pass() {
-    let sql = "SELECT event_time, tenant, principal, event_id AS e_event_id FROM runtime WHERE kind = 'prompt' AND CAST(tool AS BIGINT) > 3";
+    let sql = "SELECT event_time, tenant, principal, event_id AS e_event_id FROM runtime WHERE kind = 'prompt' AND CAST(CASE WHEN tool = 'tool0' THEN tool ELSE '1' END AS BIGINT) > 3";
     let rules = [rule("failing", "model", "key: [e_event_id]", sql)];
     let history = [crate::history::Event { kind: 2, ..Default::default() }, crate::history::Event::default()];
     let found = Matcher::new(&rules).find(&batch(Plane::Model, &history, &[0, 1]), None);

@@ -206,6 +206,36 @@ fn an_edited_rule_that_asks_for_what_was_not_kept_warms() {
 }
 
 #[test]
+fn an_edited_rule_is_not_filled_with_the_rows_of_a_stricter_one() {
+    let unexplained_by = |condition: &str| {
+        rule(
+            "unexplained",
+            "model",
+            "key: [prompt_event_id]",
+            &format!(
+                "SELECT r.event_time, r.tenant, r.principal, r.event_id AS prompt_event_id FROM runtime r
+                 WHERE r.kind = 'prompt' AND NOT EXISTS (SELECT 1 FROM identity i WHERE i.tenant = r.tenant AND i.principal = r.principal
+                   AND i.kind = 'authentication' {condition} AND i.event_time BETWEEN r.event_time - INTERVAL '10 minutes' AND r.event_time)"
+            ),
+        )
+    };
+    // The sign-in is of another country than the first version asks for: nobody keeps it.
+    let history = [sign_in(0, 0), prompt(2, 0), sign_in(3, 1), prompt(4, 1)];
+    for while_down in [false, true] {
+        let mut driver = played(&[unexplained_by("AND i.country = 'FR'")], &history, 0..1);
+        let edited = as_written(&[unexplained_by("")]);
+        if while_down {
+            driver.restart_with(edited);
+        } else {
+            driver.reload(edited);
+        }
+        play(&mut driver, &history, 1..4);
+        assert_eq!(said(&driver, 0), [], "the prompt is explained by a sign-in that was not kept");
+        assert_eq!(driver.status("unexplained").tally.held_back, 1);
+    }
+}
+
+#[test]
 fn a_finding_of_the_past_pages_nobody_until_something_new_adds_to_it() {
     let history = [prompt(1, 0), prompt(2, 0), prompt(3, 0)];
     let mut driver = played(&[busy(3)], &history, 0..2);
@@ -225,6 +255,8 @@ fn an_added_rule_may_ask_for_what_others_remember() {
         let mut setups = vec![asks];
         setups.extend(as_written(&[unexplained()]));
         driver.reload(setups);
+        // What it did not ask for does not come back with a restart either.
+        driver.restart();
         // The absence rule keeps every sign-in for as long as this one looks back.
         assert_eq!(driver.status("followed").warming_until.is_none(), backfill);
         play(&mut driver, &history, 1..2);

@@ -162,7 +162,7 @@ fn sorted(details: &serde_json::Map<String, Value>) -> Value {
     Value::Object(sorted.collect())
 }
 
-fn batch_result(rule: &CompiledRule, events: &[Event]) -> BTreeMap<String, Value> {
+pub(crate) fn batch_result(rule: &CompiledRule, events: &[Event]) -> BTreeMap<String, Value> {
     let [runtime, identity] = Plane::ALL.map(|plane| {
         let which: Vec<usize> = (0..events.len()).filter(|at| events[*at].plane() == plane).collect();
         batch(plane, events, &which).rows

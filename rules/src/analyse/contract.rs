@@ -4,6 +4,7 @@ use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::logical_expr::LogicalPlan;
 use watershed_schemas::{Plane, RulePlane};
 
+use super::present;
 use crate::evaluate::Reduction;
 use crate::front_matter::RuleSource;
 use crate::lint::{Code, LintFinding};
@@ -99,6 +100,18 @@ pub(super) fn contract(
         }),
         _ => Err(findings),
     }
+}
+
+/// `event_time` and `tenant` must have a value in every row.
+pub(super) fn may_be_null(text: &SqlText, plan: &LogicalPlan, reduction: &Reduction) -> Vec<LintFinding> {
+    let needed = [reduction.event_time, reduction.tenant].into_iter();
+    let missing = needed.filter(|&at| !present::always_there(plan, at)).map(|at| {
+        let name = &reduction.names[at];
+        let message = format!("`{name}` may be NULL, and a finding without it can't be told");
+        let help = format!("take it from a side that is always there, or keep only rows with `{name} IS NOT NULL`");
+        text.finding(Code::OutputNull, text.output(name), message, help)
+    });
+    missing.collect()
 }
 
 /// The warnings about an output that is otherwise as it must be.

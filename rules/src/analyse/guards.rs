@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use datafusion::common::{JoinType, ScalarValue};
+use datafusion::common::{DFSchema, JoinType, ScalarValue};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
@@ -17,6 +17,7 @@ pub(super) fn min_rows(plan: &LogicalPlan) -> BTreeMap<usize, usize> {
         LogicalPlan::Sort(sort) => min_rows(&sort.input),
         LogicalPlan::Projection(projection) => min_rows(&projection.input),
         LogicalPlan::Window(window) => min_rows(&window.input),
+        LogicalPlan::Unnest(unnest) => min_rows(&unnest.input),
         LogicalPlan::Aggregate(aggregate) if !aggregate.group_expr.is_empty() => min_rows(&aggregate.input),
         LogicalPlan::Filter(filter) => {
             let mut rows = min_rows(&filter.input);
@@ -86,7 +87,7 @@ fn count_at(at: usize, plan: &LogicalPlan) -> Option<usize> {
         LogicalPlan::Projection(projection) => counted(projection.expr.get(at)?, &projection.input),
         LogicalPlan::Aggregate(aggregate) => {
             let value = aggregate.aggr_expr.get(at.checked_sub(aggregate.group_expr.len())?)?;
-            is_count(value).then(|| only_scan(&aggregate.input)).flatten()
+            is_count(value).then(|| only_scan(&aggregate.input, &aggregate.group_expr)).flatten()
         }
         _ => None,
     }
@@ -100,12 +101,62 @@ fn is_count(expr: &Expr) -> bool {
     }
 }
 
-fn only_scan(plan: &LogicalPlan) -> Option<usize> {
+/// The one scan whose rows are grouped, each at most once a group.
+fn only_scan(plan: &LogicalPlan, group: &[Expr]) -> Option<usize> {
     match plan {
         LogicalPlan::TableScan(scan) => ScanRef::of(scan).map(|found| found.scan),
-        LogicalPlan::SubqueryAlias(named) => only_scan(&named.input),
-        LogicalPlan::Filter(filter) => only_scan(&filter.input),
-        LogicalPlan::Projection(projection) => only_scan(&projection.input),
+        LogicalPlan::SubqueryAlias(named) => only_scan(&named.input, &below(group, plan, &named.input)),
+        LogicalPlan::Filter(filter) => only_scan(&filter.input, group),
+        LogicalPlan::Projection(projection) => {
+            let sources: Vec<Expr> = group
+                .iter()
+                .filter_map(|expr| projection.expr.get(position(expr, projection.schema.as_ref())?).cloned())
+                .collect();
+            only_scan(&projection.input, &sources)
+        }
+        // Buckets differ from each other, so that a row is in each of them once.
+        LogicalPlan::Unnest(unnest) => {
+            let [(list, _)] = unnest.list_type_columns.as_slice() else { return None };
+            let by_bucket = group
+                .iter()
+                .filter_map(|expr| position(expr, &unnest.schema))
+                .any(|at| unnest.dependency_indices.get(at) == Some(list));
+            (by_bucket && is_hop(*list, &unnest.input)).then(|| only_scan(&unnest.input, &[])).flatten()
+        }
         _ => None,
+    }
+}
+
+/// The same columns as the input of a renaming node calls them.
+fn below(group: &[Expr], plan: &LogicalPlan, input: &LogicalPlan) -> Vec<Expr> {
+    let positions = group.iter().filter_map(|expr| position(expr, plan.schema()));
+    positions.map(|at| Expr::Column(input.schema().qualified_field(at).into())).collect()
+}
+
+fn position(expr: &Expr, schema: &DFSchema) -> Option<usize> {
+    match expr {
+        Expr::Alias(alias) => position(&alias.expr, schema),
+        Expr::Column(column) => schema.maybe_index_of_column(column),
+        _ => None,
+    }
+}
+
+/// Whether a column of the plan holds the sliding buckets of a moment.
+pub(super) fn is_hop(at: usize, plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::SubqueryAlias(named) => is_hop(at, &named.input),
+        LogicalPlan::Filter(filter) => is_hop(at, &filter.input),
+        LogicalPlan::Projection(projection) => {
+            let expr = projection.expr.get(at).map(|expr| expr.clone().unalias_nested().data);
+            match expr {
+                Some(Expr::ScalarFunction(function)) => function.name() == "hop",
+                Some(Expr::Column(column)) => {
+                    let source = projection.input.schema().maybe_index_of_column(&column);
+                    source.is_some_and(|source| is_hop(source, &projection.input))
+                }
+                _ => false,
+            }
+        }
+        _ => false,
     }
 }

@@ -11,6 +11,7 @@ use super::scans::FoundScan;
 use crate::compiled::Speaks;
 use crate::evaluate::Reduction;
 use crate::lint::{Code, LintFinding};
+use crate::slot::ScanRef;
 use crate::text::SqlText;
 
 /// As [`crate::CompiledRule`] and [`crate::Scan`] describe it.
@@ -29,7 +30,8 @@ pub(super) fn horizon(
     scans: &[FoundScan],
     verdict: &Verdict,
 ) -> Result<Horizon, Vec<LintFinding>> {
-    let bounds = bounds(plan, reduction.event_time, &reduction.key).map_err(|reason| vec![refusal(text, &reason)])?;
+    let bounds =
+        bounds(plan, reduction.event_time, &reduction.key).map_err(|reason| vec![refusal(text, reduction, &reason)])?;
     let unbounded: Vec<LintFinding> = scans
         .iter()
         .enumerate()
@@ -98,12 +100,12 @@ fn at_once(plan: &LogicalPlan) -> String {
     }
 }
 
-fn refusal(text: &SqlText, reason: &NoBounds) -> LintFinding {
+fn refusal(text: &SqlText, reduction: &Reduction, reason: &NoBounds) -> LintFinding {
     match reason {
         NoBounds::Contradiction => text.finding(
             Code::NeverFires,
             text.find(&["on", "where"]),
-            "the conditions on `event_time` exclude each other, so the rule can never fire",
+            "the conditions on `event_time` exclude each other, so that no rows can meet them",
             "check which side of each interval is earlier",
         ),
         NoBounds::EventTime => text.finding(
@@ -112,15 +114,25 @@ fn refusal(text: &SqlText, reason: &NoBounds) -> LintFinding {
             "`event_time` isn't the time of an event, of a bucket or of a group",
             "select an `event_time`, `date_bin(…, event_time)` or `max(event_time)` of a side that is always there",
         ),
-        NoBounds::Key => text.finding(
-            Code::KeyUnbounded,
-            text.start(),
-            "the key determines neither an event nor a time bucket, so its findings would have to be remembered for ever",
-            "add an event's id, or a bucket such as `date_bin(INTERVAL '15 minutes', r.event_time) AS bucket`, to the key",
-        ),
-        NoBounds::Plan(message) => {
-            text.finding(Code::NodeForbidden, text.start(), message.clone(), "use joins, EXISTS, GROUP BY, UNION ALL or a bounded window")
+        NoBounds::Key => {
+            let first = reduction.key.first().map_or("select", |&column| reduction.names[column].as_str());
+            let bucket = "a bucket such as `date_bin(INTERVAL '15 minutes', event_time) AS bucket`";
+            let help = if first == "session_id" {
+                format!(
+                    "add {bucket} to the key, or join the session's start within a bound, such as `r.event_time BETWEEN s.event_time AND s.event_time + INTERVAL '12 hours'`, and add its event's id"
+                )
+            } else {
+                format!("add an event's id to the key, or {bucket}")
+            };
+            let message = "the key determines neither an event nor a time bucket, so its findings would have to be remembered for ever";
+            text.finding(Code::KeyUnbounded, text.output(first), message, help)
         }
+        NoBounds::Plan(message) => text.finding(
+            Code::NodeForbidden,
+            text.start(),
+            message.clone(),
+            "use joins, EXISTS, GROUP BY, UNION ALL or a bounded window",
+        ),
     }
 }
 
@@ -136,7 +148,7 @@ fn never_forgets(
     let scan = &scans[at];
     let (table, alias) = (scan.plane.table(), scan.alias.as_str());
     let name = if table == alias { table.to_owned() } else { format!("{table} {alias}") };
-    if has_window(plan) {
+    if feeds_window(plan, at, false) {
         let message = format!("a window over `{name}` reaches further than any bound");
         let help = format!(
             "partition it by a bucket, give it a frame such as `ORDER BY {alias}.event_time RANGE BETWEEN INTERVAL '1 hour' PRECEDING AND CURRENT ROW`, or keep only rows with `event_time - lag(event_time) OVER (…) <= INTERVAL '1 hour'`"
@@ -160,6 +172,11 @@ fn never_forgets(
     text.finding(Code::Unbounded, text.alias(table, alias), message, help)
 }
 
-fn has_window(plan: &LogicalPlan) -> bool {
-    matches!(plan, LogicalPlan::Window(_)) || plan.inputs().into_iter().any(has_window)
+/// Whether the rows of a scan reach a window function.
+fn feeds_window(plan: &LogicalPlan, scan: usize, above: bool) -> bool {
+    if let LogicalPlan::TableScan(found) = plan {
+        return above && ScanRef::of(found).is_some_and(|found| found.scan == scan);
+    }
+    let above = above || matches!(plan, LogicalPlan::Window(_));
+    plan.inputs().into_iter().any(|input| feeds_window(input, scan, above))
 }

@@ -72,6 +72,11 @@ fn determined(node: &Node, group: &BTreeSet<usize>) -> BTreeSet<usize> {
     by_class.chain(group.iter().copied()).collect()
 }
 
+/// The output columns of a plan that have one value for each value of these.
+pub(super) fn follow(plan: &LogicalPlan, columns: &BTreeSet<usize>) -> BTreeSet<usize> {
+    determined(&visit(plan), columns)
+}
+
 /// The classes that still hold rows apart when all rows that agree in `group` become one.
 fn grouped(node: &Node, group: &BTreeSet<usize>) -> Vec<Class> {
     // An event's id names one event, and so all columns of its row.
@@ -112,7 +117,7 @@ fn visit(plan: &LogicalPlan) -> Node {
         LogicalPlan::Filter(filter) => {
             let mut node = visit(&filter.input);
             for condition in split_conjunction(&filter.predicate) {
-                if let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition {
+                if let Some((left, right)) = equal(condition) {
                     equate(&mut node, filter.input.schema(), left, right);
                 }
             }
@@ -145,6 +150,19 @@ fn visit(plan: &LogicalPlan) -> Node {
             node.events.resize(window.schema.fields().len(), BTreeSet::new());
             node
         }
+        LogicalPlan::Unnest(unnest) => {
+            let node = visit(&unnest.input);
+            let sources: Vec<Option<usize>> = unnest
+                .dependency_indices
+                .iter()
+                .map(|&source| {
+                    let many = unnest.list_type_columns.iter().any(|(column, _)| *column == source)
+                        || unnest.struct_type_columns.contains(&source);
+                    (!many).then_some(source)
+                })
+                .collect();
+            taken(&node, &sources)
+        }
         LogicalPlan::Union(union) => united(union.inputs.iter().map(|input| visit(input)).collect()),
         LogicalPlan::Join(join) => joined(join),
         // Nothing is held apart by what isn't understood.
@@ -162,6 +180,11 @@ fn position(expr: &Expr, schema: &DFSchema) -> Option<usize> {
 
 fn renamed(node: &Node, exprs: &[Expr], schema: &DFSchema) -> Node {
     let sources: Vec<Option<usize>> = exprs.iter().map(|expr| position(expr, schema)).collect();
+    taken(node, &sources)
+}
+
+/// A node whose columns are these columns of another; `None` for what is none of them.
+fn taken(node: &Node, sources: &[Option<usize>]) -> Node {
     let classes = node.classes.iter().map(|class| {
         let holds = |source: &Option<usize>| source.is_some_and(|source| class.outputs.contains(&source));
         let outputs = sources.iter().enumerate().filter(|(_, source)| holds(source)).map(|(at, _)| at).collect();
@@ -170,6 +193,16 @@ fn renamed(node: &Node, exprs: &[Expr], schema: &DFSchema) -> Node {
     let events =
         sources.iter().map(|source| source.map(|source| node.events[source].clone()).unwrap_or_default()).collect();
     Node { classes: classes.collect(), events }
+}
+
+/// The two sides of an equation. NULL is a key of its own, so that both may be NULL.
+fn equal(condition: &Expr) -> Option<(&Expr, &Expr)> {
+    match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq | Operator::IsNotDistinctFrom, right }) => {
+            Some((left, right))
+        }
+        _ => None,
+    }
 }
 
 /// Two columns of one tuple are equal: their classes are one.
@@ -218,7 +251,7 @@ fn joined(join: &Join) -> Node {
         }
         if join.join_type == JoinType::Inner {
             for condition in join.filter.iter().flat_map(split_conjunction) {
-                if let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition {
+                if let Some((left, right)) = equal(condition) {
                     equate(&mut node, &schema, left, right);
                 }
             }

@@ -5,7 +5,9 @@
 //! * [`key`]: by which columns they can be kept apart.
 //! * [`monotone`]: when an output is final.
 //! * [`guards`]: how many rows it takes before there can be an output.
-//! * [`contract`]: what the output must hold.
+//! * [`contract`]: what the output must hold; [`present`]: that it is never NULL where it mustn't be.
+//! * [`unique`]: whether functions that pick rows by their order always pick the same ones.
+//! * [`probe`]: whether an expression fails on some values; [`spans`]: whether one compares hours with days.
 
 mod bounds;
 mod contract;
@@ -13,8 +15,14 @@ mod guards;
 mod horizon;
 mod key;
 mod monotone;
+mod present;
+mod probe;
 mod scans;
+mod shown;
+mod spans;
+mod unique;
 
+pub(crate) use bounds::interval_of;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use watershed_schemas::tables::runtime;
@@ -52,6 +60,18 @@ pub(crate) fn analyse(
     let (plan, found) =
         scans::assign_slots(optimised, state).map_err(|error| vec![crate::sandbox::planning_error(text, &error)])?;
     let planes: Vec<Plane> = found.iter().map(|scan| scan.plane).collect();
+    if let Some(expr) = spans::compared_by_parts(&plan) {
+        let message = format!(
+            "`{}` compares a time span with days part by part: any number of hours is less than a day",
+            shown::sql(&expr)
+        );
+        let help = "write the interval in hours, such as `INTERVAL '24 hours'`, or compare the moments: `a.event_time <= b.event_time + INTERVAL '1 day'`";
+        return Err(vec![text.finding(Code::SpanParts, text.find(&["interval"]), message, help)]);
+    }
+    let fallible = probe::fallible(text, &plan, state);
+    if !fallible.is_empty() {
+        return Err(fallible);
+    }
     if has_null_aware_join(&plan) {
         let message = "NOT IN with a subquery is never true once the subquery holds a NULL";
         let help = "write NOT EXISTS with the equality inside, and say what a NULL shall mean";
@@ -59,6 +79,8 @@ pub(crate) fn analyse(
     }
     let refused: Vec<LintFinding> = contract::reads(source, text, &planes)
         .into_iter()
+        .chain(open_order(text, &plan))
+        .chain(contract::may_be_null(text, &plan, &reduction))
         .chain(found.iter().filter_map(|scan| unreadable(text, scan)))
         .collect();
     if !refused.is_empty() {
@@ -71,8 +93,13 @@ pub(crate) fn analyse(
     let verdict = monotone::verdict(&plan, &reduction.key, &name);
     if let Some(condition) = &verdict.float_predicate {
         let message = format!("`{condition}` depends on the order in which floats are added");
-        let help = "cast the summed value first, such as `sum(CAST(score AS DECIMAL(18, 6)))`";
+        let help = "cast the summed value first, such as `sum(TRY_CAST(score AS DECIMAL(18, 6)))`";
         return Err(vec![text.finding(Code::FloatPredicate, text.find(&["having", "sum", "avg"]), message, help)]);
+    }
+    if let Some(expr) = &verdict.list_order {
+        let message = format!("`{expr}` depends on the order in which rows were gathered into a list");
+        let help = "give array_agg an order that no two rows share, such as `array_agg(tool ORDER BY event_time, event_id)`, or sort it with `array_sort`";
+        return Err(vec![text.finding(Code::ListOrder, text.find(&["array_agg"]), message, help)]);
     }
     reduction.gathered.clone_from(&verdict.moving);
     let horizon = horizon::horizon(text, &plan, &reduction, &found, &verdict)?;
@@ -99,6 +126,14 @@ pub(crate) fn analyse(
         });
     }
     Ok(Analysed { plan, slots, scans, speaks: horizon.speaks, lookahead: horizon.lookahead, reduction, warnings })
+}
+
+/// A function that picks among rows which its order leaves tied.
+fn open_order(text: &SqlText, plan: &LogicalPlan) -> Option<LintFinding> {
+    let function = unique::open_order(plan)?;
+    let message = format!("`{function}` picks among rows that its order leaves tied");
+    let help = "end its ORDER BY with the event's id, such as `ORDER BY event_time, event_id`; behind a join with the ids of all events that make up a row";
+    Some(text.finding(Code::OrderMissing, text.find(&[&function]), message, help))
 }
 
 fn has_null_aware_join(plan: &LogicalPlan) -> bool {

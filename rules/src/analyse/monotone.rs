@@ -3,12 +3,16 @@
 use std::collections::BTreeSet;
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, JoinType, ScalarValue};
-use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Join, LogicalPlan, Operator};
+use datafusion::logical_expr::{
+    Aggregate, BinaryExpr, Expr, ExprSchemable, Join, LogicalPlan, Operator, Window, WindowFrameBound, WindowFrameUnits,
+};
 
 use super::bounds::window_function;
+use super::shown;
+use super::unique::{aggregate_function, gathers_in_order};
 use crate::slot::ScanRef;
 
 /// How a value behaves while rows are added.
@@ -23,6 +27,8 @@ enum Behaviour {
     Varies(BTreeSet<usize>),
     /// As `Varies`, and it depends on the order in which floats are added.
     Inexact(BTreeSet<usize>),
+    /// As `Varies`: a list whose elements are in no order that means anything.
+    Unordered(BTreeSet<usize>),
 }
 
 impl Behaviour {
@@ -32,7 +38,19 @@ impl Behaviour {
             Behaviour::Grows(scans)
             | Behaviour::Shrinks(scans)
             | Behaviour::Varies(scans)
-            | Behaviour::Inexact(scans) => scans.clone(),
+            | Behaviour::Inexact(scans)
+            | Behaviour::Unordered(scans) => scans.clone(),
+        }
+    }
+}
+
+impl Behaviour {
+    /// A value that is one of two, and moved by these scans.
+    fn as_bad_as(&self, other: &Behaviour, scans: BTreeSet<usize>) -> Behaviour {
+        match (self, other) {
+            (Behaviour::Inexact(_), _) | (_, Behaviour::Inexact(_)) => Behaviour::Inexact(scans),
+            (Behaviour::Unordered(_), _) | (_, Behaviour::Unordered(_)) => Behaviour::Unordered(scans),
+            _ => Behaviour::Varies(scans),
         }
     }
 }
@@ -54,6 +72,8 @@ pub(super) struct Verdict {
     pub(super) why: Option<String>,
     /// A predicate that depends on the order in which floats are added.
     pub(super) float_predicate: Option<String>,
+    /// An expression that depends on the order in which rows were gathered into a list.
+    pub(super) list_order: Option<String>,
     /// The output columns that can change while rows arrive.
     pub(super) moving: Vec<usize>,
 }
@@ -70,6 +90,7 @@ impl Verdict {
         self.waits_for.extend(other.waits_for);
         self.why = self.why.take().or(other.why);
         self.float_predicate = self.float_predicate.take().or(other.float_predicate);
+        self.list_order = self.list_order.take().or(other.list_order);
     }
 }
 
@@ -103,6 +124,11 @@ fn visit(plan: &LogicalPlan, name: &dyn Fn(usize) -> String) -> Node {
         }
         LogicalPlan::Projection(projection) => {
             let mut node = visit(&projection.input, name);
+            for expr in &projection.expr {
+                if !matches!(behaviour(expr, projection.input.schema(), &node), Behaviour::Unordered(_)) {
+                    order_matters(expr, projection.input.schema(), &mut node);
+                }
+            }
             node.columns =
                 projection.expr.iter().map(|expr| behaviour(expr, projection.input.schema(), &node)).collect();
             node
@@ -112,28 +138,48 @@ fn visit(plan: &LogicalPlan, name: &dyn Fn(usize) -> String) -> Node {
             let mut node = visit(&aggregate.input, name);
             let schema = aggregate.input.schema();
             for expr in &aggregate.group_expr {
+                order_matters(expr, schema, &mut node);
+                floats_matter(expr, schema, &mut node);
                 let scans = behaviour(expr, schema, &node).scans();
-                node.verdict.wait(&scans, || format!("the group column `{expr}` can change while rows arrive"));
+                node.verdict
+                    .wait(&scans, || format!("the group column `{}` can change while rows arrive", shown::sql(expr)));
+            }
+            for function in aggregate.aggr_expr.iter().filter_map(aggregate_function) {
+                for argument in &function.params.args {
+                    order_matters(argument, schema, &mut node);
+                }
+                if let Some(filter) = &function.params.filter {
+                    condition_on(filter, schema, &mut node, "the filter");
+                }
             }
             let moved = node.columns.iter().any(|column| *column != Behaviour::Fixed);
-            let values = aggregate.aggr_expr.iter().map(|expr| aggregate_behaviour(expr, schema, &node.scans, moved));
+            let values = aggregate.aggr_expr.iter().map(|expr| aggregate_behaviour(expr, aggregate, &node, moved));
             node.columns = vec![Behaviour::Fixed; aggregate.group_expr.len()].into_iter().chain(values).collect();
             node
         }
         LogicalPlan::Window(window) => {
             let mut node = visit(&window.input, name);
+            let width = node.columns.len();
             for expr in &window.window_expr {
-                let function = window_function(expr);
-                let inexact =
-                    function.is_some_and(|(name, params)| adds_floats(name, &params.args, window.input.schema()));
-                let scans = node.scans.clone();
-                node.columns.push(if inexact { Behaviour::Inexact(scans) } else { Behaviour::Varies(scans) });
-                let function = function.map_or("a window function", |(name, _)| name);
-                let scans = node.scans.clone();
-                node.verdict.wait(&scans, || {
-                    format!("`{function}` over a window depends on rows that may still come in between")
-                });
+                let over = windowed(expr, window, &mut node, width);
+                if !matches!(over, Behaviour::Grows(_) | Behaviour::Shrinks(_)) {
+                    let function = window_function(expr).map_or("a window function", |(name, _)| name);
+                    node.verdict.wait(&node.scans.clone(), || {
+                        format!("`{function}` over a window depends on rows that may still come in between")
+                    });
+                }
+                node.columns.push(over);
             }
+            node
+        }
+        LogicalPlan::Unnest(unnest) => {
+            let mut node = visit(&unnest.input, name);
+            let columns = unnest.dependency_indices.iter().map(|&source| match &node.columns[source] {
+                // Each element is a row: their order doesn't show any more.
+                Behaviour::Unordered(scans) => Behaviour::Varies(scans.clone()),
+                other => other.clone(),
+            });
+            node.columns = columns.collect();
             node
         }
         LogicalPlan::Union(union) => {
@@ -144,7 +190,8 @@ fn visit(plan: &LogicalPlan, name: &dyn Fn(usize) -> String) -> Node {
                 all.verdict.join(node.verdict);
                 for (ours, theirs) in all.columns.iter_mut().zip(node.columns) {
                     if *ours != theirs {
-                        *ours = Behaviour::Varies(ours.scans().union(&theirs.scans()).copied().collect());
+                        let scans = ours.scans().union(&theirs.scans()).copied().collect();
+                        *ours = ours.as_bad_as(&theirs, scans);
                     }
                 }
             }
@@ -169,9 +216,12 @@ fn joined(join: &Join, name: &dyn Fn(usize) -> String) -> Node {
         }
         for (a, b) in &join.on {
             for side in [a, b] {
+                order_matters(side, &schema, &mut node);
+                floats_matter(side, &schema, &mut node);
                 let scans = behaviour(side, &schema, &node).scans();
-                node.verdict
-                    .wait(&scans, || format!("the join condition reads `{side}`, which can change while rows arrive"));
+                node.verdict.wait(&scans, || {
+                    format!("the join condition reads `{}`, which can change while rows arrive", shown::sql(side))
+                });
             }
         }
     }
@@ -212,7 +262,9 @@ fn joined(join: &Join, name: &dyn Fn(usize) -> String) -> Node {
 }
 
 fn replace(columns: &mut [Behaviour], scans: &BTreeSet<usize>) {
-    columns.fill(Behaviour::Varies(scans.clone()));
+    for column in columns {
+        *column = column.as_bad_as(&Behaviour::Fixed, scans.clone());
+    }
 }
 
 /// How the value of an expression over the node's columns behaves.
@@ -243,13 +295,72 @@ fn behaviour(expr: &Expr, schema: &DFSchema, node: &Node) -> Behaviour {
     }
 }
 
+/// Notes an expression that decides, and depends on the order in which floats are added.
+fn floats_matter(expr: &Expr, schema: &DFSchema, node: &mut Node) {
+    if is_inexact(expr, schema, node) {
+        node.verdict.float_predicate.get_or_insert_with(|| shown::sql(expr));
+    }
+}
+
+fn is_inexact(expr: &Expr, schema: &DFSchema, node: &Node) -> bool {
+    columns_of(expr, schema, node).iter().any(|column| matches!(column, Behaviour::Inexact(_)))
+}
+
+/// Notes an expression in which the order of a gathered list would show.
+fn order_matters(expr: &Expr, schema: &DFSchema, node: &mut Node) {
+    if shows_order(expr, schema, node) {
+        node.verdict.list_order.get_or_insert_with(|| shown::sql(expr));
+    }
+}
+
+/// Functions of a list whatever the order of its elements.
+const UNORDERED: &[&str] = &[
+    "array_empty",
+    "array_has",
+    "array_has_all",
+    "array_has_any",
+    "array_length",
+    "array_max",
+    "array_min",
+    "array_sort",
+    "cardinality",
+    "empty",
+];
+
+fn shows_order(expr: &Expr, schema: &DFSchema, node: &Node) -> bool {
+    match expr {
+        Expr::Alias(alias) => shows_order(&alias.expr, schema, node),
+        Expr::Column(column) => {
+            let at = schema.maybe_index_of_column(column);
+            matches!(at.and_then(|at| node.columns.get(at)), Some(Behaviour::Unordered(_)))
+        }
+        Expr::IsNull(inner) | Expr::IsNotNull(inner) if matches!(inner.as_ref(), Expr::Column(_)) => false,
+        Expr::ScalarFunction(function) if UNORDERED.contains(&function.name()) => {
+            // A list of lists isn't: their own order would show.
+            function
+                .args
+                .iter()
+                .any(|argument| !matches!(argument, Expr::Column(_)) && shows_order(argument, schema, node))
+        }
+        other => {
+            let mut shows = false;
+            // Looking never fails.
+            let _ = other.apply_children(|child| {
+                shows |= shows_order(child, schema, node);
+                Ok(TreeNodeRecursion::Continue)
+            });
+            shows
+        }
+    }
+}
+
 /// A condition keeps a rule monotone when adding rows can't make it false again.
 fn condition_on(condition: &Expr, schema: &DFSchema, node: &mut Node, what: &str) {
-    if columns_of(condition, schema, node).iter().any(|column| matches!(column, Behaviour::Inexact(_))) {
-        node.verdict.float_predicate.get_or_insert_with(|| condition.to_string());
-    }
+    order_matters(condition, schema, node);
+    floats_matter(condition, schema, node);
     if let Some(scans) = falsified_by(condition, schema, node) {
-        node.verdict.wait(&scans, || format!("{what} `{condition}` can become false again while rows arrive"));
+        node.verdict
+            .wait(&scans, || format!("{what} `{}` can become false again while rows arrive", shown::sql(condition)));
     }
 }
 
@@ -290,25 +401,61 @@ fn columns_of<'a>(expr: &Expr, schema: &DFSchema, node: &'a Node) -> Vec<&'a Beh
     positions.filter_map(|at| node.columns.get(at)).collect()
 }
 
-fn aggregate_behaviour(expr: &Expr, schema: &DFSchema, scans: &BTreeSet<usize>, moved: bool) -> Behaviour {
-    let scans = scans.clone();
-    match expr {
-        Expr::Alias(alias) => aggregate_behaviour(&alias.expr, schema, &scans, moved),
-        Expr::AggregateFunction(AggregateFunction { func, params })
-            if adds_floats(func.name(), &params.args, schema) =>
-        {
-            Behaviour::Inexact(scans)
-        }
+fn aggregate_behaviour(expr: &Expr, aggregate: &Aggregate, node: &Node, moved: bool) -> Behaviour {
+    let scans = node.scans.clone();
+    let Some(function) = aggregate_function(expr) else { return Behaviour::Varies(scans) };
+    let (name, arguments, schema) = (function.func.name(), &function.params.args, aggregate.input.schema());
+    let inexact = arguments.iter().any(|argument| is_inexact(argument, schema, node));
+    if adds_floats(name, arguments, schema) || (inexact && name != "count") {
+        return Behaviour::Inexact(scans);
+    }
+    match name {
+        "array_agg" if gathers_in_order(function, &aggregate.group_expr, &aggregate.input) => Behaviour::Varies(scans),
+        "array_agg" => Behaviour::Unordered(scans),
         // Over values that move themselves nothing is promised.
-        Expr::AggregateFunction(_) if moved => Behaviour::Varies(scans),
-        Expr::AggregateFunction(AggregateFunction { func, params }) => match func.name() {
-            "count" | "max" => Behaviour::Grows(scans),
-            "min" => Behaviour::Shrinks(scans),
-            "sum" if params.args.iter().all(|argument| never_negative(argument, schema)) => Behaviour::Grows(scans),
-            _ => Behaviour::Varies(scans),
-        },
+        _ if moved => Behaviour::Varies(scans),
+        _ => accumulated(name, arguments, &aggregate.input, scans),
+    }
+}
+
+/// How the value of an aggregate behaves while rows are added to what it is computed over.
+fn accumulated(name: &str, arguments: &[Expr], input: &LogicalPlan, scans: BTreeSet<usize>) -> Behaviour {
+    match name {
+        "count" | "max" => Behaviour::Grows(scans),
+        "min" => Behaviour::Shrinks(scans),
+        "sum" if arguments.iter().all(|argument| never_negative(argument, input)) => Behaviour::Grows(scans),
         _ => Behaviour::Varies(scans),
     }
+}
+
+/// How the value of a window function behaves while rows arrive.
+fn windowed(expr: &Expr, window: &Window, node: &mut Node, width: usize) -> Behaviour {
+    let scans = node.scans.clone();
+    let schema = window.input.schema();
+    let Some((name, params)) = window_function(expr) else { return Behaviour::Varies(scans) };
+    for part in params.partition_by.iter().chain(params.order_by.iter().map(|sort| &sort.expr)) {
+        order_matters(part, schema, node);
+        floats_matter(part, schema, node);
+    }
+    for argument in &params.args {
+        order_matters(argument, schema, node);
+    }
+    let inexact = params.args.iter().any(|argument| is_inexact(argument, schema, node));
+    if adds_floats(name, &params.args, schema) || (inexact && name != "count") {
+        return Behaviour::Inexact(scans);
+    }
+    if name == "array_agg" {
+        return Behaviour::Unordered(scans);
+    }
+    let frame = &params.window_frame;
+    let all = |bound: &WindowFrameBound| match bound {
+        WindowFrameBound::Preceding(value) | WindowFrameBound::Following(value) => value.is_null(),
+        WindowFrameBound::CurrentRow => false,
+    };
+    // A frame of so many rows loses one for each that comes in between.
+    let only_gains = frame.units == WindowFrameUnits::Range || (all(&frame.start_bound) && all(&frame.end_bound));
+    let fixed = node.columns[..width].iter().all(|column| *column == Behaviour::Fixed);
+    if only_gains && fixed { accumulated(name, &params.args, &window.input, scans) } else { Behaviour::Varies(scans) }
 }
 
 fn adds_floats(function: &str, arguments: &[Expr], schema: &DFSchema) -> bool {
@@ -322,20 +469,52 @@ fn adds_floats(function: &str, arguments: &[Expr], schema: &DFSchema) -> bool {
 }
 
 /// Whether a term of a sum is provably not below zero: then the sum only grows.
-fn never_negative(expr: &Expr, schema: &DFSchema) -> bool {
+fn never_negative(expr: &Expr, input: &LogicalPlan) -> bool {
     match expr {
-        Expr::Alias(alias) => never_negative(&alias.expr, schema),
-        Expr::Cast(cast) => never_negative(&cast.expr, schema),
-        Expr::Literal(value, _) => {
-            let zero = ScalarValue::new_zero(&value.data_type());
-            value.is_null() || zero.is_ok_and(|zero| value.partial_cmp(&zero).is_some_and(|order| order.is_ge()))
-        }
+        Expr::Alias(alias) => never_negative(&alias.expr, input),
+        Expr::Cast(cast) => never_negative(&cast.expr, input),
+        Expr::TryCast(cast) => never_negative(&cast.expr, input),
+        Expr::Literal(value, _) => value.is_null() || is_at_least_zero(value),
         Expr::Case(case) => {
-            case.when_then_expr.iter().all(|(_, then)| never_negative(then, schema))
-                && case.else_expr.as_ref().is_none_or(|expr| never_negative(expr, schema))
+            case.when_then_expr.iter().all(|(_, then)| never_negative(then, input))
+                && case.else_expr.as_ref().is_none_or(|expr| never_negative(expr, input))
         }
-        other => other
-            .get_type(schema)
-            .is_ok_and(|ty| matches!(ty, DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64)),
+        other => {
+            let unsigned = other
+                .get_type(input.schema())
+                .is_ok_and(|ty| matches!(ty, DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64));
+            unsigned || kept_from_zero(other, input)
+        }
+    }
+}
+
+fn is_at_least_zero(value: &ScalarValue) -> bool {
+    let zero = ScalarValue::new_zero(&value.data_type());
+    zero.is_ok_and(|zero| value.partial_cmp(&zero).is_some_and(|order| order.is_ge()))
+}
+
+/// Whether a filter lets only rows through in which the column is not below zero.
+fn kept_from_zero(expr: &Expr, input: &LogicalPlan) -> bool {
+    let Expr::Column(column) = expr else { return false };
+    let Some(at) = input.schema().maybe_index_of_column(column) else { return false };
+    match input {
+        LogicalPlan::SubqueryAlias(named) => {
+            kept_from_zero(&Expr::Column(named.input.schema().qualified_field(at).into()), &named.input)
+        }
+        LogicalPlan::Projection(projection) => projection.expr.get(at).is_some_and(|source| {
+            let source = source.clone().unalias_nested().data;
+            kept_from_zero(&source, &projection.input)
+        }),
+        LogicalPlan::Filter(filter) => {
+            let here = split_conjunction(&filter.predicate).into_iter().any(|condition| {
+                let Expr::BinaryExpr(BinaryExpr { left, op: Operator::GtEq | Operator::Gt, right }) = condition else {
+                    return false;
+                };
+                let bound = matches!(right.as_ref(), Expr::Literal(value, _) if !value.is_null() && is_at_least_zero(value));
+                bound && matches!(left.as_ref(), Expr::Column(other) if filter.input.schema().maybe_index_of_column(other) == Some(at))
+            });
+            here || kept_from_zero(expr, &filter.input)
+        }
+        _ => false,
     }
 }

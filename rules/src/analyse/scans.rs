@@ -11,6 +11,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, TableSca
 use watershed_schemas::Plane;
 use watershed_schemas::tables::runtime;
 
+use super::shown;
 use crate::compiled::Conjunct;
 use crate::session::{plane_of, source_of};
 use crate::slot::{Slot, SlotTable};
@@ -46,7 +47,7 @@ fn visit(
             // The optimiser's own names say nothing to the author.
             if name.starts_with("__") { alias } else { Some(name) }
         }
-        LogicalPlan::Filter(_) | LogicalPlan::Projection(_) => alias,
+        LogicalPlan::Filter(_) | LogicalPlan::Projection(_) | LogicalPlan::Unnest(_) => alias,
         _ => None,
     };
     plan.map_children(|child| Ok(Transformed::yes(visit(child, alias.clone(), change)?))).map(|plan| plan.data)
@@ -90,8 +91,9 @@ fn conjuncts(plane: Plane, filters: &[Expr], state: &SessionState) -> Result<Vec
             continue;
         }
         let cost = cost(&bare)?;
+        let sql: Arc<str> = shown::conjunct_sql(&bare).into();
         let expr = state.create_physical_expr(bare, &schema)?;
-        found.push((cost, Conjunct { text, expr }));
+        found.push((cost, Conjunct { text, sql, expr }));
     }
     found.sort_by(|(a, left), (b, right)| (a, &left.text).cmp(&(b, &right.text)));
     Ok(found.into_iter().map(|(_, conjunct)| conjunct).collect())

@@ -21,9 +21,7 @@ impl RuleSource {
     /// Findings about the front matter, each with its place in the file. The SQL isn't looked at.
     pub fn parse(path: &Path, text: &str) -> Result<RuleSource, Vec<LintFinding>> {
         if text.len() > MAX_FILE_BYTES {
-            let message = format!("the file has {} bytes; a rule may have {MAX_FILE_BYTES}", text.len());
-            let help = "put long lists into a reference table and join it";
-            return Err(vec![LintFinding::new(Code::FileTooLarge, text, 0..1, message, help)]);
+            return Err(vec![too_large(text, text.len())]);
         }
         let body = text.strip_prefix('\u{feff}').unwrap_or(text);
         let open = text.len() - body.trim_start().len();
@@ -54,16 +52,25 @@ impl RuleSource {
     /// # Errors
     /// As [`RuleSource::parse`]; a file that isn't UTF-8 is one finding at the first bad byte.
     pub fn parse_bytes(path: &Path, bytes: &[u8]) -> Result<RuleSource, Vec<LintFinding>> {
+        if bytes.len() > MAX_FILE_BYTES {
+            return Err(vec![too_large("", bytes.len())]);
+        }
         match std::str::from_utf8(bytes) {
             Ok(text) => RuleSource::parse(path, text),
             Err(error) => {
                 let text = String::from_utf8_lossy(&bytes[..error.valid_up_to()]).into_owned();
                 let at = text.len();
                 let message = format!("byte {at} isn't UTF-8");
-                Err(vec![LintFinding::new(Code::FrontMatterMissing, &text, at..at, message, "save the file as UTF-8")])
+                Err(vec![LintFinding::new(Code::NotText, &text, at..at, message, "save the file as UTF-8")])
             }
         }
     }
+}
+
+fn too_large(text: &str, bytes: usize) -> LintFinding {
+    let message = format!("the file has {bytes} bytes; a rule may have {MAX_FILE_BYTES}");
+    let help = "put long lists into a reference table and join it";
+    LintFinding::new(Code::FileTooLarge, text, 0..1, message, help)
 }
 
 fn parse_meta(text: &str, yaml_at: usize, yaml: &str) -> Result<RuleMeta, Vec<LintFinding>> {

@@ -1,6 +1,7 @@
-//! SQL functions that DataFusion doesn't have: into JSON, and about addresses.
+//! SQL functions that DataFusion doesn't have: into JSON, about addresses, and sliding buckets.
 
 mod address;
+mod hop;
 mod json_text;
 
 use std::sync::Arc;
@@ -8,8 +9,10 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionImplementation, ScalarUDF, Volatility, create_udf};
 use datafusion::prelude::SessionContext;
+
+pub(crate) use hop::{MAX_BUCKETS, widths as hop_widths};
 
 /// Registers them all: for planning, cached plans and the batch oracle alike.
 pub(crate) fn register(context: &SessionContext) {
@@ -17,6 +20,7 @@ pub(crate) fn register(context: &SessionContext) {
     context.register_udf(function("json_text", vec![Utf8, Utf8], Utf8, json_text::json_text));
     context.register_udf(function("cidr_contains", vec![Utf8, Utf8], Boolean, address::cidr_contains));
     context.register_udf(function("ip_prefix", vec![Utf8, Int64], Utf8, address::ip_prefix));
+    context.register_udf(hop::hop());
 }
 
 fn function(
@@ -25,7 +29,12 @@ fn function(
     output: DataType,
     apply: fn(&[ArrayRef]) -> Result<ArrayRef>,
 ) -> ScalarUDF {
-    let implementation = move |arguments: &[ColumnarValue]| {
+    create_udf(name, inputs, output, Volatility::Immutable, columnar(apply))
+}
+
+/// A function over whole columns, which gives one value where it is asked about constants alone.
+fn columnar(apply: fn(&[ArrayRef]) -> Result<ArrayRef>) -> ScalarFunctionImplementation {
+    Arc::new(move |arguments: &[ColumnarValue]| {
         let constant = arguments.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let values = apply(&ColumnarValue::values_to_arrays(arguments)?)?;
         if constant && values.len() == 1 {
@@ -33,6 +42,5 @@ fn function(
         } else {
             Ok(ColumnarValue::Array(values))
         }
-    };
-    create_udf(name, inputs, output, Volatility::Immutable, Arc::new(implementation))
+    })
 }

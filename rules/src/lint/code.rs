@@ -39,11 +39,12 @@ codes! {
     MetaInvalid "W004" Error "A member of the front matter has a value that isn't allowed.";
     OwnerMismatch "W005" Error "The owner doesn't own the rule's plane.";
     PlaneMismatch "W006" Error "The rule's plane doesn't fit what it reads.";
+    NotText "W007" Error "The file isn't UTF-8.";
     Syntax "W010" Error "The SQL can't be parsed.";
     NotOneSelect "W011" Error "The file doesn't hold exactly one SELECT.";
     TooComplex "W012" Error "The SQL is larger than can be planned in bounded time.";
     Limit "W020" Error "LIMIT, OFFSET and FETCH have no meaning over a stream.";
-    NotIn "W021" Error "NOT IN with a subquery changes its meaning when a NULL appears.";
+    NotIn "W021" Error "NOT IN with a subquery stands where it can't be rewritten with its NULLs.";
     Recursive "W022" Error "Recursive queries aren't bounded.";
     TableFunction "W023" Error "Table functions aren't allowed.";
     UnknownFunction "W024" Error "The function isn't on the list of allowed ones.";
@@ -60,6 +61,8 @@ codes! {
     NeverFires "W035" Error "The query can't have a result.";
     Shadow "W036" Error "A query in WITH has the name of a table.";
     OrderMissing "W037" Error "A function picks rows by an order that isn't unique.";
+    Fallible "W038" Error "An expression fails on some values, which would stop the rule.";
+    ListOrder "W039" Error "A value depends on the order in which rows were gathered into a list.";
     OutputMissing "W040" Error "A column that every rule must have is missing from the output.";
     OutputType "W041" Error "An output column has a type that isn't allowed for it.";
     KeyMissing "W042" Error "A key column isn't in the output.";
@@ -67,6 +70,9 @@ codes! {
     NotOfKey "W044" Warning "A column that must follow from the key can't be shown to.";
     EvidenceMissing "W045" Warning "The output names no event as evidence.";
     EventTimeUnknown "W046" Error "`event_time` isn't the time of an event, a bucket or a group.";
+    OutputNull "W047" Error "`event_time` or `tenant` may be NULL.";
+    SlidingBuckets "W048" Error "`hop` has no constant, positive size and slide, or too many buckets.";
+    SpanParts "W049" Error "A time span is compared with days or months.";
     Unbounded "W050" Error "A scan isn't bounded in time.";
     WindowUnbounded "W051" Error "A window function isn't partitioned and bounded in time.";
     Global "W052" Warning "The rule has no key that all its scans share.";

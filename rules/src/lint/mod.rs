@@ -1,12 +1,16 @@
 //! What is wrong with a rule, where, and what to write instead.
 
 mod code;
+mod examples;
+mod page;
 mod render;
 mod report;
 
 use std::ops::Range;
 
 pub use code::Code;
+pub use examples::{Example, Sample};
+pub use page::page;
 pub use render::render;
 pub use report::{RuleReport, report};
 

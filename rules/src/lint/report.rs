@@ -60,7 +60,7 @@ fn reads(scan: &Scan) -> String {
     if scan.filters.is_empty() {
         return format!("{}: every row", name(scan));
     }
-    let conditions: Vec<&str> = scan.filters.iter().map(|conjunct| conjunct.text.as_ref()).collect();
+    let conditions: Vec<&str> = scan.filters.iter().map(|conjunct| conjunct.sql.as_ref()).collect();
     format!("{}: {}", name(scan), conditions.join(" AND "))
 }
 

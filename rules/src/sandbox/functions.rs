@@ -1,7 +1,7 @@
 //! The functions that rules may call.
 
 /// Scalar functions: results depend on nothing but the arguments, and take bounded time and memory.
-pub(super) const SCALAR: &[&str] = &[
+pub(crate) const SCALAR: &[&str] = &[
     // Text.
     "ascii",
     "bit_length",
@@ -94,14 +94,40 @@ pub(super) const SCALAR: &[&str] = &[
     "get_field",
     "named_struct",
     "struct",
+    // Numbers.
+    "abs",
+    "acos",
+    "asin",
+    "atan",
+    "atan2",
+    "ceil",
+    "cos",
+    "degrees",
+    "exp",
+    "floor",
+    "isnan",
+    "ln",
+    "log",
+    "log10",
+    "log2",
+    "pi",
+    "power",
+    "radians",
+    "round",
+    "signum",
+    "sin",
+    "sqrt",
+    "tan",
+    "trunc",
     // Ours.
     "cidr_contains",
+    "hop",
     "ip_prefix",
     "json_text",
 ];
 
 /// Aggregates.
-pub(super) const AGGREGATE: &[&str] = &[
+pub(crate) const AGGREGATE: &[&str] = &[
     "array_agg",
     "avg",
     "bool_and",
@@ -116,7 +142,7 @@ pub(super) const AGGREGATE: &[&str] = &[
 ];
 
 /// Window functions beside the aggregates.
-pub(super) const WINDOW: &[&str] =
+pub(crate) const WINDOW: &[&str] =
     &["dense_rank", "first_value", "lag", "last_value", "lead", "nth_value", "rank", "row_number"];
 
 /// Functions whose result depends on when or how often they are called.
@@ -133,3 +159,21 @@ pub(super) const VOLATILE: &[&str] = &[
     "uuid",
     "version",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::ReferenceTables;
+    use crate::session;
+
+    #[test]
+    fn every_listed_function_exists() {
+        let context = session::planning(&ReferenceTables::default()).expect("a context");
+        let state = context.state();
+        let missing: Vec<&&str> = SCALAR.iter().filter(|name| !state.scalar_functions().contains_key(**name)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        assert!(AGGREGATE.iter().all(|name| state.aggregate_functions().contains_key(*name)));
+        assert!(WINDOW.iter().all(|name| state.window_functions().contains_key(*name)));
+        assert!(VOLATILE.iter().all(|name| !SCALAR.contains(name)));
+    }
+}

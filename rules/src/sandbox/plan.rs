@@ -1,11 +1,14 @@
 //! The plan as written, before any rewriting, held against the lists of allowed constructs and functions.
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::expr::{AggregateFunction, Like, ScalarFunction, Sort};
-use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, LogicalPlan, Operator, WindowFrameBound, WindowFrameUnits};
+use datafusion::logical_expr::expr::{AggregateFunction, Like, ScalarFunction};
+use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, LogicalPlan, Operator, WindowFrameBound};
 
 use super::functions::{AGGREGATE, SCALAR, WINDOW};
+use crate::analyse::interval_of;
+use crate::functions::{MAX_BUCKETS, hop_widths};
 use crate::lint::{Code, LintFinding};
 use crate::session::plane_of;
 use crate::text::SqlText;
@@ -57,23 +60,21 @@ impl Checker<'_> {
             | LogicalPlan::SubqueryAlias(_)
             | LogicalPlan::Values(_)
             | LogicalPlan::Distinct(Distinct::All(_)) => {}
+            LogicalPlan::Unnest(unnest) => {
+                if !unnest.struct_type_columns.is_empty()
+                    || unnest.list_type_columns.iter().any(|(_, list)| list.depth != 1)
+                {
+                    self.refuse(
+                        Code::NodeForbidden,
+                        &["unnest"],
+                        "unnest of a struct, or of lists within a list, can't be streamed".into(),
+                        "unnest one list of plain values, such as `unnest(scopes)`",
+                    );
+                }
+            }
             LogicalPlan::Aggregate(aggregate) => {
                 if aggregate.group_expr.is_empty() && reads_a_plane(&aggregate.input) {
-                    let words: Vec<String> = aggregate
-                        .aggr_expr
-                        .iter()
-                        .filter_map(|expr| expr.to_string().split('(').next().map(str::to_owned))
-                        .collect();
-                    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                    let message =
-                        "an aggregate without GROUP BY gives a row even when nothing happened, and never ends"
-                            .to_owned();
-                    self.refuse(
-                        Code::EmptyAggregate,
-                        &words,
-                        message,
-                        "group by tenant, principal and `date_bin(INTERVAL '15 minutes', event_time)`, or write EXISTS",
-                    );
+                    self.empty_aggregate(&aggregate.aggr_expr);
                 }
             }
             LogicalPlan::Limit(_) => {
@@ -107,22 +108,33 @@ impl Checker<'_> {
         }
     }
 
+    fn empty_aggregate(&mut self, values: &[Expr]) {
+        let words: Vec<String> =
+            values.iter().filter_map(|expr| expr.to_string().split('(').next().map(str::to_owned)).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let place = self.text.find(&words);
+        if self.text.in_parentheses(&place) {
+            let message =
+                "an aggregate as a subquery gives a value even when nothing happened, and can't be bounded in time";
+            let help = "join what it counts, with a LEFT JOIN where there may be none, and write `GROUP BY r.tenant, r.principal, r.event_time, r.event_id HAVING count(i.event_id) < 3`";
+            self.findings.push(self.text.finding(Code::EmptyAggregate, place, message, help));
+            return;
+        }
+        let message = "an aggregate without GROUP BY gives a row even when nothing happened, and never ends";
+        let help = "group by tenant, principal and `date_bin(INTERVAL '15 minutes', event_time)`, or write EXISTS";
+        self.findings.push(self.text.finding(Code::EmptyAggregate, place, message, help));
+    }
+
     fn expression(&mut self, expr: &Expr) {
         match expr {
             Expr::ScalarFunction(function) => self.scalar(function),
-            Expr::AggregateFunction(AggregateFunction { func, params }) => {
+            Expr::AggregateFunction(AggregateFunction { func, .. }) => {
                 self.aggregate(func.name(), func.aliases());
-                if matches!(func.name(), "first_value" | "last_value" | "string_agg") {
-                    self.ordered(func.name(), &params.order_by);
-                }
             }
             Expr::WindowFunction(function) => {
                 let name = function.fun.name();
                 if !AGGREGATE.contains(&name) && !WINDOW.contains(&name) {
                     self.unknown(name, &[]);
-                }
-                if WINDOW.contains(&name) || function.params.window_frame.units == WindowFrameUnits::Rows {
-                    self.ordered(name, &function.params.order_by);
                 }
                 for bound in [&function.params.window_frame.start_bound, &function.params.window_frame.end_bound] {
                     if let WindowFrameBound::Preceding(value) | WindowFrameBound::Following(value) = bound
@@ -156,8 +168,13 @@ impl Checker<'_> {
                 );
             }
             Expr::Unnest(_) => {
-                let message = "`unnest` gives several rows for one and can't be streamed yet".to_owned();
-                self.refuse(Code::NodeForbidden, &["unnest"], message, "test the list with `array_has(list, value)`");
+                let message = "`unnest` can't be streamed here".to_owned();
+                self.refuse(
+                    Code::NodeForbidden,
+                    &["unnest"],
+                    message,
+                    "select it under a name in a subquery, such as `SELECT …, unnest(hop(event_time, INTERVAL '10 minutes', INTERVAL '5 minutes')) AS bucket FROM identity`, and group that",
+                );
             }
             Expr::Placeholder(_) | Expr::ScalarVariable(_, _) => {
                 let message = "a rule has no parameters".to_owned();
@@ -176,11 +193,48 @@ impl Checker<'_> {
         if !SCALAR.contains(&name) {
             self.unknown(name, function.func.aliases());
         }
+        let multiplied = match (name, function.args.as_slice()) {
+            // As many steps as the product of their lengths, and as many bytes.
+            ("levenshtein", [a, b, ..]) => !is_short(a) && !is_short(b),
+            ("replace", [_, _, with]) | ("regexp_replace", [_, _, with, ..]) => !is_short(with),
+            _ => false,
+        };
+        if multiplied {
+            self.refuse(
+                Code::NodeForbidden,
+                &[name],
+                format!("`{name}` of two texts of any length takes the product of their lengths"),
+                "cut one of them, such as `left(content, 100)`, or write a constant",
+            );
+        }
+        if name == "hop" {
+            self.hop(&function.args);
+        }
         if name.starts_with("regexp")
             && let Some(pattern) = function.args.get(1)
         {
             self.pattern(pattern);
         }
+    }
+
+    /// Sliding buckets of a size and slide that are known now.
+    fn hop(&mut self, arguments: &[Expr]) {
+        let [_, size, slide] = arguments else { return };
+        let fault = match interval_of(size).zip(interval_of(slide)) {
+            None => "the size and slide of `hop` aren't constant intervals".to_owned(),
+            Some((size, slide)) if hop_widths(size, slide).is_none() => {
+                format!(
+                    "`hop` needs fixed intervals above zero, a slide no longer than the size, and at most {MAX_BUCKETS} slides in a size"
+                )
+            }
+            Some(_) => return,
+        };
+        self.refuse(
+            Code::SlidingBuckets,
+            &["hop"],
+            fault,
+            "write `hop(event_time, INTERVAL '10 minutes', INTERVAL '5 minutes')`",
+        );
     }
 
     fn aggregate(&mut self, name: &str, aliases: &[String]) {
@@ -195,27 +249,13 @@ impl Checker<'_> {
         self.refuse(Code::UnknownFunction, &words, message, "use a text, time, list, JSON or address function from the reference, or one of count, sum, min, max, avg, array_agg");
     }
 
-    /// A function that picks rows by their order needs one that no two rows share.
-    fn ordered(&mut self, name: &str, order: &[Sort]) {
-        let by_event = |sort: &Sort| matches!(&sort.expr, Expr::Column(column) if column.name.ends_with("event_id"));
-        if !order.iter().any(by_event) {
-            let message = format!("`{name}` depends on the order in which rows of one moment arrive");
-            self.refuse(
-                Code::OrderMissing,
-                &[name],
-                message,
-                "end its ORDER BY with the event's id, such as `ORDER BY event_time, event_id`",
-            );
-        }
-    }
-
     fn not_in(&mut self) {
-        let message = "NOT IN with a subquery is never true once the subquery holds a NULL".to_owned();
+        let message = "NOT IN with a subquery can't be rewritten with its NULLs here".to_owned();
         self.refuse(
             Code::NotIn,
             &["not"],
             message,
-            "write NOT EXISTS with the equality inside, and say what a NULL shall mean",
+            "have it stand in WHERE, alone or under AND and OR; or write NOT EXISTS with the equality inside, and say what a NULL shall mean",
         );
     }
 
@@ -259,6 +299,25 @@ fn reads_a_plane(plan: &LogicalPlan) -> bool {
 
 fn is_regex(op: Operator) -> bool {
     matches!(op, Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch)
+}
+
+/// The longest text that may be multiplied with another.
+const MAX_FACTOR: i64 = 1_000;
+
+/// A text of bounded length.
+fn is_short(expr: &Expr) -> bool {
+    match expr {
+        Expr::Alias(alias) => is_short(&alias.expr),
+        Expr::Literal(_, _) => true,
+        Expr::ScalarFunction(function) if matches!(function.name(), "left" | "right") => {
+            let length = function.args.get(1).map(|length| match length {
+                Expr::Literal(value, _) => value.cast_to(&DataType::Int64),
+                other => Ok(ScalarValue::Utf8(Some(other.to_string()))),
+            });
+            matches!(length, Some(Ok(ScalarValue::Int64(Some(0..=MAX_FACTOR)))))
+        }
+        _ => false,
+    }
 }
 
 fn literal_text(expr: &Expr) -> Option<&str> {

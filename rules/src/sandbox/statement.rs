@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use watershed_schemas::Plane;
 
 use super::functions::VOLATILE;
+use super::not_in;
 use crate::lint::{Code, LintFinding};
 use crate::text::SqlText;
 
@@ -21,8 +22,16 @@ const MAX_OPERATORS: usize = 1_500;
 /// The longest IN list.
 const MAX_LIST: usize = 500;
 
-/// Parses the file's one statement and checks what can be checked without planning.
-pub(crate) fn statement(text: &SqlText) -> Result<Statement, Vec<LintFinding>> {
+/// The file's one statement.
+pub(crate) struct Parsed {
+    pub(crate) statement: Statement,
+    /// Its SQL, where it isn't what the file says: NOT IN is written as what it means.
+    pub(crate) rewritten: Option<String>,
+}
+
+/// Parses the file's one statement and checks what can be checked without planning. `tables` are the names of the reference
+/// tables.
+pub(crate) fn statement(text: &SqlText, tables: &[&str]) -> Result<Parsed, Vec<LintFinding>> {
     let one = |code: Code, place: Range<usize>, message: String, help: &str| {
         Err(vec![text.finding(code, place, message, help)])
     };
@@ -36,7 +45,7 @@ pub(crate) fn statement(text: &SqlText) -> Result<Statement, Vec<LintFinding>> {
     }
     let parsed = DFParserBuilder::new(text.sql.as_str()).build().and_then(|mut parser| parser.parse_statements());
     let mut statements = parsed.map_err(|error| vec![planning_error(text, &error)])?;
-    let Some(statement) = statements.pop_front() else {
+    let Some(mut statement) = statements.pop_front() else {
         return one(
             Code::NotOneSelect,
             text.start(),
@@ -48,20 +57,23 @@ pub(crate) fn statement(text: &SqlText) -> Result<Statement, Vec<LintFinding>> {
         let message = format!("the file holds {} statements", statements.len() + 1);
         return one(
             Code::NotOneSelect,
-            text.start(),
+            text.second_statement(),
             message,
             "write one SELECT; put further ones into files of their own",
         );
     }
-    let Statement::Statement(parsed) = &statement else {
-        return one(Code::NotOneSelect, text.start(), "the statement isn't a SELECT".into(), "write one SELECT");
-    };
-    let SqlStatement::Query(query) = parsed.as_ref() else {
-        return one(Code::NotOneSelect, text.start(), "the statement isn't a SELECT".into(), "write one SELECT");
-    };
-    let mut checker = Checker { text, findings: Vec::new() };
+    let not_select =
+        || one(Code::NotOneSelect, text.start(), "the statement isn't a SELECT".into(), "write one SELECT");
+    let Statement::Statement(parsed) = &mut statement else { return not_select() };
+    let SqlStatement::Query(query) = parsed.as_mut() else { return not_select() };
+    let rewritten = not_in::rewrite(query);
+    let mut checker = Checker { text, tables, findings: Vec::new() };
     let _: ControlFlow<()> = query.visit(&mut checker);
-    if checker.findings.is_empty() { Ok(statement) } else { Err(checker.findings) }
+    if !checker.findings.is_empty() {
+        return Err(checker.findings);
+    }
+    let rewritten = rewritten.then(|| query.to_string());
+    Ok(Parsed { statement, rewritten })
 }
 
 fn is_operator(lexeme: &crate::text::Lexeme) -> bool {
@@ -74,6 +86,7 @@ fn is_operator(lexeme: &crate::text::Lexeme) -> bool {
 
 struct Checker<'a> {
     text: &'a SqlText,
+    tables: &'a [&'a str],
     findings: Vec<LintFinding>,
 }
 
@@ -135,6 +148,25 @@ impl Checker<'_> {
         }
     }
 
+    fn is_table(&self, name: &str) -> bool {
+        Plane::from_table(name).is_some() || name == "signals" || self.tables.contains(&name)
+    }
+
+    /// An alias that is the name of another table.
+    fn alias(&mut self, factor: &TableFactor) {
+        let (table, alias) = match factor {
+            TableFactor::Table { name, alias: Some(alias), .. } => (name.to_string().to_lowercase(), alias),
+            TableFactor::Derived { alias: Some(alias), .. } => (String::new(), alias),
+            _ => return,
+        };
+        let name = alias.name.value.to_lowercase();
+        if name != table && self.is_table(&name) {
+            let span = alias.name.span;
+            let place = self.text.span(span.start, span.end);
+            self.refuse(Code::Shadow, place, format!("`{name}` is the name of a table"), "give it another alias");
+        }
+    }
+
     fn forbid(&mut self, place: Range<usize>, what: &str, help: &str) {
         self.refuse(Code::NodeForbidden, place, format!("{what} can't be streamed"), help);
     }
@@ -177,7 +209,7 @@ impl Visitor for Checker<'_> {
             }
             for cte in &with.cte_tables {
                 let name = cte.alias.name.value.to_lowercase();
-                if Plane::from_table(&name).is_some() {
+                if self.is_table(&name) {
                     let span = cte.alias.name.span;
                     let place = self.text.span(span.start, span.end);
                     self.refuse(
@@ -233,6 +265,7 @@ impl Visitor for Checker<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        self.alias(factor);
         let refused = match factor {
             TableFactor::Table { args: None, sample: None, version: None, json_path: None, .. }
             | TableFactor::Derived { lateral: false, sample: None, .. }
@@ -257,14 +290,10 @@ impl Visitor for Checker<'_> {
         match expr {
             Expr::InSubquery { expr: outer, negated: true, .. } => {
                 let place = self.text.words(&["not", "in"]).unwrap_or_else(|| self.place(expr));
-                let help =
-                    format!("write `NOT EXISTS (SELECT 1 FROM … WHERE … = {outer})`, and say what a NULL shall mean");
-                self.refuse(
-                    Code::NotIn,
-                    place,
-                    "NOT IN with a subquery is never true once the subquery holds a NULL",
-                    help,
+                let help = format!(
+                    "have it stand in WHERE, alone or under AND and OR, with `{outer}` named by its table and one plain column selected; or write `NOT EXISTS (SELECT 1 FROM … WHERE … = {outer})`, and say what a NULL shall mean"
                 );
+                self.refuse(Code::NotIn, place, "NOT IN with a subquery can't be rewritten with its NULLs here", help);
             }
             Expr::InList { list, .. } if list.len() > MAX_LIST => {
                 let place = self.place(expr);
@@ -295,6 +324,7 @@ pub(crate) fn planning_error(text: &SqlText, error: &DataFusionError) -> LintFin
     ] {
         message = message.strip_prefix(prefix).unwrap_or(message);
     }
+    let message = message.split_once(" No function matches").map_or(message, |(cause, _)| cause);
     let message = message.strip_prefix("ParserError(\"").map_or(message, |rest| rest.trim_end_matches("\")"));
     let diagnosed = error.diagnostic().and_then(|diagnostic| diagnostic.span);
     let place = diagnosed
@@ -303,21 +333,43 @@ pub(crate) fn planning_error(text: &SqlText, error: &DataFusionError) -> LintFin
             named_place(message).map(|(line, column)| text.span(location(line, column), location(line, column)))
         });
     let lower = message.to_lowercase();
+    if lower.contains("recursion") {
+        let help = "write deep expressions as several, in queries of WITH or in files of their own";
+        return text.finding(Code::TooComplex, text.start(), "the query nests too deep to be parsed", help);
+    }
     let (code, help) = if lower.contains("no field named") {
         (Code::UnknownName, "see the columns of `runtime` and `identity` in the reference")
+    } else if lower.contains("table '") && lower.contains("signals") && lower.contains("not found") {
+        let help = "read `runtime` and `identity` as the other rule does, and join both in one rule";
+        let place = text.word("signals").unwrap_or_else(|| text.start());
+        return text.finding(Code::UnknownName, place, "rules over `signals` can't be streamed yet", help);
+    } else if lower.contains("a call to 'hop' function") {
+        let help = "write `hop(event_time, INTERVAL '10 minutes', INTERVAL '5 minutes')`";
+        return text.finding(
+            Code::SlidingBuckets,
+            text.find(&["hop"]),
+            "`hop` takes a time and two constant intervals",
+            help,
+        );
+    } else if lower.contains("cannot infer common argument type") && text.words(&["distinct", "from"]).is_some() {
+        let place = text.words(&["distinct", "from"]).unwrap_or_else(|| text.start());
+        let help = "put it in parentheses, such as `(a IS DISTINCT FROM b) AND …`: without them the AND belongs to its right side";
+        return text.finding(Code::Planning, place, message.replace('\n', " "), help);
     } else if lower.contains("table '") && lower.contains("not found") {
         (Code::UnknownName, "read `runtime`, `identity` or a reference table")
     } else if lower.contains("invalid function") {
         (Code::UnknownFunction, "use one of the listed functions")
-    } else if matches!(error.find_root(), DataFusionError::SQL(_, _)) || lower.contains("recursion limit") {
+    } else if matches!(error.find_root(), DataFusionError::SQL(_, _)) {
         (Code::Syntax, "correct the SQL at this place")
     } else {
         (Code::Planning, "write it in a form that can be planned")
     };
     let message = message.replace("datafusion.public.", "");
     let quoted = message.split(['\'', '`', '"']).nth(1).unwrap_or_default();
-    let place =
-        place.or_else(|| text.word(quoted.rsplit('.').next().unwrap_or_default())).unwrap_or_else(|| text.start());
+    let place = place
+        .or_else(|| text.word(quoted.rsplit('.').next().unwrap_or_default()))
+        .or_else(|| text.literal(quoted))
+        .unwrap_or_else(|| text.start());
     text.finding(code, place, message.replace('\n', " "), help)
 }
 

@@ -15,8 +15,16 @@ pub(crate) fn nobody_compiles() -> RwLockWriteGuard<'static, ()> {
 
 /// Compiles a rule that was read.
 pub(crate) fn compiled(source: &RuleSource) -> Result<CompiledRule, Vec<LintFinding>> {
+    compiled_with(source, &ReferenceTables::default())
+}
+
+/// Compiles a rule that was read, beside these reference tables.
+pub(crate) fn compiled_with(
+    source: &RuleSource,
+    reference: &ReferenceTables,
+) -> Result<CompiledRule, Vec<LintFinding>> {
     let _held = COMPILING.read().unwrap_or_else(PoisonError::into_inner);
-    compile(source, &ReferenceTables::default())
+    compile(source, reference)
 }
 
 /// A rule file around this SQL. The SQL begins on line 10.

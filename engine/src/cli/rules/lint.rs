@@ -1,35 +1,84 @@
 //! `watershed rules lint`.
 
-use watershed_rules::{compile, render, report};
+use std::path::Path;
+
+use serde_json::json;
+use watershed_rules::{Level, LintFinding, compile, render, report};
 
 use super::{LintArgs, reference, rule_files};
+use crate::check::RuleFiles;
 use crate::cli::{Error, Exit, Output};
 
 pub(super) fn lint(args: &LintArgs, output: &mut Output) -> Result<Exit, Error> {
     let files = rule_files(args.path.as_ref())?;
     let reference = reference(args.reference.as_ref())?;
-    let colour = output.colour();
     let (mut fine, mut refused, mut warnings) = (0_usize, files.problems.len(), 0_usize);
-    for problem in &files.problems {
-        output.line(problem.to_string())?;
-    }
+    problems(&files, args.json, output)?;
     for file in files.files {
-        match file.source.and_then(|source| compile(&source, &reference)) {
+        let rule = file.source.and_then(|source| compile(&source, &reference));
+        let findings = match &rule {
             Ok(rule) => {
                 fine += 1;
-                output.text(report(&rule).to_string())?;
-                if !rule.warnings.is_empty() {
-                    warnings += rule.warnings.len();
-                    output.line(render(&file.path, &file.text, &rule.warnings, colour))?;
-                }
+                warnings += rule.warnings.len();
+                rule.warnings.as_slice()
             }
             Err(findings) => {
                 refused += 1;
-                output.line(render(&file.path, &file.text, &findings, colour))?;
+                findings.as_slice()
             }
+        };
+        if args.json {
+            for finding in findings {
+                output.line(object(&file.path, finding).to_string())?;
+            }
+            continue;
+        }
+        if let Ok(rule) = &rule {
+            output.text(report(rule).to_string())?;
+        }
+        if !findings.is_empty() {
+            output.line(render(&file.path, &file.text, findings, output.colour()))?;
         }
         output.line("")?;
     }
-    output.line(format!("{fine} rules are fine, {refused} refused, {warnings} warnings"))?;
+    if !args.json {
+        output.line(format!("{fine} rules are fine, {refused} refused, {warnings} warnings"))?;
+    }
     Ok(if refused == 0 { Exit::Fine } else { Exit::Findings })
+}
+
+/// Files that can't be read, and ids that two files claim: they have no code, as no rule is to blame.
+fn problems(files: &RuleFiles, json: bool, output: &mut Output) -> Result<(), Error> {
+    for problem in &files.problems {
+        if json {
+            let object = json!({
+                "code": null,
+                "level": "error",
+                "file": problem.file.display().to_string(),
+                "line": problem.line,
+                "column": problem.column,
+                "message": problem.message,
+                "help": "",
+            });
+            output.line(object.to_string())?;
+        } else {
+            output.line(problem.to_string())?;
+        }
+    }
+    Ok(())
+}
+
+fn object(path: &Path, finding: &LintFinding) -> serde_json::Value {
+    json!({
+        "code": finding.code.as_str(),
+        "level": match finding.level {
+            Level::Error => "error",
+            Level::Warning => "warning",
+        },
+        "file": path.display().to_string(),
+        "line": finding.line,
+        "column": finding.column,
+        "message": finding.message,
+        "help": finding.help,
+    })
 }

@@ -32,6 +32,10 @@ pub struct LintArgs {
     /// Reference tables that rules join, beside `agents` and `tools`.
     #[arg(long, value_name = "DIR")]
     reference: Option<PathBuf>,
+    /// Print each finding as one JSON object a line (`code`, `level`, `file`, `line`, `column`, `message`, `help`), and nothing
+    /// else.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Where the catalog goes.

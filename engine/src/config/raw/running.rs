@@ -23,7 +23,7 @@ pub(in crate::config) struct Rules {
     /// Ids of rules that do not run.
     pub(in crate::config) disable: BTreeSet<String>,
     /// How often `run` looks whether rule files or reference tables have changed; it takes up changes without a restart, and
-    /// a rule that can't be planned leaves the one that runs as it is. `"0s"`: only on SIGHUP.
+    /// a rule that can't be planned leaves the one that runs as it is. `"0s"`: only on SIGHUP. This file is read once.
     #[serde(with = "duration")]
     pub(in crate::config) reload_every: Duration,
     /// Tuning of single rules, by id.

@@ -11,7 +11,7 @@ use super::run::{is_sealed, passed, run};
 use super::{RuleState, marks};
 use crate::evaluator::coverage::{Coverage, Donor};
 use crate::evaluator::key::Key;
-use crate::evaluator::record::RuleRecord;
+use crate::evaluator::record::{RuleRecord, shape};
 use crate::evaluator::said::{Said, Statement};
 use crate::evaluator::status::RuleStatus;
 use crate::store::Commit;
@@ -267,6 +267,7 @@ impl RuleState {
         Some(RuleRecord {
             rule: self.id().to_owned(),
             version: self.rule().version.clone(),
+            shape: shape(self.rule()),
             reference: self.plans.reference.clone(),
             frozen_until: self.plans.changed_at(),
             coverage: self.coverage.clone(),

@@ -11,16 +11,18 @@ mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use datafusion::common::{DFSchema, JoinType, Result, plan_err};
+use datafusion::common::{DFSchema, JoinType, NullHandling, Result, plan_err};
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan, Union};
+use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan, Union, Unnest};
 use watershed_schemas::tables::runtime;
 
 pub(super) use system::Reach;
 use system::{Contradiction, Edge, System, Var, lowers, uppers};
+pub(crate) use time::interval_of;
 use time::{Time, Times};
 pub(super) use window::function as window_function;
 
+use super::present::{always_there, has_value};
 use crate::slot::ScanRef;
 
 /// What is known about the rows of one node of the plan.
@@ -30,7 +32,21 @@ pub(super) struct Node {
     times: Vec<Option<Time>>,
     /// For each output column that holds an event's id, that event's time.
     events: Vec<Option<Var>>,
+    /// For each output column that holds the sliding buckets of a moment, that moment and the size of the buckets.
+    buckets: Vec<Option<(Time, i64)>>,
+    /// For each output column that holds the time between two moments, the later and the earlier as they were subtracted.
+    gaps: Vec<Option<(Time, Time)>>,
     system: System,
+}
+
+impl Node {
+    /// Drops or adds columns of which nothing is known, at the end.
+    fn resize(&mut self, columns: usize) {
+        self.times.resize(columns, None);
+        self.events.resize(columns, None);
+        self.buckets.resize(columns, None);
+        self.gaps.resize(columns, None);
+    }
 }
 
 /// The variables handed out so far.
@@ -95,7 +111,7 @@ pub(super) fn bounds(plan: &LogicalPlan, event_time: usize, key: &[usize]) -> st
     let anchor = Time { var: walk.fresh(), offset: 0 };
     node.system.edges.extend([anchor.at_most_after(output, 0), output.at_most_after(anchor, 0)]);
     let of_row = node.system.reaches(anchor.var)?;
-    let shared = shared_by(key.iter().copied(), &node);
+    let shared = shared_by(key.iter().copied(), &node, |column| always_there(plan, column));
     if shared.is_empty() {
         return Err(NoBounds::Key);
     }
@@ -105,9 +121,11 @@ pub(super) fn bounds(plan: &LogicalPlan, event_time: usize, key: &[usize]) -> st
     Ok(Bounds { of_finding: node.system.reaches(least)?, of_row })
 }
 
-/// The moments that all rows agree on which agree in these columns.
-fn shared_by(columns: impl Iterator<Item = usize>, node: &Node) -> BTreeSet<Var> {
-    columns.flat_map(|column| [node.times[column].map(|time| time.var), node.events[column]]).flatten().collect()
+/// The moments that all rows agree on which agree in these columns. Rows in which a time is NULL agree in no moment, so only
+/// columns that always hold one count.
+fn shared_by(columns: impl Iterator<Item = usize>, node: &Node, has_value: impl Fn(usize) -> bool) -> BTreeSet<Var> {
+    let times = |column: usize| node.times[column].filter(|_| has_value(column)).map(|time| time.var);
+    columns.flat_map(|column| [times(column), node.events[column]]).flatten().collect()
 }
 
 /// What holds between `member`, the value that `time` has in *some* row of a group, and the moments that the group shares.
@@ -170,6 +188,7 @@ fn visit(plan: &LogicalPlan, walk: &mut Walk) -> Result<Node> {
         LogicalPlan::Aggregate(aggregate) => aggregated(aggregate, walk),
         LogicalPlan::Union(union) => united(union, walk),
         LogicalPlan::Window(window) => window::windowed(window, walk),
+        LogicalPlan::Unnest(unnest) => unnested(unnest, walk),
         LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => Ok(blank(plan.schema())),
         other => plan_err!("{} can't be bounded in time", other.display()),
     }
@@ -177,7 +196,13 @@ fn visit(plan: &LogicalPlan, walk: &mut Walk) -> Result<Node> {
 
 fn blank(schema: &DFSchema) -> Node {
     let columns = schema.fields().len();
-    Node { times: vec![None; columns], events: vec![None; columns], system: System::default() }
+    Node {
+        times: vec![None; columns],
+        events: vec![None; columns],
+        buckets: vec![None; columns],
+        gaps: vec![None; columns],
+        system: System::default(),
+    }
 }
 
 fn event_column(expr: &Expr, schema: &DFSchema, node: &Node) -> Option<Var> {
@@ -192,7 +217,11 @@ fn projected(exprs: &[Expr], input: &LogicalPlan, mut node: Node, walk: &mut Wal
     let schema = input.schema();
     let mut times = Times { walk, node: &node, schema, edges: Vec::new() };
     let columns: Vec<_> = exprs.iter().map(|expr| times.of(expr)).collect();
+    let buckets: Vec<_> = exprs.iter().map(|expr| times.buckets_of(expr)).collect();
+    let gaps: Vec<_> = exprs.iter().map(|expr| times.difference(expr)).collect();
     let edges = times.edges;
+    node.buckets = buckets;
+    node.gaps = gaps;
     node.events = exprs.iter().map(|expr| event_column(expr, schema, &node)).collect();
     node.times = columns;
     node.system.edges.extend(edges);
@@ -205,6 +234,8 @@ fn joined(join: &Join, walk: &mut Walk) -> Result<Node> {
     let both = Node {
         times: [left.times.clone(), right.times.clone()].concat(),
         events: [left.events.clone(), right.events.clone()].concat(),
+        buckets: [left.buckets.clone(), right.buckets.clone()].concat(),
+        gaps: [left.gaps.clone(), right.gaps.clone()].concat(),
         system: System { edges: [left.system.edges.clone(), right.system.edges.clone()].concat(), ..System::default() },
     };
     let schema = join.left.schema().join(join.right.schema())?;
@@ -244,11 +275,10 @@ fn joined(join: &Join, walk: &mut Walk) -> Result<Node> {
             let missing = columns - kept.times.len();
             kept.times.splice(0..0, vec![None; missing]);
             kept.events.splice(0..0, vec![None; missing]);
+            kept.buckets.splice(0..0, vec![None; missing]);
+            kept.gaps.splice(0..0, vec![None; missing]);
         }
-        _ => {
-            kept.times.resize(columns, None);
-            kept.events.resize(columns, None);
-        }
+        _ => kept.resize(columns),
     }
     Ok(kept)
 }
@@ -257,7 +287,8 @@ fn aggregated(aggregate: &Aggregate, walk: &mut Walk) -> Result<Node> {
     let mut node = visit(&aggregate.input, walk)?;
     let schema = aggregate.input.schema();
     let group = projected(&aggregate.group_expr, &aggregate.input, node.clone(), walk);
-    let shared = shared_by(0..group.times.len(), &group);
+    let in_group = |column: usize| has_value(&aggregate.group_expr[column], &aggregate.input);
+    let shared = shared_by(0..group.times.len(), &group, in_group);
     node.system = group.system.clone();
     let (mut columns, mut events) = (group.times, group.events);
     for expr in &aggregate.aggr_expr {
@@ -275,7 +306,39 @@ fn aggregated(aggregate: &Aggregate, walk: &mut Walk) -> Result<Node> {
         columns.push(time);
         events.push(None);
     }
-    Ok(Node { times: columns, events, system: node.system })
+    let mut grouped = Node { times: columns, events, system: node.system, ..Node::default() };
+    grouped.resize(grouped.times.len());
+    Ok(grouped)
+}
+
+/// Each row becomes one row per element of its lists. An element of the buckets of a moment is one that holds it.
+fn unnested(unnest: &Unnest, walk: &mut Walk) -> Result<Node> {
+    let input = visit(&unnest.input, walk)?;
+    if !unnest.struct_type_columns.is_empty() {
+        return plan_err!("unnest of a struct can't be bounded in time");
+    }
+    let mut node = Node { system: input.system.clone(), ..Node::default() };
+    for &source in &unnest.dependency_indices {
+        let list = unnest.list_type_columns.iter().find(|(column, _)| *column == source);
+        if let Some((_, list)) = list {
+            // A list that is NULL gives no row.
+            let dropped = unnest.options.null_handling == NullHandling::Drop;
+            let bucket = input.buckets[source].filter(|_| list.depth == 1 && dropped).map(|(time, size)| {
+                let bucket = Time { var: walk.fresh(), offset: 0 };
+                node.system.edges.push(bucket.at_most_after(time, 0));
+                node.system.edges.push(time.at_most_after(bucket, size - 1));
+                bucket
+            });
+            node.times.push(bucket);
+            node.resize(node.times.len());
+        } else {
+            node.times.push(input.times[source]);
+            node.events.push(input.events[source]);
+            node.buckets.push(input.buckets[source]);
+            node.gaps.push(input.gaps[source]);
+        }
+    }
+    Ok(node)
 }
 
 /// The argument of an aggregate whose value is the argument's in some row of the group.

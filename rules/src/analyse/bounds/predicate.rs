@@ -68,9 +68,10 @@ impl Times<'_> {
     }
 
     /// `a - b`, where both are moments.
-    fn difference(&mut self, expr: &Expr) -> Option<(Time, Time)> {
+    pub(super) fn difference(&mut self, expr: &Expr) -> Option<(Time, Time)> {
         match expr {
             Expr::Alias(alias) => self.difference(&alias.expr),
+            Expr::Column(column) => self.node.gaps.get(self.schema.maybe_index_of_column(column)?).copied().flatten(),
             Expr::Cast(Cast { expr, field })
                 if matches!(field.data_type(), DataType::Duration(_) | DataType::Interval(_)) =>
             {

@@ -1,12 +1,13 @@
 //! Which moment an expression stands for.
 
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalUnit, TimeUnit};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 
 use super::system::{Edge, Var, uppers};
 use super::{Node, Walk};
+use crate::functions::hop_widths;
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -57,6 +58,22 @@ impl Times<'_> {
             }
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::Minus, right }) => self.moved(left, span_of(right)?, -1),
             Expr::ScalarFunction(function) => self.function(function),
+            _ => None,
+        }
+    }
+
+    /// The moment whose sliding buckets the expression is a list of, and their size.
+    pub(super) fn buckets_of(&mut self, expr: &Expr) -> Option<(Time, i64)> {
+        match expr {
+            Expr::Alias(alias) => self.buckets_of(&alias.expr),
+            Expr::Column(column) => {
+                self.node.buckets.get(self.schema.maybe_index_of_column(column)?).copied().flatten()
+            }
+            Expr::ScalarFunction(function) if function.name() == "hop" => {
+                let [time, size, slide] = function.args.as_slice() else { return None };
+                let (size, _) = hop_widths(interval_of(size)?, interval_of(slide)?)?;
+                Some((self.of(time)?, size))
+            }
             _ => None,
         }
     }
@@ -161,6 +178,18 @@ impl Times<'_> {
 
 fn is_utc(zone: &str) -> bool {
     matches!(zone, "UTC" | "Z" | "+00:00" | "+00" | "+0000")
+}
+
+/// The interval that a literal stands for.
+pub(crate) fn interval_of(expr: &Expr) -> Option<IntervalMonthDayNano> {
+    match expr {
+        Expr::Alias(alias) => interval_of(&alias.expr),
+        Expr::Literal(value, _) => match value.cast_to(&DataType::Interval(IntervalUnit::MonthDayNano)).ok()? {
+            ScalarValue::IntervalMonthDayNano(value) => value,
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// The span of time that a literal stands for, in whole microseconds.

@@ -1,0 +1,106 @@
+//! What is proven of each shape of rules that authors write, or why it is refused: `tests/shapes/*.sql` says so, and
+//! `UPDATE_EXPECTED=1` rewrites it.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use watershed_rules::{CompiledRule, LintFinding, Speaks};
+use watershed_schemas::Plane;
+
+use crate::check::compiled_with;
+use crate::shape_file::{Shape, files, read, reference};
+
+/// The line of the rule file on which the SQL of a shape begins.
+const SQL_LINE: usize = 10;
+
+/// Compiles a shape.
+pub(crate) fn compile(shape: &Shape) -> Result<CompiledRule, Vec<LintFinding>> {
+    compiled_with(&shape.source()?, reference())
+}
+
+/// The text of a file of shapes.
+fn written(head: &str, shapes: &[Shape]) -> String {
+    let mut text = head.to_owned();
+    for (at, shape) in shapes.iter().enumerate() {
+        let between = if at == 0 { "" } else { "\n" };
+        writeln!(text, "{between}-- shape: {}\n-- key: {}", shape.name, shape.key).expect("a text");
+        if let Some(emit) = &shape.emit {
+            writeln!(text, "-- emit: {emit}").expect("a text");
+        }
+        writeln!(text, "-- {}\n{}", shape.expected, shape.sql).expect("a text");
+    }
+    text
+}
+
+/// What the compiler says, in one line.
+fn said(result: &Result<CompiledRule, Vec<LintFinding>>) -> String {
+    match result {
+        Ok(rule) => format!("proves: {}", proven(rule)),
+        Err(findings) => {
+            let told = findings.iter().map(|finding| {
+                let line = finding.line as i64 - SQL_LINE as i64 + 1;
+                format!("{line}:{}: {}: {}; {}", finding.column, finding.code, finding.message, finding.help)
+            });
+            format!("refuses: {}", told.collect::<Vec<_>>().join(" | "))
+        }
+    }
+}
+
+/// Such as `at once; by tenant, principal; r 0..0 needs 1; i -6m..0 needs 1`.
+fn proven(rule: &CompiledRule) -> String {
+    let mut parts = vec![match &rule.speaks {
+        Speaks::AtOnce { .. } => "at once".to_owned(),
+        Speaks::AtWatermark { lookahead, why } => {
+            let waits = Plane::ALL
+                .into_iter()
+                .filter_map(|plane| lookahead[plane.index()].map(|ahead| format!("{} {}", plane.table(), span(ahead))));
+            format!("waits for {} ({why})", waits.collect::<Vec<_>>().join(" and "))
+        }
+    }];
+    for scan in &rule.scans {
+        let key: Vec<&str> = scan.key.iter().map(|&column| scan.plane.columns()[column].name).collect();
+        let (least, most) = scan.around;
+        let table = scan.plane.table();
+        let name = if scan.alias == table { table.to_owned() } else { format!("{table} {}", scan.alias) };
+        let needs = if scan.min_rows == 0 { String::new() } else { format!(" needs {}", scan.min_rows) };
+        parts.push(format!("{name} by {} {}..{}{needs}", key.join(", "), span(least), span(most)));
+    }
+    parts.extend(rule.warnings.iter().map(|warning| format!("warns {}", warning.code)));
+    parts.join("; ")
+}
+
+fn span(micros: i64) -> String {
+    let text = match micros.unsigned_abs() {
+        0 => "0".to_owned(),
+        micros if micros % 60_000_000 == 0 => format!("{}m", micros / 60_000_000),
+        micros if (micros + 1) % 60_000_000 == 0 => format!("{}m-1us", (micros + 1) / 60_000_000),
+        micros => format!("{micros}us"),
+    };
+    if micros < 0 { format!("-{text}") } else { text }
+}
+
+#[test]
+fn every_shape_is_accepted_or_refused_as_written() {
+    let update = std::env::var_os("UPDATE_EXPECTED").is_some();
+    let mut faults = Vec::new();
+    let (mut accepted, mut refused) = (0, 0);
+    for path in files() {
+        let (head, mut shapes) = read(&path);
+        assert!(!shapes.is_empty(), "{}", path.display());
+        for shape in &mut shapes {
+            let said = said(&compile(shape));
+            let count = if said.starts_with("proves") { &mut accepted } else { &mut refused };
+            *count += 1;
+            if said != shape.expected {
+                faults
+                    .push(format!("{}: {}\n  expected {}\n  found    {said}", shape.group, shape.name, shape.expected));
+            }
+            shape.expected = said;
+        }
+        if update {
+            fs::write(&path, written(&head, &shapes)).expect("writable");
+        }
+    }
+    assert!(update || faults.is_empty(), "{}\nUPDATE_EXPECTED=1 rewrites them", faults.join("\n"));
+    assert!(accepted >= 90 && refused >= 40, "{accepted} accepted, {refused} refused");
+}
