@@ -60,7 +60,13 @@ pub(crate) fn check(
         compare(at, &standing[at], &expected, "at the end")?;
     }
     for signal in driver.signals().filter(|signal| signal.withdrawn) {
-        seen.withdrew.extend(rules.iter().position(|rule| rule.meta.id == signal.rule));
+        let Some(at) = rules.iter().position(|rule| rule.meta.id == signal.rule) else { continue };
+        seen.withdrew.insert(at);
+        // What is monotone stays true, and what is final is only made false by a late row.
+        let never = matches!(rules[at].speaks, Speaks::AtOnce { .. });
+        if never || (seen.late == 0 && !matches!(rules[at].meta.emit, Emit::Early)) {
+            return Err(Mismatch { rule: at, what: format!("said too early and taken back: {}", said(signal)) });
+        }
     }
     numbering(rules, &driver)?;
     Ok(seen)
