@@ -25,6 +25,9 @@ except ImportError:
 MACROS = [
     # DataFusion's buckets count from 1970-01-01, DuckDB's from 2000-01-03.
     "date_bin(width, moment) AS time_bucket(width, moment, TIMESTAMP '1970-01-01 00:00:00')",
+    # DuckDB has no overlapping buckets. Here: sizes that are a multiple of the slide.
+    """hop(moment, size, slide) AS list_filter(
+         generate_series(date_bin(slide, moment) - size, date_bin(slide, moment), slide), lambda start: start + size > moment)""",
     # DuckDB's `~` and `regexp_full_match` match the whole text, `regexp_like` doesn't exist.
     "regexp_like(subject, pattern) AS regexp_matches(subject, pattern)",
     # Ours takes `a.b`, NULL for what isn't JSON; DuckDB's takes `$.a.b` and fails.

@@ -34,6 +34,8 @@ const SEED: u64 = 20_260_301;
 const RULES: usize = 8;
 /// Histories that one set of rules is compiled for.
 const HISTORIES: usize = 4;
+/// Cases after which a long run says how far it is.
+const NEWS: usize = 5_000;
 /// Failures after which a run ends.
 const ENOUGH: usize = 6;
 
@@ -53,19 +55,29 @@ fn compiled(rule: &Rule, id: &str, tables: &ReferenceTables) -> Result<Arc<Compi
 }
 
 /// Runs at least so many cases, all from one seed.
+#[expect(clippy::print_stdout, reason = "a long run says how far it is, and what it was about")]
 fn prove(cases: usize, seed: u64) {
     println!("{cases} cases from seed {seed}");
     let tables = tables();
     let mut share = Share::default();
     let mut failures: Vec<String> = Vec::new();
     let mut next_shape = 0;
+    let mut told = 0;
     for pack in 0.. {
         if share.cases() >= cases || failures.len() >= ENOUGH {
             break;
         }
+        if share.cases() >= told + NEWS {
+            told = share.cases();
+            println!("{told} cases, {} failures", failures.len());
+        }
         let mut luck = Luck::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(pack));
         let mut drawn: Vec<(Rule, Arc<CompiledRule>)> = Vec::new();
-        while drawn.len() < RULES {
+        for attempt in 0.. {
+            if drawn.len() == RULES {
+                break;
+            }
+            assert!(attempt < 1_000, "a shape is always refused:\n{share}");
             let shape = Shape::ALL[next_shape % Shape::ALL.len()];
             let rule = shape.draw(&mut luck);
             match compiled(&rule, &format!("g{}", drawn.len()), &tables) {

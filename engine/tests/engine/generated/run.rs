@@ -60,7 +60,8 @@ pub(crate) fn check(
         compare(at, &standing[at], &expected, "at the end")?;
     }
     for signal in driver.signals().filter(|signal| signal.withdrawn) {
-        seen.withdrew.extend(rules.iter().position(|rule| rule.meta.id == signal.rule));
+        let Some(at) = rules.iter().position(|rule| rule.meta.id == signal.rule) else { continue };
+        seen.withdrew.insert(at);
     }
     numbering(rules, &driver)?;
     Ok(seen)
@@ -123,12 +124,23 @@ fn play(
         let refused: Vec<&str> = output.refused.iter().map(|row| row.event_id.as_str()).collect();
         seen.repeats += output.duplicates;
         seen.refused += refused.len();
+        let withdrawn: Vec<Signal> = output.signals.iter().filter(|signal| signal.withdrawn).cloned().collect();
+        let late_before = seen.late;
         for event in arrived(&step.inputs) {
             let id = events[event].id(event);
             let came = arrived(&step.inputs).filter(|other| *other == event).count();
             if came > refused.iter().filter(|other| **other == id).count() && accepted.insert(event) {
                 let behind = START + events[event].time < watermarks[events[event].plane().index()];
                 seen.late += usize::from(behind);
+            }
+        }
+        for signal in withdrawn {
+            let Some(at) = rules.iter().position(|rule| rule.meta.id == signal.rule) else { continue };
+            // What is monotone stays true, and what is final is only made false by a late row.
+            let monotone = matches!(rules[at].speaks, Speaks::AtOnce { .. });
+            let final_then = !matches!(rules[at].meta.emit, Emit::Early) && seen.late == late_before;
+            if monotone || final_then {
+                return Err(Mismatch { rule: at, what: format!("said too early and taken back: {}", said(&signal)) });
             }
         }
         if looks.is_some_and(|looks| at % looks.every == looks.first % looks.every) {

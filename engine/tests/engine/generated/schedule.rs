@@ -158,6 +158,6 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
         let at = luck.random_range(0..steps.len());
         steps[at].restart = true;
     }
-    let out_of_orderness_minutes = [0, 1].map(|_| any(luck, &[0, 1, 1, 3]));
+    let out_of_orderness_minutes = [0, 1].map(|_| any(luck, &[0, 0, 1, 3]));
     Schedule { partitions, out_of_orderness_minutes, lateness_minutes, rows_per_key: 100_000, steps }
 }

@@ -130,3 +130,17 @@ pub(super) fn presence_and_absence(luck: &mut Luck) -> (String, String) {
     let (key, select) = output(luck, &[&b, &a]);
     (key, format!("{select}\nFROM {}\nJOIN {} ON {}{}", a.from(), b.from(), on.join(" AND "), filtered(&conditions)))
 }
+
+/// A value that no row near has; a NULL among them is unknown, and so is the answer.
+pub(super) fn not_in(luck: &mut Luck) -> (String, String) {
+    let (scan, other) = (Scan::any(luck, "r"), Scan::any(luck, "n"));
+    let value = any(luck, &["session_id", "credential_id", "outcome"]);
+    let tie = any(luck, &["principal", "principal", "session_id"]);
+    let mut inside = vec![tied(luck, &scan, &other, tie), near(luck, &scan, &other)];
+    inside.extend(other.conditions(luck).into_iter().take(1));
+    let mut conditions: Vec<String> = scan.conditions(luck).into_iter().take(1).collect();
+    let select = format!("SELECT {} FROM {} WHERE {}", other.column(value), other.from(), inside.join(" AND "));
+    conditions.push(format!("{} NOT IN ({select})", scan.column(value)));
+    let (key, select) = output(luck, &[&scan]);
+    (key, format!("{select}\nFROM {}{}", scan.from(), filtered(&conditions)))
+}

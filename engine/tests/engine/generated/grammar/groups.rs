@@ -100,3 +100,27 @@ pub(super) fn grouped_join(luck: &mut Luck) -> (String, String) {
     let select = "SELECT b.event_time, b.tenant, b.principal, b.session_id, b.event_id AS b_event_id, count(*) AS n, array_agg(a.event_id) AS a_event_ids";
     ("b_event_id".to_owned(), format!("{select}\n{pairs}\nGROUP BY {columns}\nHAVING {having}"))
 }
+
+/// A threshold in buckets that overlap.
+pub(super) fn sliding(luck: &mut Luck) -> (String, String) {
+    let scan = Scan::any(luck, "r");
+    let by = any(luck, &["principal", "session_id"]);
+    let conditions: Vec<String> = scan.conditions(luck).into_iter().take(1).collect();
+    let slide = luck.random_range(2..5);
+    let size = slide * luck.random_range(2..4);
+    let time = any(luck, &["bucket", "max(r.event_time)", "min(r.event_time)"]);
+    let having = if luck.random_bool(0.4) { monotone(luck, &scan) } else { changing(luck, &scan) };
+    let sql = format!(
+        "SELECT {time} AS event_time, r.tenant, r.{by}, r.bucket, count(*) AS n, array_agg(r.event_id) AS all_event_ids
+FROM (SELECT r.event_time, r.tenant, r.principal, r.session_id, r.event_id, r.outcome, {name}, {number},
+             unnest(hop(r.event_time, INTERVAL '{size} minutes', INTERVAL '{slide} minutes')) AS bucket
+      FROM {}{}) r
+GROUP BY r.tenant, r.{by}, r.bucket
+HAVING {having}",
+        scan.from(),
+        filtered(&conditions),
+        name = scan.name(),
+        number = scan.number(),
+    );
+    (format!("{by}, bucket"), sql)
+}

@@ -36,6 +36,9 @@ pub(crate) enum Shape {
     Distinct,
     Cte,
     Reference,
+    Sliding,
+    NotIn,
+    Ranking,
 }
 
 impl Shape {
@@ -56,6 +59,9 @@ impl Shape {
         Shape::Distinct,
         Shape::Cte,
         Shape::Reference,
+        Shape::Sliding,
+        Shape::NotIn,
+        Shape::Ranking,
     ];
 
     /// Draws a rule of this shape.
@@ -77,8 +83,11 @@ impl Shape {
             Shape::Distinct => sets::distinct(luck),
             Shape::Cte => sets::cte(luck),
             Shape::Reference => sets::reference(luck),
+            Shape::Sliding => groups::sliding(luck),
+            Shape::NotIn => absence::not_in(luck),
+            Shape::Ranking => windows::ranking(luck),
         };
-        Rule { shape: self, key, early: luck.random_bool(0.9), sql }
+        Rule { shape: self, key, early: luck.random_bool(0.8), sql }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use super::scan::{Scan, filtered, interval};
+use super::scan::{Scan, bucket, filtered, interval};
 use super::{Luck, any};
 
 fn partition(luck: &mut Luck) -> &'static str {
@@ -64,6 +64,31 @@ pub(super) fn frame(luck: &mut Luck) -> (String, String) {
 FROM (SELECT event_time, tenant, principal, session_id, event_id,
              {value} OVER (PARTITION BY {partition} ORDER BY event_time RANGE BETWEEN {range}) AS n
       FROM {}{}) counted
+WHERE {test}",
+        scan.from(),
+        filtered(&conditions)
+    );
+    ("e_event_id".to_owned(), sql)
+}
+
+/// The first or last few rows of a bucket.
+pub(super) fn ranking(luck: &mut Luck) -> (String, String) {
+    let scan = Scan::any(luck, "r");
+    let conditions: Vec<String> = scan.conditions(luck).into_iter().take(1).collect();
+    let bucket = bucket(luck, "event_time");
+    let order = any(luck, &["", " DESC"]);
+    let partition = any(luck, &["tenant, principal", "tenant, session_id"]);
+    let over = format!("OVER (PARTITION BY {partition}, {bucket} ORDER BY event_time{order}, event_id)");
+    let (value, test) = match luck.random_range(0..4) {
+        0 => ("row_number()".to_owned(), "n = 2".to_owned()),
+        1 => (format!("first_value(event_id) {over}"), "n <> event_id".to_owned()),
+        _ => ("row_number()".to_owned(), format!("n <= {}", luck.random_range(1..3))),
+    };
+    let value = if value.contains("OVER") { value } else { format!("{value} {over}") };
+    let sql = format!(
+        "SELECT event_time, tenant, principal, session_id, event_id AS e_event_id, n
+FROM (SELECT event_time, tenant, principal, session_id, event_id, {value} AS n
+      FROM {}{}) ranked
 WHERE {test}",
         scan.from(),
         filtered(&conditions)
