@@ -1,8 +1,8 @@
 //! `match`: which rows can any rule use?
 //!
 //! Every scan's filter is split into conjuncts; the same conjunct is evaluated once a batch for all rules, later ones
-//! only on the rows that earlier ones left. Those on one text column are looked up by value ([`text`]) or by literal
-//! ([`literals`]), so that a rule costs what it matches, not what it says. Most telemetry is benign: nearly all work
+//! only on the rows that earlier ones left. Those on one text column are looked up by value (`text`) or by literal
+//! (`literals`), so that a rule costs what it matches, not what it says. Most telemetry is benign: nearly all work
 //! ends here.
 
 mod conjunct;
