@@ -68,7 +68,9 @@ impl<'a> Draft<'a> {
 
     /// Whether there may be more attributes than the limit allows, which only a draft of all columns can tell.
     pub(in crate::formats) fn may_exceed(&self, attributes: usize) -> bool {
-        self.left_out + self.attributes.at_most() > attributes
+        // A word outside of its closed set becomes an attribute at the end.
+        let words = CLOSED[self.plane.index()].len();
+        self.left_out + self.attributes.at_most() + words > attributes
     }
 
     /// The plane of the row.
