@@ -136,7 +136,7 @@ fn generated_rules_stream_what_their_batch_means() {
 }
 
 #[test]
-#[ignore = "hours: `make prove`"]
+#[ignore = "long: `make prove`"]
 fn prove_it() {
     let number = |name: &str, default: u64| {
         let text = std::env::var(name).ok();
