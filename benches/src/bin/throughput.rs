@@ -216,7 +216,6 @@ fn keys(args: &Args, directory: &Path) -> anyhow::Result<()> {
     std::fs::write(rules.path().join("open-keys.sql"), sql)?;
     let cost = paired(args.runs, |_| replay(directory, rules.path()), 1)?;
     row("one key an event", args.events, cost[0]);
-    // Five in six events are of runtime; 0.88 of them are none of the tool calls, of which two in three kinds are kept.
     say("  prompts, completions and retrievals each open a key of its own for 48 hours");
     Ok(())
 }
