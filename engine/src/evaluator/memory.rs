@@ -45,12 +45,15 @@ impl Memory {
         self.rows * ROW_BYTES + keys * KEY_BYTES + self.finding_bytes
     }
 
-    pub(super) fn hold(&mut self, segment: &Segment) {
-        self.rows += 1;
+    pub(super) fn hold(&mut self, segment: &Segment, rows: usize) {
+        if rows == 0 {
+            return;
+        }
+        self.rows += rows;
         match self.segments.entry(segment.id) {
-            Entry::Occupied(mut held) => *held.get_mut() += 1,
+            Entry::Occupied(mut held) => *held.get_mut() += rows,
             Entry::Vacant(first) => {
-                first.insert(1);
+                first.insert(rows);
                 self.segment_bytes += segment.bytes;
             }
         }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::buffer::ScalarBuffer;
 use datafusion::arrow::compute::interleave;
 use datafusion::arrow::error::ArrowError;
 use watershed_schemas::tables::runtime;
@@ -25,6 +26,8 @@ pub struct Segment {
     pub columns: ColumnSet,
     /// What the rows take in memory.
     pub bytes: usize,
+    /// Their times, which are looked at more than all else.
+    times: ScalarBuffer<i64>,
 }
 
 impl Segment {
@@ -37,7 +40,8 @@ impl Segment {
     pub fn of(id: u64, plane: Plane, rows: RecordBatch, columns: ColumnSet) -> Segment {
         // Buffers may be shared with others: what counts is the part that these rows are in.
         let bytes = rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum();
-        Segment { id, plane, rows, columns, bytes }
+        let times = event_times(&rows).values().clone();
+        Segment { id, plane, rows, columns, bytes, times }
     }
 
     /// The rows as they were decoded.
@@ -47,7 +51,7 @@ impl Segment {
 
     /// The time of one row.
     pub fn event_time(&self, row: u32) -> Timestamp {
-        Timestamp::from_micros(event_times(&self.rows).value(row as usize))
+        Timestamp::from_micros(self.times[row as usize])
     }
 
     /// The id of one row.
