@@ -11,8 +11,8 @@ use watershed_rules::Finding;
 
 use super::rows::Segment;
 
-/// A reference to a row, and its entry among those that will expire.
-const ROW_BYTES: usize = 64;
+/// A reference to a row, and room for more.
+const ROW_BYTES: usize = 32;
 /// A key with its maps, all empty.
 const KEY_BYTES: usize = 320;
 /// A finding with its places in maps, without its texts.
@@ -59,10 +59,10 @@ impl Memory {
         }
     }
 
-    pub(super) fn let_go(&mut self, segment: &Segment) {
-        self.rows = self.rows.saturating_sub(1);
+    pub(super) fn let_go(&mut self, segment: &Segment, rows: usize) {
+        self.rows = self.rows.saturating_sub(rows);
         if let Entry::Occupied(mut held) = self.segments.entry(segment.id) {
-            *held.get_mut() -= 1;
+            *held.get_mut() = held.get().saturating_sub(rows);
             if *held.get() == 0 {
                 held.remove();
                 self.segment_bytes -= segment.bytes;

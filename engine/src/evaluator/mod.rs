@@ -32,7 +32,7 @@ use crate::watermark::Watermarks;
 pub use limits::{Limits, ROWS_OF_A_RUN};
 pub use record::RULE_PREFIX;
 pub use reload::{Reload, Start};
-pub use rows::{RowRef, Segment, gather};
+pub use rows::{Picked, RowRef, Segment, gather};
 pub use said::SAID_PREFIX;
 pub use status::{RuleChange, RuleNews, RuleStatus, Tally};
 pub use thin::{FINGERPRINTED, fingerprint, read_columns};
@@ -97,8 +97,6 @@ pub struct Evaluator {
     limits: Limits,
     /// Whether what came before the first row counts as unseen.
     cold: bool,
-    /// Bytes of all segments, as of the present step.
-    segment_bytes: usize,
     /// Whether rows that come now are not kept, because all rules together hold as much as they may.
     full: bool,
     /// The planes' watermarks after the last step.
@@ -127,7 +125,6 @@ impl Evaluator {
             setups,
             limits,
             cold,
-            segment_bytes: 0,
             full: false,
             reached: [Timestamp::MIN; 2],
             past: Tally::default(),
@@ -177,9 +174,9 @@ impl Evaluator {
         self.rules.iter().map(move |state| state.status(watermarks))
     }
 
-    /// Bytes that all rules hold, what they share counted once.
-    pub fn bytes(&self) -> usize {
-        self.segment_bytes + self.rules.iter().map(RuleState::own_bytes).sum::<usize>()
+    /// Bytes that all rules hold beside the segments that they share.
+    pub fn own_bytes(&self) -> usize {
+        self.rules.iter().map(RuleState::own_bytes).sum()
     }
 
     /// What changed for rules since it was last asked.
@@ -187,10 +184,9 @@ impl Evaluator {
         std::mem::take(&mut self.news)
     }
 
-    /// What the segments take now: counted once, however many rules share them.
-    pub fn set_segment_bytes(&mut self, bytes: usize) {
-        self.segment_bytes = bytes;
-        self.full = self.bytes() >= self.limits.state_bytes;
+    /// What the segments take now, counted once, decides whether rows of this step may be kept.
+    pub fn begin_step(&mut self, segment_bytes: usize) {
+        self.full = segment_bytes + self.own_bytes() >= self.limits.state_bytes;
     }
 
     /// Whether all rules together held as much as they may when the step began.
@@ -198,10 +194,13 @@ impl Evaluator {
         self.full
     }
 
-    /// Adds rows of a segment to a scan's state.
-    pub fn add(&mut self, scan: ScanId, segment: &Arc<Segment>, rows: &[u32]) {
+    /// Adds rows to the state of scans.
+    pub fn add(&mut self, scans: &[ScanId], rows: Picked) {
         let admission = Admission { limits: self.limits, full: self.full, reached: self.reached };
-        self.rules[scan.rule].add(scan.scan, segment, rows, &admission);
+        let rows = Arc::new(rows);
+        for scan in scans {
+            self.rules[scan.rule].add(scan.scan, &rows, &admission);
+        }
     }
 
     /// Runs every rule for its changed keys. `sealed` are the watermarks before the rows of this step came: what they had

@@ -66,6 +66,25 @@ impl Segment {
     }
 }
 
+/// Some rows of a segment.
+#[derive(Debug)]
+pub struct Picked {
+    /// Where they are.
+    pub segment: Arc<Segment>,
+    /// Which of the segment's rows.
+    pub rows: Vec<u32>,
+    /// The newest event time of them.
+    pub newest: Timestamp,
+}
+
+impl Picked {
+    /// These rows of a segment.
+    pub fn new(segment: &Arc<Segment>, rows: Vec<u32>) -> Self {
+        let newest = rows.iter().map(|row| segment.event_time(*row)).max().unwrap_or(Timestamp::MIN);
+        Picked { segment: Arc::clone(segment), rows, newest }
+    }
+}
+
 /// One remembered row.
 #[derive(Clone, Debug)]
 pub struct RowRef {

@@ -29,14 +29,20 @@ impl RuleState {
         self.lost_before =
             self.lost_before.filter(|lost| !is_sealed(rule, Timestamp::from_micros(lost.most), watermarks));
         self.plans.forget(|until| is_sealed(rule, until, watermarks));
+        for (at, scan) in rule.scans.iter().enumerate() {
+            while let Some(rows) = self.asleep.pop_if(at, |time| passed(time, &scan.keep, watermarks, true)) {
+                self.memory.let_go(&rows.segment, rows.rows.len());
+            }
+        }
         for slot in self.due(&rule.scans, watermarks) {
             let Some(state) = self.keys.get_mut(slot) else { continue };
-            for (scan, kept) in rule.scans.iter().zip(&mut state.scans) {
+            for ((at, scan), kept) in rule.scans.iter().enumerate().zip(&mut state.scans) {
                 let live = kept
                     .rows
                     .partition_point(|row| passed(row.segment.event_time(row.row), &scan.keep, watermarks, true));
+                self.asleep.removed(at, live);
                 for row in kept.rows.drain(..live) {
-                    self.memory.let_go(&row.segment);
+                    self.memory.let_go(&row.segment, 1);
                 }
             }
             if state.degraded.is_some_and(|span| is_sealed(rule, Timestamp::from_micros(span.most), watermarks)) {
@@ -164,6 +170,7 @@ impl RuleState {
         self.dirty.clear();
         self.held.clear();
         self.expiries.iter_mut().for_each(Expiries::clear);
+        self.asleep.clear();
         self.degraded_keys = 0;
         self.memory = crate::evaluator::memory::Memory::default();
     }

@@ -1,5 +1,6 @@
 //! What one rule remembers, and what it has said.
 
+mod asleep;
 mod keys;
 mod lifetime;
 mod probe;
@@ -16,12 +17,13 @@ use super::key::KeyEncoder;
 use super::limits::{Limits, Work};
 use super::memory::Memory;
 use super::plans::Plans;
-use super::rows::{RowRef, Segment};
+use super::rows::{Picked, RowRef};
 use super::said::{Said, Statement};
 use super::span::Span;
 use super::status::Tally;
 use crate::watermark::Watermarks;
 
+use asleep::{Asleep, Sleeping};
 use keys::{Expiries, KeyState, Keys, SlotId};
 use probe::Outcome;
 use run::{is_sealed, passed, say};
@@ -35,6 +37,8 @@ pub(super) struct RuleState {
     dirty: Vec<SlotId>,
     /// For each scan the keys by the times of their rows.
     expiries: Vec<Expiries>,
+    /// Rows that nothing can come of yet.
+    asleep: Asleep,
     /// Findings that are not final yet, oldest first.
     held: BTreeMap<(Timestamp, String), SlotId>,
     /// What was said of findings whose rows are not here: before a restart, or before the rule was stopped. Their
@@ -119,6 +123,7 @@ impl RuleState {
             keys: Keys::default(),
             dirty: Vec::new(),
             expiries: rule.scans.iter().map(|_| Expiries::default()).collect(),
+            asleep: Asleep::new(rule.scans.len()),
             held: BTreeMap::new(),
             remembered: HashMap::new(),
             forgotten: Vec::new(),
@@ -177,18 +182,37 @@ impl RuleState {
         self.dirty.is_empty() && self.held.is_empty()
     }
 
-    /// Takes rows of a segment into a scan's memory.
-    pub(super) fn add(&mut self, scan: usize, segment: &Arc<Segment>, rows: &[u32], admission: &Admission) {
-        if self.stopped.is_some() || segment.id < self.coverage.first_segment {
+    /// Takes rows into a scan's memory.
+    pub(super) fn add(&mut self, scan: usize, rows: &Arc<Picked>, admission: &Admission) {
+        if self.stopped.is_some() || rows.segment.id < self.coverage.first_segment {
             return;
         }
+        let full = admission.full || self.memory.bytes(self.keys.len()) >= admission.limits.rule_bytes;
+        let reached = admission.reached[rows.segment.plane.index()];
+        let rule = Arc::clone(self.rule());
+        if !full && self.asleep.lacks_another(&rule.scans, scan) {
+            self.memory.hold(&rows.segment, rows.rows.len());
+            self.asleep.put(scan, Arc::clone(rows), reached);
+            return;
+        }
+        for (scan, Sleeping { rows, reached }) in self.asleep.wake() {
+            self.memory.let_go(&rows.segment, rows.rows.len());
+            self.take_in(scan, &rows, false, reached, admission.limits.rows_per_key);
+        }
+        self.take_in(scan, rows, full, reached, admission.limits.rows_per_key);
+    }
+
+    /// Puts rows to their keys.
+    fn take_in(&mut self, scan: usize, rows: &Picked, full: bool, reached: Timestamp, rows_per_key: usize) {
+        if self.stopped.is_some() {
+            return;
+        }
+        let Picked { segment, rows, .. } = rows;
         let keys = match self.encoders[scan].keys(&segment.rows, rows) {
             Ok(keys) => keys,
             Err(error) => return self.stop(format!("its key can't be encoded: {error}")),
         };
         let rule = Arc::clone(self.rule());
-        let full = admission.full || self.memory.bytes(self.keys.len()) >= admission.limits.rule_bytes;
-        let reached = admission.reached[segment.plane.index()];
         let mut held = 0;
         for (position, row) in rows.iter().enumerate() {
             let time = segment.event_time(*row);
@@ -198,7 +222,7 @@ impl RuleState {
             let kept = &mut state.scans[scan];
             // Also for a row that is not kept: its key is looked at again when the row would have gone.
             self.expiries[scan].list(time, slot, kept);
-            if full || kept.rows.len() >= admission.limits.rows_per_key {
+            if full || kept.rows.len() >= rows_per_key {
                 self.tally.capped += 1;
                 if state.degraded.is_some_and(|degraded| degraded.covers(touched)) {
                     continue;
@@ -226,6 +250,7 @@ impl RuleState {
             state.changed = Some(Changed::joined(touched, time < reached, state.changed));
         }
         self.memory.hold(segment, held);
+        self.asleep.added(scan, held);
     }
 
     /// Runs the plan for the changed keys.
