@@ -188,8 +188,8 @@ impl Correlator {
             }
             let mut record = self.record(found, &setups[found.rule]);
             let known = self.places.contains_key(&record.signal_id);
-            let taken_over = self.take_over(&mut record, commit);
             let past = found.signal.withdrawn || found.signal.marks.contains(&Mark::Backfilled);
+            let taken_over = self.take_over(&mut record, past, commit);
             if past && !known && !taken_over {
                 continue;
             }
@@ -205,7 +205,7 @@ impl Correlator {
 
     /// Where another version of the rule had said the same, the signal takes its place in the incident, so that nobody is
     /// told twice.
-    fn take_over(&mut self, record: &mut SignalRecord, commit: &mut Commit) -> bool {
+    fn take_over(&mut self, record: &mut SignalRecord, past: bool, commit: &mut Commit) -> bool {
         let Some(before) = self.findings.get(&record.finding).filter(|before| **before != record.signal_id) else {
             return false;
         };
@@ -215,6 +215,10 @@ impl Correlator {
         let Some(state) = self.entities.get_mut(&entity) else { return false };
         let Some(old) = state.signals.remove(&(time, before)) else { return false };
         record.incident = old.incident;
+        if past {
+            // Those who were told of it are not called again because the rule is graver now.
+            record.severity = record.severity.min(old.severity);
+        }
         if record.evidence.is_empty() {
             record.evidence = old.evidence;
         }

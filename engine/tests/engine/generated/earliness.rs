@@ -17,6 +17,7 @@ use super::events::{Event, MINUTE, START, history};
 use super::grammar::{Luck, Rule, Shape, any};
 use super::run::{Looks, check, rows};
 use super::schedule::schedule;
+use super::versions::Versions;
 use super::{compiled, tables};
 use crate::driver::{Driver, partition};
 use crate::history::as_written;
@@ -31,7 +32,7 @@ fn rule_of(luck: &mut Luck, shape: Shape, wanted: impl Fn(&Rule, &CompiledRule) 
     let tables = tables();
     loop {
         let rule = Rule { early: false, ..shape.draw(luck) };
-        if let Ok(compiled) = compiled(&rule, "early", &tables)
+        if let Ok(compiled) = compiled(&rule.file("early"), &tables)
             && wanted(&rule, &compiled)
         {
             return (rule, compiled);
@@ -52,8 +53,9 @@ fn monotone_rules_speak_with_the_batch_that_completes_a_finding() {
                 let events = history(&mut luck);
                 let schedule = schedule(&mut luck, &events);
                 // After every single step what stands is the batch result of the rows so far.
-                let seen = check(std::slice::from_ref(&compiled), &events, &schedule, Looks { every: 1, first: 0 })
-                    .unwrap_or_else(|mismatch| panic!("{}\n{}\n{schedule:?}", rule.sql, mismatch.what));
+                let seen =
+                    check(&[Versions::only(Arc::clone(&compiled))], &events, &schedule, Looks { every: 1, first: 0 })
+                        .unwrap_or_else(|mismatch| panic!("{}\n{}\n{schedule:?}", rule.sql, mismatch.what));
                 found += seen.found.len();
             }
         }

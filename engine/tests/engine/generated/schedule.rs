@@ -9,6 +9,7 @@ use watershed_engine::watermark::PlaneTime;
 
 use super::events::{Event, MINUTE};
 use super::grammar::{Luck, any};
+use super::versions::Version;
 
 /// One thing that arrives.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,6 +27,10 @@ pub(crate) enum Arrival {
 pub(crate) struct Step {
     /// Whether the process dies before it, and another one takes up what is durable: what was not is heard again.
     pub(crate) restart: bool,
+    /// Which set of rules is loaded before it, or where the process dies is there when it comes back.
+    pub(crate) rules: Option<usize>,
+    /// Whether that is a step of its own.
+    pub(crate) alone: bool,
     /// Whether everything so far is durable after it.
     pub(crate) commit: bool,
     pub(crate) inputs: Vec<Arrival>,
@@ -41,6 +46,8 @@ pub(crate) struct Schedule {
     pub(crate) lateness_minutes: [u64; 2],
     /// Rows that a scan keeps of one key.
     pub(crate) rows_per_key: usize,
+    /// The sets of rules that are loaded one after the other: what each has of every rule. None: nothing ever changes.
+    pub(crate) sets: Vec<Vec<Version>>,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -58,9 +65,65 @@ impl Schedule {
         }
     }
 
+    /// What the set of this number has of the rule at this position.
+    pub(crate) fn version(&self, set: usize, rule: usize) -> Version {
+        self.sets.get(set).map_or(Version::First, |versions| versions[rule])
+    }
+
+    /// The same for one of its rules alone.
+    pub(crate) fn of_rule(&self, rule: usize) -> Schedule {
+        Schedule { sets: self.sets.iter().map(|versions| vec![versions[rule]]).collect(), ..self.clone() }
+    }
+
+    /// The same, and now and then the set of so many rules is loaded again on the way.
+    pub(crate) fn reloading(mut self, luck: &mut Luck, rules: usize) -> Schedule {
+        if !luck.random_bool(0.4) {
+            return self;
+        }
+        let first: Vec<Version> =
+            (0..rules).map(|_| if luck.random_ratio(1, 6) { Version::Absent } else { Version::First }).collect();
+        self.sets.push(first);
+        let mut after = 0;
+        for _ in 0..luck.random_range(1..4) {
+            // Not at the very end, so that something comes after it.
+            let at = luck.random_range(after..self.steps.len().max(after + 1)) / 3 * 2;
+            let at = at.max(after);
+            let set = changed(luck, &self.sets[self.sets.len() - 1]);
+            self.steps[at].rules = Some(self.sets.len());
+            self.steps[at].alone = luck.random_bool(0.5);
+            self.steps[at].restart |= luck.random_ratio(1, 6);
+            self.sets.push(set);
+            after = at + 1;
+            if after == self.steps.len() {
+                break;
+            }
+        }
+        self
+    }
+
     pub(crate) fn arrivals(&self) -> impl Iterator<Item = &Arrival> {
         self.steps.iter().flat_map(|step| &step.inputs)
     }
+}
+
+/// What the next set has of each rule.
+fn changed(luck: &mut Luck, before: &[Version]) -> Vec<Version> {
+    let kind = luck.random_range(0..8);
+    let next = |luck: &mut Luck, before: Version| match before {
+        Version::Absent => any(luck, &[Version::First, Version::First, Version::Filled, Version::Edited]),
+        _ if kind == 1 || luck.random_ratio(1, 4) => Version::Retitled,
+        Version::Edited => any(luck, &[Version::First, Version::Absent]),
+        _ => any(luck, &[Version::Edited, Version::Edited, Version::Edited, Version::Absent]),
+    };
+    let of = |luck: &mut Luck, before: Version| match before {
+        _ if kind == 0 => before,
+        Version::Absent if kind == 1 => before,
+        // A rule that is away is missed.
+        Version::Absent if luck.random_bool(0.8) => next(luck, before),
+        _ if luck.random_bool(0.5) => next(luck, before),
+        _ => before,
+    };
+    before.iter().map(|before| of(luck, *before)).collect()
 }
 
 /// These events in the order of their times, each plane's in one partition, in random steps.
@@ -72,11 +135,18 @@ pub(crate) fn in_order(luck: &mut Luck, events: &[Event]) -> Schedule {
     while !rest.is_empty() {
         let (now, later) = rest.split_at(luck.random_range(1..4).min(rest.len()));
         let inputs = now.iter().map(|at| Arrival::Event(*at, 0)).collect();
-        steps.push(Step { restart: luck.random_ratio(1, 30), commit: true, inputs });
+        steps.push(Step { restart: luck.random_ratio(1, 30), commit: true, inputs, ..Step::default() });
         rest = later;
     }
     let lateness_minutes = [15, 15];
-    Schedule { partitions: 1, out_of_orderness_minutes: [0, 0], lateness_minutes, rows_per_key: 100_000, steps }
+    Schedule {
+        partitions: 1,
+        out_of_orderness_minutes: [0, 0],
+        lateness_minutes,
+        rows_per_key: 100_000,
+        sets: Vec::new(),
+        steps,
+    }
 }
 
 /// A random schedule for these events.
@@ -147,9 +217,9 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
     while !rest.is_empty() {
         let (now, later) = rest.split_at(any(luck, sizes).min(rest.len()));
         steps.push(Step {
-            restart: false,
             commit: luck.random_ratio(1, commits),
             inputs: now.iter().map(|(_, arrival)| *arrival).collect(),
+            ..Step::default()
         });
         rest = later;
     }
@@ -159,5 +229,5 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
         steps[at].restart = true;
     }
     let out_of_orderness_minutes = [0, 1].map(|_| any(luck, &[0, 0, 1, 3]));
-    Schedule { partitions, out_of_orderness_minutes, lateness_minutes, rows_per_key: 100_000, steps }
+    Schedule { partitions, out_of_orderness_minutes, lateness_minutes, rows_per_key: 100_000, sets: Vec::new(), steps }
 }
