@@ -37,6 +37,8 @@ const SEED: u64 = 20_260_301;
 const RULES: usize = 8;
 /// Histories that one set of rules is compiled for.
 const HISTORIES: usize = 4;
+/// How often a history is looked at on its way, about.
+const LOOKS: usize = 4;
 /// Cases after which a long run says how far it is.
 const NEWS: usize = 5_000;
 /// Failures after which a run ends.
@@ -97,7 +99,8 @@ fn prove(cases: usize, seed: u64) {
         for _ in 0..HISTORIES {
             let events = history(&mut luck);
             let schedule = schedule(&mut luck, &events).reloading(&mut luck, RULES);
-            let looks = Looks { every: 5, first: luck.random_range(0..5) };
+            let every = (schedule.steps.len() / LOOKS).max(3);
+            let looks = Looks { every, first: luck.random_range(0..every) };
             match check(&rules, &events, &schedule, looks) {
                 Ok(seen) => drawn.iter().enumerate().for_each(|(at, rule)| share.count(at, rule.shape, &seen)),
                 Err(mismatch) => {

@@ -81,13 +81,12 @@ impl Schedule {
             return self;
         }
         let first: Vec<Version> =
-            (0..rules).map(|_| if luck.random_ratio(1, 6) { Version::Absent } else { Version::First }).collect();
+            (0..rules).map(|_| if luck.random_ratio(1, 4) { Version::Absent } else { Version::First }).collect();
         self.sets.push(first);
         let mut after = 0;
         for _ in 0..luck.random_range(1..4) {
             // Not at the very end, so that something comes after it.
-            let at = luck.random_range(after..self.steps.len().max(after + 1)) / 3 * 2;
-            let at = at.max(after);
+            let at = (luck.random_range(after..self.steps.len()) * 2 / 3).max(after);
             let set = changed(luck, &self.sets[self.sets.len() - 1]);
             self.steps[at].rules = Some(self.sets.len());
             self.steps[at].alone = luck.random_bool(0.5);
@@ -151,14 +150,16 @@ pub(crate) fn in_order(luck: &mut Luck, events: &[Event]) -> Schedule {
 
 /// A random schedule for these events.
 pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
-    let partitions = any(luck, &[1, 1, 2, 2, 3]);
+    // Where watermarks stop at whole minutes, it is worth while to stop at each of them.
+    let orderly = events.iter().all(|event| event.time % MINUTE == 0) && luck.random_bool(0.8);
+    let partitions = if orderly { 1 } else { any(luck, &[1, 1, 2, 2, 3]) };
     // Where nothing arrives in the last one it is idle, or dead.
     let live = if partitions > 1 && luck.random_ratio(1, 4) { partitions - 1 } else { partitions };
     let dead = live < partitions && luck.random_ratio(1, 3);
     let lateness = any(luck, &[2, 5, 15]);
     let lateness_minutes = [lateness, any(luck, &[lateness, lateness, 3, 10])];
-    let lags = [0, 1].map(|_| if luck.random_bool(0.5) { 0 } else { luck.random_range(0..25) * MINUTE });
-    let disorder = luck.random_range(0..6);
+    let lags = [0, 1].map(|_| if orderly || luck.random_bool(0.5) { 0 } else { luck.random_range(0..25) * MINUTE });
+    let disorder = if orderly { 0 } else { luck.random_range(0..6) };
     let beyond = luck.random_bool(0.3);
     let repeats = if luck.random_bool(0.5) { 6 } else { 40 };
 
@@ -208,8 +209,11 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
     }
     arriving.sort_by_key(|(arrives, _)| *arrives);
 
-    let sizes: &[usize] =
-        any(luck, &[&[1], &[1, 1, 2, 3], &[1, 1, 2, 3], &[1, 2, 5], &[1, 4, 9], &[1, 4, 9], &[2, 7, 20], &[1_000]]);
+    let sizes: &[usize] = if orderly {
+        &[1, 1, 2]
+    } else {
+        any(luck, &[&[1], &[1, 1, 2, 3], &[1, 1, 2, 3], &[1, 2, 5], &[1, 4, 9], &[1, 4, 9], &[2, 7, 20], &[1_000]])
+    };
     let restarts = if luck.random_bool(0.4) { luck.random_range(1..3) } else { 0 };
     let commits = any(luck, &[1, 1, 2, 5]);
     let mut steps: Vec<Step> = Vec::new();

@@ -74,8 +74,18 @@ impl Share {
             assert!(percent(cases) >= 5, "{shape:?} has too few cases:\n{counts}");
             assert!(found * 3 >= cases, "{shape:?} hardly ever finds anything:\n{counts}");
         }
-        for (what, part) in [("rows", self.late), ("withdrawals", self.withdrew), ("restores", self.restored)] {
-            assert!(percent(part) >= 10, "too few cases have late {what}:\n{counts}");
+        let [changed, told, partial] = self.changed;
+        for (what, part, least) in [
+            ("late rows", self.late, 10),
+            ("a withdrawal", self.withdrew, 10),
+            ("a restore", self.restored, 10),
+            ("a change of rules", self.reloaded, 10),
+            ("a restore after a change of rules", self.restored_after_reload, 10),
+            ("a rule that came or changed on the way", changed, 10),
+            ("findings of such a rule", told, 5),
+            ("findings of what such a rule has not wholly seen", partial, 1),
+        ] {
+            assert!(percent(part) >= least, "too few cases have {what}:\n{counts}");
         }
         let refused: usize = self.refused_rules.values().map(|(times, _)| times).sum();
         assert!(refused * 8 <= self.cases, "the grammar draws too many rules that are refused:\n{counts}");
