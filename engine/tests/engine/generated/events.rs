@@ -120,13 +120,17 @@ struct Character {
 
 /// A random history.
 pub(crate) fn history(luck: &mut ChaCha8Rng) -> Vec<Event> {
-    // Many rows at each of a few whole minutes: watermarks stop at the very edges of intervals, and more comes at them.
+    // Several rows at each of some whole minutes: watermarks stop at the very edges of intervals, and more comes at them.
     let whole = luck.random_ratio(1, 3);
     let character = Character {
         whole,
         minutes: if whole {
-            luck.random_range(5..12)
-        } else if luck.random_bool(0.8) { luck.random_range(6..25) } else { luck.random_range(25..80) },
+            luck.random_range(10..22)
+        } else if luck.random_bool(0.8) {
+            luck.random_range(6..25)
+        } else {
+            luck.random_range(25..80)
+        },
         principals: luck.random_range(1..4).min(2),
         sessions: luck.random_range(1..3),
         hot: luck.random_range(2..5),
@@ -134,7 +138,7 @@ pub(crate) fn history(luck: &mut ChaCha8Rng) -> Vec<Event> {
         both_tenants: luck.random_bool(0.3),
         skewed: !whole && luck.random_bool(0.25),
     };
-    let length = luck.random_range(12..56);
+    let length = luck.random_range(if whole { 30 } else { 12 }..56);
     (0..length).map(|_| event(luck, character)).collect()
 }
 

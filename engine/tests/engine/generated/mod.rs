@@ -8,7 +8,7 @@ mod earliness;
 mod events;
 mod grammar;
 mod limits;
-mod lives;
+pub(crate) mod lives;
 mod regressions;
 mod run;
 mod schedule;

@@ -156,6 +156,9 @@ fn play(rules: &[Versions], events: &[Event], schedule: &Schedule, looks: Option
         let first = driver.outputs.len();
         let mut loaded = inputs(events, &step.inputs);
         if let Some(set) = step.rules {
+            // As the pipeline does: what the old set has said is durable before the new one forgets it.
+            driver.disk.apply(std::mem::take(&mut pending));
+            durable = now.clone();
             files = files.max(set);
             seen.reloads += usize::from(!now.accepted.is_empty());
             let reload = Input::Rules(Reload { setups: setups(rules, schedule, files), revive: false });

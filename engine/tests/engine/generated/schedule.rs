@@ -77,7 +77,7 @@ impl Schedule {
 
     /// The same, and now and then the set of so many rules is loaded again on the way.
     pub(crate) fn reloading(mut self, luck: &mut Luck, rules: usize) -> Schedule {
-        if !luck.random_bool(0.4) {
+        if !luck.random_bool(0.5) {
             return self;
         }
         let first: Vec<Version> =
@@ -94,8 +94,12 @@ impl Schedule {
             self.sets.push(set);
             after = at + 1;
             if after == self.steps.len() {
-                break;
+                return self;
             }
+        }
+        if luck.random_bool(0.3) {
+            let at = luck.random_range(after..self.steps.len());
+            self.steps[at].restart = true;
         }
         self
     }
@@ -151,7 +155,7 @@ pub(crate) fn in_order(luck: &mut Luck, events: &[Event]) -> Schedule {
 /// A random schedule for these events.
 pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
     // Where watermarks stop at whole minutes, it is worth while to stop at each of them.
-    let orderly = events.iter().all(|event| event.time % MINUTE == 0) && luck.random_bool(0.8);
+    let orderly = events.iter().all(|event| event.time % MINUTE == 0) && luck.random_bool(0.9);
     let partitions = if orderly { 1 } else { any(luck, &[1, 1, 2, 2, 3]) };
     // Where nothing arrives in the last one it is idle, or dead.
     let live = if partitions > 1 && luck.random_ratio(1, 4) { partitions - 1 } else { partitions };
@@ -187,7 +191,7 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
         }
     }
     let last = arriving.iter().map(|(arrives, _)| *arrives).max().unwrap_or(0);
-    let marks = luck.random_range(0..4) * i32::from(luck.random_bool(0.6));
+    let marks = luck.random_range(0..4) * i32::from(!orderly && luck.random_bool(0.6));
     for _ in 0..marks {
         let access = luck.random_bool(0.5);
         let at = luck.random_range(0..=last.max(1));
@@ -210,7 +214,7 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
     arriving.sort_by_key(|(arrives, _)| *arrives);
 
     let sizes: &[usize] = if orderly {
-        &[1, 1, 2]
+        &[1]
     } else {
         any(luck, &[&[1], &[1, 1, 2, 3], &[1, 1, 2, 3], &[1, 2, 5], &[1, 4, 9], &[1, 4, 9], &[2, 7, 20], &[1_000]])
     };
@@ -232,6 +236,6 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
         let at = luck.random_range(0..steps.len());
         steps[at].restart = true;
     }
-    let out_of_orderness_minutes = [0, 1].map(|_| any(luck, &[0, 0, 1, 3]));
+    let out_of_orderness_minutes = [0, 1].map(|_| if orderly { 0 } else { any(luck, &[0, 0, 1, 3]) });
     Schedule { partitions, out_of_orderness_minutes, lateness_minutes, rows_per_key: 100_000, sets: Vec::new(), steps }
 }
