@@ -155,7 +155,7 @@ pub(crate) fn in_order(luck: &mut Luck, events: &[Event]) -> Schedule {
 /// A random schedule for these events.
 pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
     // Where watermarks stop at whole minutes, it is worth while to stop at each of them.
-    let orderly = events.iter().all(|event| event.time % MINUTE == 0) && luck.random_bool(0.9);
+    let orderly = events.iter().all(|event| event.time % MINUTE == 0) && luck.random_bool(0.7);
     let partitions = if orderly { 1 } else { any(luck, &[1, 1, 2, 2, 3]) };
     // Where nothing arrives in the last one it is idle, or dead.
     let live = if partitions > 1 && luck.random_ratio(1, 4) { partitions - 1 } else { partitions };
@@ -216,7 +216,7 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
     let sizes: &[usize] = if orderly {
         &[1]
     } else {
-        any(luck, &[&[1], &[1, 1, 2, 3], &[1, 1, 2, 3], &[1, 2, 5], &[1, 4, 9], &[1, 4, 9], &[2, 7, 20], &[1_000]])
+        any(luck, &[&[1], &[1, 1, 2, 3], &[1, 1, 2, 3], &[1, 2, 5], &[1, 2, 5], &[1, 4, 9], &[1, 4, 9], &[2, 7, 20, 1_000]])
     };
     let restarts = if luck.random_bool(0.4) { luck.random_range(1..3) } else { 0 };
     let commits = any(luck, &[1, 1, 2, 5]);
