@@ -216,7 +216,10 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
     let sizes: &[usize] = if orderly {
         &[1]
     } else {
-        any(luck, &[&[1], &[1, 1, 2, 3], &[1, 1, 2, 3], &[1, 2, 5], &[1, 2, 5], &[1, 4, 9], &[1, 4, 9], &[2, 7, 20, 1_000]])
+        any(
+            luck,
+            &[&[1], &[1, 1, 2, 3], &[1, 1, 2, 3], &[1, 2, 5], &[1, 2, 5], &[1, 4, 9], &[1, 4, 9], &[2, 7, 20, 1_000]],
+        )
     };
     let restarts = if luck.random_bool(0.4) { luck.random_range(1..3) } else { 0 };
     let commits = any(luck, &[1, 1, 2, 5]);
