@@ -1,11 +1,12 @@
 //! How long each rule has been the same, and what may be asked of it since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use datafusion::physical_expr::utils::collect_columns;
 use serde_json::Value;
 use watershed_engine::watermark::Watermarks;
-use watershed_rules::CompiledRule;
+use watershed_rules::{CompiledRule, Scan};
 use watershed_schemas::{Mark, Plane, Signal, Timestamp};
 
 use super::run::said;
@@ -67,7 +68,12 @@ impl Life {
         }
         let mut warm_after = Timestamp::MIN;
         if let Some(rule) = rule {
-            let without_past = starts_cold(rule, reached);
+            let without_past = warms_until(rule, reached, |_| Timestamp::MAX);
+            // A rule that was whole fills the next version with what it must have kept.
+            let owed = match (&self.rule, &self.began) {
+                (Some(before), None) => warms_until(rule, reached, |scan| kept_since(before, scan, reached)),
+                _ => without_past,
+            };
             let mut news = driver.outputs[output..].iter().flat_map(|output| &output.rules);
             let Some(news) = news.find(|news| news.rule == versions.id()) else {
                 return Err("nobody was told that it changed".to_owned());
@@ -75,8 +81,8 @@ impl Life {
             // What is not warming any more may still have held back what is older than everything that is heard now.
             let heard = rule.scans.iter().map(|scan| reached.heard(scan.plane)).min().unwrap_or(Timestamp::MIN);
             let claimed = news.warming_until.unwrap_or(heard);
-            if news.warming_until.is_some_and(|claimed| claimed > without_past) {
-                return Err(format!("warms until {claimed}, without any past it would until {without_past}"));
+            if news.warming_until.is_some_and(|claimed| claimed > owed) {
+                return Err(format!("warms until {claimed}, with what it had it needs to until {owed}"));
             }
             let filled = self.rule.is_some() || version == Version::Filled;
             warm_after = if filled { claimed } else { without_past };
@@ -147,15 +153,45 @@ impl Life {
     }
 }
 
-/// Until when a rule warms that has no past: the outputs whose whole look-back lies after what was heard are later.
-fn starts_cold(rule: &CompiledRule, reached: &Watermarks) -> Timestamp {
-    let heard = rule.scans.iter().map(|scan| (scan, reached.heard(scan.plane)));
-    let heard = heard.filter(|(_, heard)| *heard != Timestamp::MIN);
-    let until = heard.map(|(scan, heard)| match scan.around.0 {
+/// Until when a rule warms: the outputs whose whole look-back lies after what was heard, or since when rows are there, are
+/// later.
+fn warms_until(rule: &CompiledRule, reached: &Watermarks, since: impl Fn(&Scan) -> Timestamp) -> Timestamp {
+    let seen = rule.scans.iter().map(|scan| (scan, reached.heard(scan.plane).min(since(scan))));
+    let seen = seen.filter(|(_, seen)| *seen != Timestamp::MIN);
+    let until = seen.map(|(scan, seen)| match scan.around.0 {
         i64::MIN => Timestamp::MAX,
-        least => heard.plus_micros(least.saturating_neg()),
+        least => seen.plus_micros(least.saturating_neg()),
     });
     until.max().unwrap_or(Timestamp::MIN)
+}
+
+/// Since when a rule that has seen everything has all rows that the scan of another one can use: it asked for no less and
+/// has kept the columns, and the rows until every plane had passed them.
+fn kept_since(rule: &CompiledRule, scan: &Scan, reached: &Watermarks) -> Timestamp {
+    let read = columns(rule, scan.plane);
+    let donors = rule.scans.iter().filter(|donor| {
+        let asks_no_more =
+            donor.filters.iter().all(|filter| scan.filters.iter().any(|other| other.text == filter.text));
+        donor.plane == scan.plane && asks_no_more && columns_of(scan).all(|column| read.contains(&column))
+    });
+    let since = donors.filter_map(|donor| {
+        let passed = Plane::ALL.into_iter().filter_map(|plane| {
+            let late = reached.of(plane).plus_micros(-reached.lateness_micros(plane));
+            donor.keep[plane.index()].map(|keep| late.plus_micros(-keep).plus_micros(-1))
+        });
+        passed.min()
+    });
+    since.min().unwrap_or(Timestamp::MAX)
+}
+
+fn columns(rule: &CompiledRule, plane: Plane) -> BTreeSet<usize> {
+    rule.scans.iter().filter(|scan| scan.plane == plane).flat_map(columns_of).collect()
+}
+
+/// What a scan reads.
+fn columns_of(scan: &Scan) -> impl Iterator<Item = usize> {
+    let filtered = scan.filters.iter().flat_map(|filter| collect_columns(&filter.expr));
+    scan.projection.iter().copied().chain(scan.key.iter().copied()).chain(filtered.map(|column| column.index()))
 }
 
 /// Whether nothing acceptable could change an output of this time any more.
