@@ -11,7 +11,7 @@ use datafusion::datasource::MemTable;
 use datafusion::physical_plan::{collect, displayable};
 
 use crate::compiled::{CompiledRule, EvaluateError};
-use crate::evaluate::{on_plain_thread, panic_text};
+use crate::evaluate::{on_plain_thread, panic_text, printable};
 use crate::finding::Finding;
 use crate::session;
 
@@ -36,7 +36,7 @@ pub fn batch(rule: &CompiledRule, runtime: RecordBatch, identity: RecordBatch) -
 pub fn batch_over(rule: &CompiledRule, history: [Arc<dyn TableProvider>; 2]) -> Result<Vec<Finding>, EvaluateError> {
     let result = catch_unwind(AssertUnwindSafe(|| on_plain_thread(|| run(rule, history))));
     let (schema, rows) = match result {
-        Ok(result) => result.map_err(|error| rule.failed(error.strip_backtrace()))?,
+        Ok(result) => result.map_err(|error| rule.failed(printable(&error.strip_backtrace())))?,
         Err(panic) => return Err(rule.failed(format!("panicked: {}", panic_text(panic.as_ref())))),
     };
     let apart = rule.reduction.reduce(&schema, &rows).map_err(|reason| rule.failed(reason))?;

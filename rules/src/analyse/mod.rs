@@ -17,10 +17,12 @@ mod key;
 mod monotone;
 mod present;
 mod probe;
+mod reach;
 mod scans;
 mod shown;
 mod spans;
 mod unique;
+mod words;
 
 pub(crate) use bounds::interval_of;
 use datafusion::execution::SessionState;
@@ -30,13 +32,15 @@ use watershed_schemas::{ColumnType, Plane};
 
 use crate::compiled::{Scan, Speaks};
 use crate::evaluate::Reduction;
-use crate::explain::ScanReach;
 use crate::front_matter::RuleSource;
 use crate::lint::{Code, LintFinding};
 use crate::slot::Slot;
 use crate::text::SqlText;
+pub use reach::{Chain, ScanReach, Step};
 use scans::FoundScan;
 pub(crate) use scans::filter_texts;
+pub use words::duration;
+pub(crate) use words::{compares, words};
 
 /// What the analysis found.
 pub(crate) struct Analysed {
