@@ -5,12 +5,14 @@
 //! the same inputs give the same bytes. Everything that must survive a crash is in the step's [`Commit`].
 
 mod dedup;
+mod past;
 mod segments;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use watershed_connectors::Partition;
+use watershed_connectors::sources::Positions;
 use watershed_rules::CompiledRule;
 use watershed_schemas::{ColumnSet, EventBatch, IncidentRevision, Plane, Signal, Timestamp};
 
@@ -23,6 +25,8 @@ use crate::verify::Witness;
 use crate::watermark::{PlaneTime, Snapshot, Watermarks};
 
 use dedup::Dedup;
+pub use past::{Backfill, Past};
+use past::Readers;
 use segments::Segments;
 
 /// What the core is told once.
@@ -75,8 +79,19 @@ pub enum Input {
     Revoked(Partition),
     /// A partition had nothing older left at this time.
     CaughtUp(Partition, Timestamp),
+    /// How far the log has been read: rules that come now may ask for what lies before.
+    Log(Positions),
     /// Another set of rules takes the place of the present one.
     Rules(Reload),
+    /// What the log said before a rule came into force.
+    Past {
+        /// The rule's id.
+        rule: String,
+        /// The ticket that it asked with.
+        ticket: u64,
+        /// What was read.
+        past: Past,
+    },
     /// A rule is to be stopped: the shell has measured that it takes too long.
     Stop {
         /// Its id.
@@ -126,6 +141,7 @@ pub struct Core {
     correlator: Correlator,
     dedup: Dedup,
     segments: Segments,
+    readers: Readers,
     /// Who sees what becomes history; nobody unless asked for.
     witness: Option<Box<dyn Witness>>,
 }
@@ -150,6 +166,7 @@ impl Core {
             correlator: Correlator::new(incidents),
             dedup: Dedup::default(),
             segments: Segments::default(),
+            readers: Readers::default(),
             witness: None,
         }
     }
@@ -175,7 +192,9 @@ impl Core {
                 Input::Assigned(partition) => self.watermarks.add(&partition),
                 Input::Revoked(partition) => self.watermarks.remove(&partition),
                 Input::CaughtUp(partition, at) => self.watermarks.caught_up(&partition, at),
+                Input::Log(positions) => self.evaluator.log_read_to(positions),
                 Input::Rules(rules) => self.reload(rules, commit, &mut output),
+                Input::Past { rule, ticket, past } => self.take_past(&rule, ticket, past, commit),
                 Input::Stop { rule, reason } => self.evaluator.stop(&rule, &reason),
                 Input::End => ended = true,
             }
@@ -233,9 +252,10 @@ impl Core {
         let filled: Vec<_> = fill.iter().map(|position| Arc::clone(&rules[*position])).collect();
         self.matcher = Matcher::new(&rules);
         self.kept = kept_columns(&rules);
+        self.readers.clear();
         if !fill.is_empty() {
             let mut matcher = Matcher::new(&filled);
-            for segment in self.segments.live() {
+            for segment in self.segments.live().iter().filter(|segment| segment.owner.is_none()) {
                 for (scan, rows) in matcher.find(&segment.batch(), None).scans {
                     self.evaluator.add(ScanId { rule: fill[scan.rule], ..scan }, segment, &rows);
                 }
@@ -290,13 +310,7 @@ impl Core {
             return;
         };
         for (scan, rows) in matches.scans {
-            // Positions in the batch become positions in the segment.
-            let rows: Vec<u32> = rows
-                .iter()
-                .filter_map(|row| matches.rows.binary_search(row).ok())
-                .filter_map(|row| u32::try_from(row).ok())
-                .collect();
-            self.evaluator.add(scan, &segment, &rows);
+            self.evaluator.add(scan, &segment, &within(&matches.rows, &rows));
         }
     }
 
@@ -306,6 +320,12 @@ impl Core {
             Ok(rows) => EventBatch { rows, rest: None, ..batch.clone() },
             Err(_) => batch.clone(),
         }
+    }
+
+    /// How far the log had been read before a restart: rules that came while nothing ran may ask for what lies before. Comes
+    /// before [`Core::restore`].
+    pub fn log_read_to(&mut self, positions: Positions) {
+        self.evaluator.log_read_to(positions);
     }
 
     /// Takes up what was durable before a restart. `stored` reads every pair under a prefix.
@@ -320,12 +340,16 @@ impl Core {
         let columns = self.segments.columns();
         let start = Start { watermarks: &self.watermarks, next_segment: self.segments.next(), columns };
         self.evaluator.restore(&stored(evaluator::RULE_PREFIX), history, &start);
-        for segment in self.segments.live() {
+        for segment in self.segments.live().to_vec() {
+            if let Some(owner) = &segment.owner {
+                self.restore_past(owner, &segment);
+                continue;
+            }
             let batch = segment.batch();
             let mut matches = self.matcher.find(&batch, None);
             self.dedup.drop_known(&batch, &mut matches);
             for (scan, rows) in matches.scans {
-                self.evaluator.add(scan, segment, &rows);
+                self.evaluator.add(scan, &segment, &rows);
             }
         }
         self.evaluator.resume(&stored(evaluator::SAID_PREFIX), &self.watermarks);
@@ -382,6 +406,12 @@ impl Core {
     pub fn open_incidents(&self) -> usize {
         self.correlator.open()
     }
+}
+
+/// Positions in a batch as positions among those of its rows that became a segment.
+fn within(segment: &[u32], rows: &[u32]) -> Vec<u32> {
+    let places = rows.iter().filter_map(|row| segment.binary_search(row).ok());
+    places.filter_map(|place| u32::try_from(place).ok()).collect()
 }
 
 /// What rules read and incidents show.

@@ -10,11 +10,12 @@
 //! * [`router`] turns incident revisions into notifications: who is told what, and what they may see.
 //! * [`store`] and [`outbox`] make a commit durable; [`deliver`] drains the outbox to receivers.
 //! * [`explain`](mod@explain) and [`rule_bench`] tell the author of a rule why it fired, or did not, and what it costs.
-//! * [`reload`] takes up changed rules and reference tables.
+//! * [`reload`] takes up changed rules and reference tables, [`backfill`] reads the log again for rules that want their past.
 //! * [`verify`] holds a replay against plain SQL over the same history.
 //! * [`config`], [`check`], [`cli`] and [`console`] are the shell around it.
 
 pub mod acceptance;
+pub mod backfill;
 pub mod check;
 pub mod cli;
 pub mod config;

@@ -95,7 +95,7 @@ pub struct Rules {
     pub severity: BTreeMap<String, Severity>,
     /// Rules that give signals but no incident and no page.
     pub shadow: BTreeSet<String>,
-    /// Rules that are filled with what is still remembered when they are added to a running engine.
+    /// Rules that are given their past when they are added to a running engine.
     pub backfill: BTreeSet<String>,
     /// How often files of rules and reference tables are looked at; zero: never by itself.
     pub reload_every: Duration,

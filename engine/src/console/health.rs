@@ -83,7 +83,10 @@ impl Health {
     pub fn notes(&self) -> Vec<String> {
         let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         let mut notes = Vec::new();
-        for RuleStatus { rule, stopped, warming_until, degraded_keys, .. } in &*rules {
+        for RuleStatus { rule, stopped, warming_until, degraded_keys, backfilling, .. } in &*rules {
+            if let Some(backfilling) = backfilling {
+                notes.push(format!("rule {rule} is given its past: {} % of the log is read", backfilling.percent));
+            }
             match (stopped, warming_until) {
                 (Some(reason), _) => notes.push(format!("rule {rule} is stopped: {}", for_log(reason))),
                 (None, Some(Timestamp::MAX)) => {
@@ -162,6 +165,7 @@ mod tests {
             version: "v".to_owned(),
             stopped: stopped.map(str::to_owned),
             warming_until,
+            backfilling: None,
             degraded_keys,
             keys: 0,
             rows: 0,

@@ -1,5 +1,6 @@
 //! The rows that rules remember, as they stand in the store.
 
+use std::collections::HashMap;
 use std::io::Cursor;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::writer::StreamWriter;
 use watershed_schemas::{ColumnSet, EventBatch, Plane};
 
-use crate::evaluator::Segment;
+use crate::evaluator::{Owner, Segment};
 use crate::store::Commit;
 
 /// First bytes of the keys that hold segments.
@@ -44,7 +45,20 @@ impl Segments {
         keep: ColumnSet,
         commit: &mut Commit,
     ) -> Option<Arc<Segment>> {
-        let segment = Arc::new(Segment::new(self.next, batch.plane, batch.whole(rows).ok()?, keep));
+        self.add_for(None, batch, rows, keep, commit)
+    }
+
+    /// The same for rows that are for one rule alone.
+    pub(super) fn add_for(
+        &mut self,
+        owner: Option<Owner>,
+        batch: &EventBatch,
+        rows: &[u32],
+        keep: ColumnSet,
+        commit: &mut Commit,
+    ) -> Option<Arc<Segment>> {
+        let segment = Segment::new(self.next, batch.plane, batch.whole(rows).ok()?, keep);
+        let segment = Arc::new(segment.owned_by(owner));
         self.next += 1;
         commit.puts.push((NEXT_KEY.to_vec(), self.next.to_be_bytes().to_vec()));
         if !self.forgetful
@@ -106,8 +120,8 @@ impl Segments {
         self.next = next.first().and_then(|(_, value)| number(value)).unwrap_or(0);
         for (key, value) in stored {
             let id = key.strip_prefix(PREFIX).and_then(|id| id.try_into().ok()).map(u64::from_be_bytes);
-            if let (Some(id), Ok((plane, rows, columns))) = (id, decode(value)) {
-                self.live.push(Arc::new(Segment::of(id, plane, rows, columns)));
+            if let (Some(id), Ok((plane, rows, columns, owner))) = (id, decode(value)) {
+                self.live.push(Arc::new(Segment::of(id, plane, rows, columns).owned_by(owner)));
                 self.next = self.next.max(id + 1);
             }
         }
@@ -121,13 +135,19 @@ fn key(id: u64) -> Vec<u8> {
 
 /// Name under which the schema of a stored segment lists the columns that were kept.
 const KEPT: &str = "kept";
+/// And those that say for which rule alone it is.
+const OWNER: [&str; 2] = ["rule", "rule_version"];
 
 /// One byte for the plane, then an Arrow IPC stream.
 fn encode(segment: &Segment) -> Result<Vec<u8>, ArrowError> {
     let mut bytes = vec![u8::try_from(segment.plane.index()).unwrap_or(0)];
     let kept = (0..segment.rows.num_columns()).filter(|column| segment.columns.contains(*column));
     let kept = kept.map(|column| column.to_string()).collect::<Vec<_>>().join(" ");
-    let schema = segment.rows.schema().as_ref().clone().with_metadata([(KEPT.to_owned(), kept)].into());
+    let mut metadata: HashMap<String, String> = [(KEPT.to_owned(), kept)].into();
+    if let Some(owner) = &segment.owner {
+        metadata.extend(OWNER.map(str::to_owned).into_iter().zip([owner.rule.clone(), owner.version.clone()]));
+    }
+    let schema = segment.rows.schema().as_ref().clone().with_metadata(metadata);
     let rows = segment.rows.clone().with_schema(Arc::new(schema))?;
     let mut writer = StreamWriter::try_new(&mut bytes, &rows.schema())?;
     writer.write(&rows)?;
@@ -136,13 +156,20 @@ fn encode(segment: &Segment) -> Result<Vec<u8>, ArrowError> {
     Ok(bytes)
 }
 
-fn decode(value: &[u8]) -> Result<(Plane, RecordBatch, ColumnSet), ArrowError> {
+type Decoded = (Plane, RecordBatch, ColumnSet, Option<Owner>);
+
+fn decode(value: &[u8]) -> Result<Decoded, ArrowError> {
     let damaged = || ArrowError::IpcError("a stored segment is incomplete".to_owned());
     let (plane, stream) = value.split_first().ok_or_else(damaged)?;
     let plane = *Plane::ALL.get(usize::from(*plane)).ok_or_else(damaged)?;
     let rows = StreamReader::try_new(Cursor::new(stream), None)?.next().ok_or_else(damaged)??;
-    let kept = rows.schema_ref().metadata().get(KEPT).ok_or_else(damaged)?;
+    let metadata = rows.schema_ref().metadata();
+    let kept = metadata.get(KEPT).ok_or_else(damaged)?;
+    let owner = match OWNER.map(|name| metadata.get(name)) {
+        [Some(rule), Some(version)] => Some(Owner { rule: rule.clone(), version: version.clone() }),
+        _ => None,
+    };
     let columns = kept.split_ascii_whitespace().filter_map(|column| column.parse::<usize>().ok());
     let columns = columns.filter(|column| *column < rows.num_columns()).collect();
-    Ok((plane, RecordBatch::try_new(plane.schema(), rows.columns().to_vec())?, columns))
+    Ok((plane, RecordBatch::try_new(plane.schema(), rows.columns().to_vec())?, columns, owner))
 }

@@ -10,6 +10,7 @@ mod key;
 mod limits;
 mod memory;
 mod plans;
+mod reading;
 mod record;
 mod reload;
 mod rows;
@@ -22,6 +23,7 @@ mod thin;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use watershed_connectors::Partition;
 use watershed_rules::CompiledRule;
 use watershed_schemas::{Plane, PlaneScores, Severity, Signal, Timestamp};
 
@@ -30,11 +32,12 @@ use crate::store::Commit;
 use crate::watermark::Watermarks;
 
 pub use limits::{Limits, ROWS_OF_A_RUN};
+pub use reading::Wanted;
 pub use record::RULE_PREFIX;
 pub use reload::{Reload, Start};
-pub use rows::{RowRef, Segment, gather};
+pub use rows::{Owner, RowRef, Segment, gather};
 pub use said::SAID_PREFIX;
-pub use status::{RuleChange, RuleNews, RuleStatus, Tally};
+pub use status::{Backfilling, RuleChange, RuleNews, RuleStatus, Tally};
 pub use thin::{FINGERPRINTED, fingerprint, read_columns};
 
 use coverage::Coverage;
@@ -50,7 +53,8 @@ pub struct RuleSetup {
     pub severity: Severity,
     /// Signals only: no verdict, no page.
     pub shadow: bool,
-    /// Whether it is filled from what other rules still remember when it is added to a running engine.
+    /// Whether it is given its past when it is added to a running engine: what other rules still remember, and where that
+    /// is not all that it looks back to, the log, read again.
     pub backfill: bool,
     /// Digest of the reference tables that it reads: another one means that they say something else.
     pub reference: String,
@@ -110,6 +114,10 @@ pub struct Evaluator {
     /// Keys of the store that belong to rules which are gone.
     orphans: Vec<Vec<u8>>,
     news: Vec<RuleNews>,
+    /// How far the log was read when the present set of rules came, where it can be read again.
+    log: Option<Vec<(Partition, i64)>>,
+    /// The ticket of the next reading.
+    next_ticket: u64,
     meter: Option<Box<dyn Meter>>,
 }
 
@@ -134,6 +142,8 @@ impl Evaluator {
             known: BTreeSet::new(),
             orphans: Vec::new(),
             news: Vec::new(),
+            log: None,
+            next_ticket: 0,
             meter: None,
         }
     }
@@ -200,7 +210,7 @@ impl Evaluator {
 
     /// Adds rows of a segment to a scan's state.
     pub fn add(&mut self, scan: ScanId, segment: &Arc<Segment>, rows: &[u32]) {
-        let admission = Admission { limits: self.limits, full: self.full, reached: self.reached };
+        let admission = Admission { limits: self.limits, full: self.full, reached: self.reached, past: false };
         self.rules[scan.rule].add(scan.scan, segment, rows, &admission);
     }
 
@@ -211,6 +221,7 @@ impl Evaluator {
         let step = Step { sealed, watermarks, limits: self.limits };
         for (position, state) in self.rules.iter_mut().enumerate() {
             state.begin(watermarks);
+            state.join(watermarks);
             if !state.is_idle() {
                 let mut statements = Vec::new();
                 let measured = state.has_changes();
@@ -232,6 +243,9 @@ impl Evaluator {
                 }
             }
             state.end_backfill();
+            if state.joined() {
+                self.news.push(reading::news(state, None, watermarks));
+            }
             if let Some(reason) = state.stop_to_tell() {
                 self.news.push(RuleNews {
                     rule: state.id().to_owned(),

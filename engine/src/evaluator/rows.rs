@@ -23,8 +23,19 @@ pub struct Segment {
     pub rows: RecordBatch,
     /// The columns that are as they were decoded.
     pub columns: ColumnSet,
+    /// The one rule that they are for, and its version, where the log was read again for it.
+    pub owner: Option<Owner>,
     /// What the rows take in memory.
     pub bytes: usize,
+}
+
+/// A version of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// The rule's id.
+    pub rule: String,
+    /// Hash of its SQL and key columns.
+    pub version: String,
 }
 
 impl Segment {
@@ -37,7 +48,12 @@ impl Segment {
     pub fn of(id: u64, plane: Plane, rows: RecordBatch, columns: ColumnSet) -> Segment {
         // Buffers may be shared with others: what counts is the part that these rows are in.
         let bytes = rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum();
-        Segment { id, plane, rows, columns, bytes }
+        Segment { id, plane, rows, columns, owner: None, bytes }
+    }
+
+    /// The same for one rule alone.
+    pub fn owned_by(self, owner: Option<Owner>) -> Segment {
+        Segment { owner, ..self }
     }
 
     /// The rows as they were decoded.

@@ -45,6 +45,8 @@ pub struct RuleStatus {
     pub stopped: Option<String>,
     /// Event time after which it says everything; absent where it does already. [`Timestamp::MAX`]: not known yet.
     pub warming_until: Option<Timestamp>,
+    /// Present while the log is read again for it.
+    pub backfilling: Option<Backfilling>,
     /// Keys for which rows are missing now.
     pub degraded_keys: usize,
     /// Keys that it remembers.
@@ -55,6 +57,15 @@ pub struct RuleStatus {
     pub bytes: usize,
     /// What happened to it since it was loaded.
     pub tally: Tally,
+}
+
+/// How far a rule is with its past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Backfilling {
+    /// How much of the log was read, of a hundred.
+    pub percent: u8,
+    /// Rows that the rule can use among what was read.
+    pub rows: u64,
 }
 
 /// What a change of the rule set meant for one rule, or why it was stopped.
@@ -74,6 +85,11 @@ pub enum RuleChange {
     },
     /// It had been stopped and starts anew.
     Revived,
+    /// The log was read again for it, as far as it could be, and it says what a rule that was always there would say.
+    Backfilled {
+        /// What kept the log from being read.
+        failed: Option<String>,
+    },
     /// It was stopped.
     Stopped {
         /// Why.

@@ -8,7 +8,7 @@ use watershed_schemas::{Plane, Timestamp};
 
 use crate::console::{Delivery as Attempt, Health, Metrics};
 use crate::deliver::ReceiverSnapshot;
-use crate::evaluator::{RuleStatus, Tally};
+use crate::evaluator::{RuleChange, RuleStatus, Tally};
 use crate::pipeline::{Pipeline, Turn};
 use crate::store::StateStore;
 
@@ -63,6 +63,11 @@ impl<'a> Observer<'a> {
                 metrics.signals_withdrawn(&signal.rule, 1);
             } else if signal.revision == 1 {
                 metrics.signals(&signal.rule, 1);
+            }
+        }
+        for news in &turn.rules {
+            if matches!(news.change, RuleChange::Backfilled { failed: Some(_) }) {
+                metrics.backfill_failed(&news.rule);
             }
         }
         metrics.incident_revisions(turn.incidents.len() as u64);

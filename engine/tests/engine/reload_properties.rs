@@ -17,7 +17,7 @@ use crate::driver::{Driver, arrivals, runner, settings};
 use crate::history::{Event, batch, events, rule};
 use crate::stream::{meant, said};
 
-fn absence(id: &str, minutes: u32) -> Arc<CompiledRule> {
+pub(crate) fn absence(id: &str, minutes: u32) -> Arc<CompiledRule> {
     rule(
         id,
         "access",
@@ -32,7 +32,7 @@ fn absence(id: &str, minutes: u32) -> Arc<CompiledRule> {
 }
 
 /// What no sign-in before explains: it looks back.
-fn unexplained(id: &str, minutes: u32) -> Arc<CompiledRule> {
+pub(crate) fn unexplained(id: &str, minutes: u32) -> Arc<CompiledRule> {
     rule(
         id,
         "model",
@@ -45,7 +45,7 @@ fn unexplained(id: &str, minutes: u32) -> Arc<CompiledRule> {
     )
 }
 
-fn join(id: &str, condition: &str) -> Arc<CompiledRule> {
+pub(crate) fn join(id: &str, condition: &str) -> Arc<CompiledRule> {
     rule(
         id,
         "access",
@@ -59,7 +59,7 @@ fn join(id: &str, condition: &str) -> Arc<CompiledRule> {
     )
 }
 
-fn threshold(id: &str, having: &str) -> Arc<CompiledRule> {
+pub(crate) fn threshold(id: &str, having: &str) -> Arc<CompiledRule> {
     rule(
         id,
         "access",
@@ -116,7 +116,7 @@ fn setups(rules: &[Arc<CompiledRule>]) -> Vec<RuleSetup> {
 }
 
 /// The rule's findings over the whole history, with their times, by id.
-fn batch_result(rule: &CompiledRule, events: &[Event]) -> BTreeMap<String, (Timestamp, Value)> {
+pub(crate) fn batch_result(rule: &CompiledRule, events: &[Event]) -> BTreeMap<String, (Timestamp, Value)> {
     let [runtime, identity] = Plane::ALL.map(|plane| {
         let which: Vec<usize> = (0..events.len()).filter(|at| events[*at].plane() == plane).collect();
         batch(plane, events, &which).rows
@@ -126,7 +126,7 @@ fn batch_result(rule: &CompiledRule, events: &[Event]) -> BTreeMap<String, (Time
 }
 
 /// Whether nothing acceptable could change an output of this time when the rules changed.
-fn was_sealed(rule: &CompiledRule, time: Timestamp, watermarks: &Watermarks) -> bool {
+pub(crate) fn was_sealed(rule: &CompiledRule, time: Timestamp, watermarks: &Watermarks) -> bool {
     Plane::ALL.into_iter().all(|plane| match rule.lookahead[plane.index()] {
         None => true,
         Some(bound) => watermarks.of(plane).plus_micros(-watermarks.lateness_micros(plane)) > time.plus_micros(bound),

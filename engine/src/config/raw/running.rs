@@ -51,8 +51,10 @@ pub(in crate::config) struct RuleOverride {
     pub(in crate::config) severity: Option<Severity>,
     /// `active`, or `shadow`: signals are written, but make no incident and page nobody. Default: `active`.
     pub(in crate::config) mode: Mode,
-    /// Whether the rule is filled with what other rules still remember when it is added while `run` runs. Without it, it
-    /// begins with what comes after.
+    /// Whether the rule is given its past when it is added, or edited, while `run` runs: what other rules still remember,
+    /// and where that is not all that it looks back to, the log, read again by a second reader while everything else goes
+    /// on. What it finds there is recorded and marked `backfilled`; nobody is told. Where the log does not reach back far
+    /// enough, the rule is warming for the rest. Without it, a rule that is added begins with what comes after.
     pub(in crate::config) backfill: bool,
 }
 

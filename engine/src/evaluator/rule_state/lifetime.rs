@@ -13,13 +13,17 @@ use crate::evaluator::coverage::{Coverage, Donor};
 use crate::evaluator::key::Key;
 use crate::evaluator::record::{RuleRecord, shape};
 use crate::evaluator::said::{Said, Statement};
-use crate::evaluator::status::RuleStatus;
+use crate::evaluator::status::{Backfilling, RuleStatus};
 use crate::store::Commit;
 use crate::watermark::Watermarks;
 
 impl RuleState {
     /// Forgets rows, and what was said of findings that nothing can change any more.
     pub(in crate::evaluator) fn expire(&mut self, watermarks: &Watermarks, commit: &mut Commit) {
+        // What was open when it came into force needs its rows until they have been looked at.
+        if self.rereading.is_some() {
+            return;
+        }
         let rule = Arc::clone(self.rule());
         let rule = rule.as_ref();
         self.forget_remembered(rule, watermarks, commit);
@@ -99,6 +103,8 @@ impl RuleState {
             return;
         }
         let rule = Arc::clone(self.rule());
+        let began = self.began();
+        let watermarks = began.as_deref().unwrap_or(watermarks);
         let mut again = Vec::new();
         for key in std::mem::take(&mut self.dirty) {
             let Some(state) = self.keys.get_mut(&key) else { continue };
@@ -152,6 +158,7 @@ impl RuleState {
         self.stopped = Some(reason);
         self.stop_untold = true;
         self.unrecorded = true;
+        self.rereading = None;
         for (_, mut state) in self.keys.drain() {
             self.remembered.extend(state.said.take());
         }
@@ -230,6 +237,7 @@ impl RuleState {
         self.lost = record.lost;
         self.lost_before = record.lost;
         self.stopped = self.stopped.take().or(record.stopped);
+        self.donated = record.donated;
         self.unrecorded = !same;
     }
 
@@ -256,7 +264,8 @@ impl RuleState {
         if self.stopped.is_some() || self.lost.is_some() {
             return Vec::new();
         }
-        self.rule().scans.iter().zip(&self.coverage.since).map(|(scan, since)| Donor::of(scan, *since)).collect()
+        let since = self.donated.as_ref().unwrap_or(&self.coverage.since);
+        self.rule().scans.iter().zip(since).map(|(scan, since)| Donor::of(scan, *since)).collect()
     }
 
     /// What the store has to know, where it does not.
@@ -272,6 +281,8 @@ impl RuleState {
             frozen_until: self.plans.changed_at(),
             coverage: self.coverage.clone(),
             donors: self.donors(),
+            donated: self.donated.clone(),
+            reading: self.rereading().map(|reading| reading.reading.clone()),
             lost: self.lost,
             stopped: self.stopped.clone(),
         })
@@ -283,6 +294,10 @@ impl RuleState {
             version: self.rule().version.clone(),
             stopped: self.stopped.clone(),
             warming_until: self.warming_until(watermarks),
+            backfilling: self.rereading().map(|reading| {
+                let (percent, rows) = reading.progress();
+                Backfilling { percent, rows }
+            }),
             degraded_keys: self.degraded_keys,
             keys: self.keys.len(),
             rows: self.memory.rows(),

@@ -2,6 +2,7 @@
 
 mod lifetime;
 mod probe;
+mod rereading;
 mod run;
 
 use std::cmp::Reverse;
@@ -23,7 +24,10 @@ use super::span::Span;
 use super::status::Tally;
 use crate::watermark::Watermarks;
 
+use rereading::is_past;
 use run::{is_sealed, passed, say};
+
+pub(super) use rereading::{Reading, Rereading, needed_since};
 
 /// The state of one rule.
 pub(super) struct RuleState {
@@ -46,6 +50,10 @@ pub(super) struct RuleState {
     warm_after: Timestamp,
     /// Whether its next statements are about the time before it came into force.
     backfilling: bool,
+    /// While the log is read again for it.
+    rereading: Option<Rereading>,
+    /// Where the log was read again: since when each scan's rows are there without it. Others can be filled with those.
+    donated: Option<Vec<Timestamp>>,
     /// Keys for which rows are missing.
     degraded_keys: usize,
     /// Times of outputs for which rows were not kept, of all keys: what a restart knows of it.
@@ -101,6 +109,8 @@ pub(super) struct Admission {
     pub(super) full: bool,
     /// The planes' watermarks before the present step.
     pub(super) reached: [Timestamp; 2],
+    /// Whether the rows are of the past and only put where they belong.
+    pub(super) past: bool,
 }
 
 /// What keys are evaluated under.
@@ -137,6 +147,8 @@ impl RuleState {
             warm_after: coverage.warm_after(&rule.scans),
             coverage,
             backfilling: false,
+            rereading: None,
+            donated: None,
             degraded_keys: 0,
             lost: None,
             lost_before: None,
@@ -151,6 +163,10 @@ impl RuleState {
     }
 
     fn rule(&self) -> &Arc<CompiledRule> {
+        &self.plans.current
+    }
+
+    pub(super) fn compiled(&self) -> &CompiledRule {
         &self.plans.current
     }
 
@@ -223,8 +239,12 @@ impl RuleState {
                 let new = RowRef { segment: Arc::clone(segment), row: *row };
                 // Rows mostly come in order.
                 match kept.last() {
-                    Some(last) if last.order() > new.order() => {
-                        let at = kept.partition_point(|row| row.order() <= new.order());
+                    Some(last) if last.order() >= new.order() => {
+                        let at = kept.partition_point(|row| row.order() < new.order());
+                        // What was read again may come again, or have come.
+                        if kept[at].order() == new.order() {
+                            continue;
+                        }
                         kept.insert(at, new);
                     }
                     _ => kept.push(new),
@@ -233,6 +253,10 @@ impl RuleState {
             }
             // Also for a row that was not kept: its key is looked at again when the row would have gone.
             self.expiries[scan].push(Reverse((time, Arc::clone(key))));
+            if admission.past {
+                continue;
+            }
+            let touched = self.rereading.as_mut().map_or(touched, |reading| reading.touched(key, touched));
             if state.changed.is_none() {
                 self.dirty.push(Arc::clone(key));
             }
@@ -242,6 +266,8 @@ impl RuleState {
 
     /// Runs the plan for the changed keys.
     pub(super) fn evaluate(&mut self, step: &Step<'_>, statements: &mut Vec<Statement>) {
+        let began = self.began();
+        let step = &self.as_it_began(step, &began);
         let keys = std::mem::take(&mut self.dirty);
         let quiet = probe::quiet(&self.plans, &self.keys, &keys);
         for (key, quiet) in keys.iter().zip(quiet) {
@@ -316,7 +342,8 @@ impl RuleState {
             if state.held.get(&finding.signal_id).is_some_and(|held| held.event_time < time) {
                 continue;
             }
-            let marks = marks(state.degraded, self.lost_before, self.warm_after, self.backfilling, time);
+            let past = self.backfilling || is_past(&rule, state, &finding, self.rereading.as_ref());
+            let marks = marks(state.degraded, self.lost_before, self.warm_after, past, time);
             let mut waits = false;
             if let Speaks::AtWatermark { lookahead, .. } = &rule.speaks
                 && !stands

@@ -109,7 +109,7 @@ pub(super) fn say(
 }
 
 /// The rows behind a finding's evidence ids, once each, ordered by time and id.
-fn evidence(rule: &CompiledRule, state: &KeyState, finding: &Finding) -> Vec<RowRef> {
+pub(super) fn evidence(rule: &CompiledRule, state: &KeyState, finding: &Finding) -> Vec<RowRef> {
     let moment = Span { least: finding.event_time.micros(), most: finding.event_time.micros() };
     let mut rows: Vec<RowRef> = Vec::new();
     for (scan, kept) in rule.scans.iter().zip(&state.scans) {
