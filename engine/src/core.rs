@@ -25,8 +25,8 @@ use crate::verify::Witness;
 use crate::watermark::{PlaneTime, Snapshot, Watermarks};
 
 use dedup::Dedup;
-pub use past::{Backfill, Past};
 use past::Readers;
+pub use past::{Backfill, Past};
 use segments::Segments;
 
 /// What the core is told once.

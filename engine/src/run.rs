@@ -165,7 +165,9 @@ fn log_rules(turn: &Turn) {
             RuleChange::Added => tracing::info!(%rule, %version, %warming_until, "rule added"),
             RuleChange::Edited => tracing::info!(%rule, %version, %warming_until, "rule edited"),
             RuleChange::Revived => tracing::info!(%rule, %version, %warming_until, "rule started anew"),
-            RuleChange::Backfilled { failed: None } => tracing::info!(%rule, %version, %warming_until, "rule has its past"),
+            RuleChange::Backfilled { failed: None } => {
+                tracing::info!(%rule, %version, %warming_until, "rule has its past")
+            }
             RuleChange::Backfilled { failed: Some(reason) } => {
                 tracing::error!(%rule, %version, %warming_until, %reason, "rule has not got all of its past")
             }

@@ -62,11 +62,7 @@ pub fn source(input: &Input) -> Result<Box<dyn Source>, Error> {
 ///
 /// # Errors
 /// When it can't be read again.
-pub fn past(
-    input: &Input,
-    since: [Option<Timestamp>; 2],
-    until: &Positions,
-) -> Result<Box<dyn Past>, SourceError> {
+pub fn past(input: &Input, since: [Option<Timestamp>; 2], until: &Positions) -> Result<Box<dyn Past>, SourceError> {
     Ok(match input {
         Input::Kafka(settings) => Box::new(KafkaPast::open(settings.as_ref().clone(), since, until)?),
         Input::File(settings) => Box::new(Again::new(Box::new(TailSource::new(settings)), until)),

@@ -119,7 +119,13 @@ mod tests {
             tenant: "default".into(),
             received: Timestamp::from_secs(1),
             records: offsets
-                .map(|offset| RawRecord { offset, timestamp: None, key: None, headers: Vec::new(), payload: Bytes::new() })
+                .map(|offset| RawRecord {
+                    offset,
+                    timestamp: None,
+                    key: None,
+                    headers: Vec::new(),
+                    payload: Bytes::new(),
+                })
                 .collect(),
         };
         for batch in [batch(0, 0..3), batch(1, 0..9), batch(0, 3..7), batch(2, 0..1)] {
@@ -139,7 +145,8 @@ mod tests {
                 }
             }
         }
-        let expected: Vec<_> = (0..3).map(|at| (0, at)).chain((0..9).map(|at| (1, at))).chain([(0, 3), (0, 4)]).collect();
+        let expected: Vec<_> =
+            (0..3).map(|at| (0, at)).chain((0..9).map(|at| (1, at))).chain([(0, 3), (0, 4)]).collect();
         assert_eq!(read, expected);
     }
 }

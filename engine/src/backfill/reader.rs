@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use watershed_connectors::formats::Registry;
 use watershed_connectors::sources::SourceError;
-use watershed_connectors::sources::past::{Extent, Past as Reading, PastEvent};
+use watershed_connectors::sources::past::{Extent, PastEvent};
 use watershed_connectors::{Partition, RawBatch};
 use watershed_schemas::{EventBatch, Plane, Timestamp};
 

@@ -125,4 +125,3 @@ pub(super) fn news(state: &RuleState, failed: Option<String>, watermarks: &Water
         warming_until: state.warming_until(watermarks),
     }
 }
-

@@ -157,7 +157,8 @@ fn a_backfilled_rule_says_what_one_that_was_always_there_says() {
             }
             prop_assert_eq!(&ours, &expected, "{}", id);
             *compared.borrow_mut().entry(id.clone()).or_default() += expected.len();
-            let marked = |mark| standing.values().filter(|signal| signal.rule == *id && signal.marks.contains(mark)).count();
+            let marked =
+                |mark| standing.values().filter(|signal| signal.rule == *id && signal.marks.contains(mark)).count();
             prop_assert_eq!(marked(&Mark::Partial), 0, "{}", id);
             past.set(past.get() + marked(&Mark::Backfilled));
         }

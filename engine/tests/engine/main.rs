@@ -1,5 +1,6 @@
 //! The core as a whole: what streams say against what their batch means.
 
+mod backfill;
 mod backfill_properties;
 mod driver;
 mod explain;

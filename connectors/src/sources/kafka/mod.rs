@@ -192,11 +192,8 @@ impl KafkaSource {
         if first.count() > 0 {
             consumer.commit(&first, CommitMode::Async).map_err(|error| errors::of("commit of the start", &error))?;
         }
-        let assigned = |start: start::Start| Assigned {
-            partition: start.partition,
-            start: start.offset,
-            position: start.offset,
-        };
+        let assigned =
+            |start: start::Start| Assigned { partition: start.partition, start: start.offset, position: start.offset };
         self.assigned = starts.into_iter().map(assigned).collect();
         self.settled_at = Instant::now() + SETTLING;
         Ok(SourceEvent::Assigned(self.partitions()))

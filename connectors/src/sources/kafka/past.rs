@@ -120,7 +120,8 @@ impl Past for KafkaPast {
             if full || self.reading.is_empty() {
                 break;
             }
-            let wait = if gathered.is_some() { Duration::ZERO } else { deadline.saturating_duration_since(Instant::now()) };
+            let wait =
+                if gathered.is_some() { Duration::ZERO } else { deadline.saturating_duration_since(Instant::now()) };
             let (index, read) = match self.consumer.poll(wait) {
                 None => break,
                 Some(Ok(message)) => (message.partition(), Some((message.offset(), record(&message)))),
