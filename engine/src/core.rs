@@ -20,6 +20,7 @@ use crate::acceptance::{self, Refused};
 use crate::correlator::{self, Correlator, Telling};
 use crate::evaluator::{self, Evaluator, Limits, Meter, Reload, RuleNews, RuleSetup, RuleStatus, Start, Tally};
 use crate::matcher::{Matcher, ScanId};
+use crate::shelf::{ColdCounts, Shelf};
 use crate::store::Commit;
 use crate::verify::Witness;
 use crate::watermark::{PlaneTime, Snapshot, Watermarks};
@@ -28,6 +29,7 @@ use dedup::Dedup;
 use past::Readers;
 pub use past::{Backfill, Past};
 use segments::Segments;
+pub use segments::key as segment_key;
 
 /// What the core is told once.
 #[derive(Clone, Copy, Debug)]
@@ -220,6 +222,7 @@ impl Core {
             } else {
                 self.segments.expire(commit);
             }
+            self.segments.shelve(&self.watermarks);
         }
         self.sealed = self.watermarks.clone();
         // Not the end itself: should more be heard after a restart, it is history too.
@@ -256,13 +259,38 @@ impl Core {
         if !fill.is_empty() {
             let mut matcher = Matcher::new(&filled);
             for segment in self.segments.live().iter().filter(|segment| segment.owner.is_none()) {
-                for (scan, rows) in matcher.find(&segment.batch(), None).scans {
+                let Ok(batch) = segment.batch() else {
+                    fill.iter().for_each(|rule| self.evaluator.lose(*rule, segment));
+                    continue;
+                };
+                for (scan, rows) in matcher.find(&batch, None).scans {
                     self.evaluator.add(ScanId { rule: fill[scan.rule], ..scan }, segment, &rows);
                 }
             }
             self.evaluate(commit, output);
         }
         self.segments.sweep(commit);
+    }
+
+    /// From now on rows may leave memory for this shelf: beyond so many bytes of them those that are needed last, and where
+    /// it costs nothing all that only late rows can join. What is found does not depend on it.
+    pub fn keep_cold(&mut self, shelf: Box<dyn Shelf>, budget: usize) {
+        self.segments.keep_cold(shelf, budget);
+    }
+
+    /// Bytes of remembered rows that only late rows can need: they may be on a shelf.
+    pub fn late_bytes(&self) -> usize {
+        self.segments.late_bytes(&self.watermarks)
+    }
+
+    /// Bytes of remembered rows in memory, and on the shelf.
+    pub fn hot_and_cold_bytes(&self) -> [usize; 2] {
+        self.segments.hot_and_cold()
+    }
+
+    /// What happened between memory and shelf.
+    pub fn cold_counts(&self) -> ColdCounts {
+        self.segments.cold_counts()
     }
 
     /// States that nobody keeps commits: what is only for them is left out where it costs.
@@ -345,7 +373,7 @@ impl Core {
                 self.restore_past(owner, &segment);
                 continue;
             }
-            let batch = segment.batch();
+            let Ok(batch) = segment.batch() else { continue };
             let mut matches = self.matcher.find(&batch, None);
             self.dedup.drop_known(&batch, &mut matches);
             for (scan, rows) in matches.scans {
@@ -374,7 +402,9 @@ impl Core {
 
     /// How each rule stands.
     pub fn statuses(&self) -> impl Iterator<Item = RuleStatus> {
-        self.evaluator.statuses(&self.watermarks)
+        let shelved = self.segments.shelved();
+        let statuses = self.evaluator.statuses(&self.watermarks).enumerate();
+        statuses.map(|(rule, status)| RuleStatus { cold_bytes: self.evaluator.bytes_of(rule, shelved), ..status })
     }
 
     /// Bytes that all rules hold, what they share counted once.

@@ -16,6 +16,7 @@ use crate::pipeline::{Error, Parts, Pipeline, Turn};
 use crate::reload::{Loaded, Loader, Watcher};
 use crate::router::Router;
 use crate::setup;
+use crate::shelf::StoreShelf;
 use crate::store::{SledStore, StateStore};
 
 mod observe;
@@ -76,7 +77,9 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
         commit_interval: config.store.commit_interval,
     };
     let intake = Intake::from_source(setup::source(&config.input)?, formats, setup::BATCH_RECORDS);
-    let mut pipeline = Pipeline::resume(intake, Core::new(config.core, setups), parts)?;
+    let mut core = Core::new(config.core, setups);
+    core.keep_cold(Box::new(StoreShelf::new(Arc::clone(&store))), config.row_memory);
+    let mut pipeline = Pipeline::resume(intake, core, parts)?;
     let stopwatch = Stopwatch::new(config.rule_time);
     pipeline.set_meter(Box::new(stopwatch.clone()));
     health.ask_what_runs({

@@ -63,6 +63,8 @@ pub struct Config {
     pub late: DeadLetterOutput,
     /// Longest that one rule may take for one batch.
     pub rule_time: Duration,
+    /// Memory for remembered rows; beyond it some are left on disk.
+    pub row_memory: usize,
     /// Bounds of one record.
     pub record_limits: formats::Limits,
     /// Where the console listens; absent where it is switched off.

@@ -8,6 +8,7 @@ use watershed_connectors::escape::for_log;
 use watershed_schemas::Timestamp;
 
 use crate::evaluator::RuleStatus;
+use crate::shelf::ColdCounts;
 
 /// What `/healthz` and `/readyz` answer from. The pipeline reports, the console asks.
 pub struct Health {
@@ -20,6 +21,7 @@ pub struct Health {
     /// Milliseconds between `started` and the last beat.
     beat_ms: AtomicU64,
     rules: Mutex<Vec<RuleStatus>>,
+    disk: Mutex<ColdCounts>,
     runs: Mutex<Option<WhatRuns>>,
 }
 
@@ -38,6 +40,7 @@ impl Health {
             stopping: AtomicBool::new(false),
             beat_ms: AtomicU64::new(0),
             rules: Mutex::default(),
+            disk: Mutex::default(),
             runs: Mutex::default(),
         }
     }
@@ -66,6 +69,11 @@ impl Health {
     /// How the rules stand.
     pub fn rules(&self, statuses: Vec<RuleStatus>) {
         *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = statuses;
+    }
+
+    /// What happened to rows that are left on disk.
+    pub fn disk(&self, counts: ColdCounts) {
+        *self.disk.lock().unwrap_or_else(PoisonError::into_inner) = counts;
     }
 
     /// Whom to ask what the pipeline is doing, should it be stuck.
@@ -98,6 +106,13 @@ impl Health {
             if *degraded_keys > 0 {
                 notes.push(format!("rule {rule} is degraded: rows of {degraded_keys} keys were not kept"));
             }
+        }
+        let disk = *self.disk.lock().unwrap_or_else(PoisonError::into_inner);
+        if disk.unwritten > 0 {
+            notes.push(format!("rows could not be left on disk {} times and stay in memory", disk.unwritten));
+        }
+        if disk.unreadable > 0 {
+            notes.push(format!("rows on disk could not be read back {} times", disk.unreadable));
         }
         notes
     }
@@ -170,6 +185,7 @@ mod tests {
             keys: 0,
             rows: 0,
             bytes: 0,
+            cold_bytes: 0,
             tally: Tally::default(),
         };
         health.rules(vec![

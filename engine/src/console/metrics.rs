@@ -12,6 +12,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use watershed_schemas::{Plane, Verdict};
 
+use super::cold_metrics::ColdMetrics;
 use crate::evaluator::RuleStatus;
 
 type Labels<const N: usize> = [(&'static str, String); N];
@@ -78,6 +79,8 @@ pub struct Metrics {
     state_rows: Gauges<1>,
     rule_state_bytes: Gauges<1>,
     state_bytes: Gauge,
+    /// Where remembered rows are.
+    pub cold: ColdMetrics,
     incidents: Counters<1>,
     incident_revisions: Counter,
     open_incidents: Gauge,
@@ -141,6 +144,7 @@ impl Metrics {
             state_rows: Family::default(),
             rule_state_bytes: Family::default(),
             state_bytes: Gauge::default(),
+            cold: ColdMetrics::default(),
             incidents: Family::default(),
             incident_revisions: Counter::default(),
             open_incidents: Gauge::default(),
@@ -231,6 +235,7 @@ impl Metrics {
             "Bytes that a rule holds; what it shares is counted in each",
             self.rule_state_bytes.clone(),
         );
+        self.cold.register(registry);
         registry.register("state_bytes", "Bytes that all rules hold, each counted once", self.state_bytes.clone());
         registry.register("incidents", "Incidents opened, by the verdict they opened with", self.incidents.clone());
         registry.register("incident_revisions", "Revisions of incidents", self.incident_revisions.clone());
@@ -530,6 +535,7 @@ mod tests {
             keys: 3,
             rows: 4,
             bytes: 5,
+            cold_bytes: 1,
             tally: Tally::default(),
         };
         metrics.rule_stands(&status);

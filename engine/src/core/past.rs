@@ -119,7 +119,8 @@ impl Core {
     /// After a restart: gives a rule what had been read again for it.
     pub(super) fn restore_past(&mut self, owner: &Owner, segment: &Arc<Segment>) {
         let Some((position, matcher)) = self.readers.of(owner, &self.evaluator) else { return };
-        for (scan, rows) in matcher.find(&segment.batch(), None).scans {
+        let Ok(batch) = segment.batch() else { return };
+        for (scan, rows) in matcher.find(&batch, None).scans {
             self.evaluator.add(ScanId { rule: position, ..scan }, segment, &rows);
         }
     }

@@ -6,6 +6,7 @@
 
 mod by_time;
 mod coverage;
+pub mod ipc;
 mod key;
 mod limits;
 mod memory;
@@ -20,7 +21,7 @@ mod span;
 mod status;
 mod thin;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use watershed_connectors::Partition;
@@ -35,7 +36,7 @@ pub use limits::{Limits, ROWS_OF_A_RUN};
 pub use reading::Wanted;
 pub use record::RULE_PREFIX;
 pub use reload::{Reload, Start};
-pub use rows::{Owner, RowRef, Segment, gather};
+pub use rows::{Owner, RowRef, Segment, Unreadable, gather};
 pub use said::SAID_PREFIX;
 pub use status::{Backfilling, RuleChange, RuleNews, RuleStatus, Tally};
 pub use thin::{FINGERPRINTED, fingerprint, read_columns};
@@ -190,6 +191,16 @@ impl Evaluator {
     /// Bytes that all rules hold, what they share counted once.
     pub fn bytes(&self) -> usize {
         self.segment_bytes + self.rules.iter().map(RuleState::own_bytes).sum::<usize>()
+    }
+
+    /// What a rule holds of these segments, given with their bytes.
+    pub fn bytes_of(&self, rule: usize, segments: &BTreeMap<u64, usize>) -> usize {
+        self.rules[rule].bytes_of(segments)
+    }
+
+    /// Rows of a segment that a rule needs can't be had.
+    pub fn lose(&mut self, rule: usize, segment: &Segment) {
+        self.rules[rule].lose_segment(segment);
     }
 
     /// What changed for rules since it was last asked.

@@ -16,6 +16,8 @@ pub struct Tally {
     pub capped: u64,
     /// How often a key became one for which rows are missing.
     pub degraded: u64,
+    /// Runs that were left out because rows could not be had back from the shelf.
+    pub unreadable: u64,
     /// Findings not said because rows that could show them to be false were not kept.
     pub suppressed: u64,
     /// Findings not said because the rule had not seen all that it looks back to.
@@ -29,6 +31,7 @@ impl Tally {
         self.guarded += other.guarded;
         self.capped += other.capped;
         self.degraded += other.degraded;
+        self.unreadable += other.unreadable;
         self.suppressed += other.suppressed;
         self.held_back += other.held_back;
     }
@@ -55,6 +58,8 @@ pub struct RuleStatus {
     pub rows: usize,
     /// Bytes that it holds; what it shares with other rules is counted in each.
     pub bytes: usize,
+    /// How much of that is on a shelf and not in memory.
+    pub cold_bytes: usize,
     /// What happened to it since it was loaded.
     pub tally: Tally,
 }

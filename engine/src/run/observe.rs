@@ -96,6 +96,9 @@ impl<'a> Observer<'a> {
         let metrics = self.metrics;
         let core = pipeline.core();
         metrics.state_bytes(core.state_bytes() as u64);
+        let counts = core.cold_counts();
+        metrics.cold.stand(core.hot_and_cold_bytes(), counts);
+        health.disk(counts);
         let mut before = std::mem::take(&mut self.rules);
         let statuses: Vec<RuleStatus> = core.statuses().collect();
         for status in &statuses {

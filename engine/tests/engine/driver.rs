@@ -148,6 +148,8 @@ pub(crate) struct Driver {
     pub(crate) outputs: Vec<Output>,
     /// What came of a played history: partitions and positions of events, in order of arrival.
     pub(crate) log: Vec<(Partition, usize)>,
+    /// Gives each core its shelf.
+    pub(crate) shelf: Option<Box<dyn Fn(&mut Core)>>,
 }
 
 pub(crate) fn partition(plane: Plane, index: i32) -> Partition {
@@ -157,7 +159,16 @@ pub(crate) fn partition(plane: Plane, index: i32) -> Partition {
 impl Driver {
     pub(crate) fn new(settings: Settings, setups: Vec<RuleSetup>) -> Self {
         let core = Core::new(settings, setups.clone());
-        Driver { settings, setups, partitions: 1, core, disk: Disk::default(), outputs: Vec::new(), log: Vec::new() }
+        Driver {
+            settings,
+            setups,
+            partitions: 1,
+            core,
+            disk: Disk::default(),
+            outputs: Vec::new(),
+            log: Vec::new(),
+            shelf: None,
+        }
     }
 
     /// The same with so many partitions of each plane, all assigned.
@@ -214,7 +225,15 @@ impl Driver {
     pub(crate) fn restart(&mut self) {
         self.core = Core::new(self.settings, self.setups.clone());
         self.core.restore(|prefix| self.disk.under(prefix));
+        self.set_shelf();
         self.assign();
+    }
+
+    /// Gives the core its shelf, where there is one.
+    pub(crate) fn set_shelf(&mut self) {
+        if let Some(shelf) = &self.shelf {
+            shelf(&mut self.core);
+        }
     }
 
     pub(crate) fn assign(&mut self) {

@@ -2,6 +2,7 @@
 
 mod backfill;
 mod backfill_properties;
+mod cold;
 mod driver;
 mod explain;
 mod generated;

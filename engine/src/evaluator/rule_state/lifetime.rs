@@ -7,7 +7,7 @@ use std::sync::Arc;
 use watershed_rules::{CompiledRule, Scan, Speaks};
 use watershed_schemas::{Mark, Timestamp};
 
-use super::run::{is_sealed, passed, run};
+use super::run::{Failure, is_sealed, passed, run};
 use super::{RuleState, marks};
 use crate::evaluator::coverage::{Coverage, Donor};
 use crate::evaluator::key::Key;
@@ -112,7 +112,9 @@ impl RuleState {
             let mut unsaid = false;
             let findings = match run(&self.plans, state, changed.all, false, &mut self.tally) {
                 Ok(findings) => findings,
-                Err(error) => return self.stop(error.reason),
+                Err(Failure::Plan(error)) => return self.stop(error.reason),
+                // All rows were just read.
+                Err(Failure::Unreadable) => continue,
             };
             for finding in findings {
                 let stands = said.get(&finding.signal_id).map(|said| !said.withdrawn);
@@ -302,6 +304,7 @@ impl RuleState {
             keys: self.keys.len(),
             rows: self.memory.rows(),
             bytes: self.memory.bytes(self.keys.len()),
+            cold_bytes: 0,
             tally: self.tally.clone(),
         }
     }

@@ -1,6 +1,7 @@
 //! What one rule remembers, and what it has said.
 
 mod lifetime;
+mod lost;
 mod probe;
 mod rereading;
 mod run;
@@ -25,7 +26,7 @@ use super::status::Tally;
 use crate::watermark::Watermarks;
 
 use rereading::is_past;
-use run::{is_sealed, passed, say};
+use run::{Failure, is_sealed, passed, say};
 
 pub(super) use rereading::{Reading, Rereading, needed_since};
 
@@ -210,7 +211,9 @@ impl RuleState {
         if self.stopped.is_some() || segment.id < self.coverage.first_segment {
             return;
         }
-        let keys = match self.encoders[scan].keys(&segment.rows, rows) {
+        segment.needed_for(&self.rule().scans[scan].keep);
+        let Ok(batch) = segment.rows() else { return self.lose_segment(segment) };
+        let keys = match self.encoders[scan].keys(&batch, rows) {
             Ok(keys) => keys,
             Err(error) => return self.stop(format!("its key can't be encoded: {error}")),
         };
@@ -307,7 +310,14 @@ impl RuleState {
         let span = changed.all;
         let read = self.tally.rows_read;
         let evaluations = self.tally.evaluations;
-        let findings = run::run(&self.plans, state, span, quiet, &mut self.tally)?;
+        let findings = match run::run(&self.plans, state, span, quiet, &mut self.tally) {
+            Ok(findings) => findings,
+            Err(Failure::Plan(error)) => return Err(error),
+            Err(Failure::Unreadable) => {
+                self.lose(key, span);
+                return Ok(0);
+            }
+        };
         let mut done = 0;
         if self.tally.evaluations > evaluations {
             done = self.work.add(self.tally.rows_read - read, step.now_micros());

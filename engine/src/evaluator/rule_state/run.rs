@@ -3,17 +3,32 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::error::ArrowError;
 use watershed_rules::{CompiledRule, EvaluateError, Finding};
 use watershed_schemas::{Mark, Plane, SignalReason, Timestamp};
 
 use super::KeyState;
 use crate::evaluator::memory::Memory;
 use crate::evaluator::plans::Plans;
-use crate::evaluator::rows::{RowRef, gather};
+use crate::evaluator::rows::{RowRef, Unreadable, gather};
 use crate::evaluator::said::{Said, Statement, fingerprint};
 use crate::evaluator::span::Span;
 use crate::evaluator::status::Tally;
 use crate::watermark::Watermarks;
+
+/// Why a plan has no result.
+pub(super) enum Failure {
+    /// It fails, and will again.
+    Plan(EvaluateError),
+    /// Rows that it needs can't be had back from their shelf.
+    Unreadable,
+}
+
+impl From<EvaluateError> for Failure {
+    fn from(error: EvaluateError) -> Self {
+        Failure::Plan(error)
+    }
+}
 
 /// What the rows of one key amount to, for outputs of this span: each part of it as its plan judges it. A key that is
 /// known to be `quiet` is only counted.
@@ -23,7 +38,7 @@ pub(super) fn run(
     span: Span,
     quiet: bool,
     tally: &mut Tally,
-) -> Result<Vec<Finding>, EvaluateError> {
+) -> Result<Vec<Finding>, Failure> {
     let mut parts = plans.over(span);
     let Some((part, rule)) = parts.next() else { return Ok(Vec::new()) };
     let first = run_part(rule, state, part, quiet, tally)?;
@@ -47,7 +62,7 @@ fn run_part(
     span: Span,
     quiet: bool,
     tally: &mut Tally,
-) -> Result<Vec<Finding>, EvaluateError> {
+) -> Result<Vec<Finding>, Failure> {
     let slices: Vec<&[RowRef]> =
         rule.scans.iter().zip(&state.scans).map(|(scan, rows)| span.seen(scan.around).slice(rows)).collect();
     if rule.scans.iter().zip(&slices).any(|(scan, rows)| rows.len() < scan.min_rows) {
@@ -61,7 +76,10 @@ fn run_part(
     }
     let inputs: Result<Vec<RecordBatch>, _> =
         rule.scans.iter().zip(&slices).map(|(scan, rows)| gather(scan.plane, &scan.projection, rows)).collect();
-    let inputs = inputs.map_err(|error| EvaluateError { rule: rule.meta.id.clone(), reason: error.to_string() })?;
+    let inputs = inputs.map_err(|error| match error {
+        ArrowError::ExternalError(error) if error.is::<Unreadable>() => Failure::Unreadable,
+        error => Failure::Plan(EvaluateError { rule: rule.meta.id.clone(), reason: error.to_string() }),
+    })?;
     let mut findings = rule.evaluate(&inputs)?;
     findings.retain(|finding| span.holds(finding.event_time));
     Ok(findings)
