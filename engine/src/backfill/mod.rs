@@ -5,6 +5,8 @@
 //! reading that nobody wants any more ends; one that fails says so, and its rule warms.
 
 mod reader;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

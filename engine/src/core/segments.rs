@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use watershed_schemas::{ColumnSet, EventBatch, Plane};
+use watershed_schemas::{ColumnSet, EventBatch, Plane, Timestamp};
 
 use crate::evaluator::{Owner, Segment, ipc};
 use crate::shelf::{self, Cold, ColdCounts, Shelf};
@@ -139,7 +139,8 @@ impl Segments {
             return;
         }
         self.fresh = 0;
-        let hot = self.live.iter().filter(|segment| !segment.is_cold());
+        // What nobody holds any more goes with the next sweep.
+        let hot = self.live.iter().filter(|segment| !segment.is_cold() && Arc::strong_count(segment) > 1);
         let mut hot: Vec<(i64, Arc<Segment>)> =
             hot.map(|segment| (wait(segment, watermarks), Arc::clone(segment))).collect();
         hot.sort_by_key(|(wait, segment)| (*wait, segment.id));
@@ -166,8 +167,12 @@ impl Segments {
 
     /// Bytes of rows that only late rows can need.
     pub(super) fn late_bytes(&self, watermarks: &Watermarks) -> usize {
-        let late = self.live.iter().filter(|segment| wait(segment, watermarks) < 0);
-        late.map(|segment| segment.bytes).sum()
+        if watermarks.low() == Timestamp::MAX {
+            // At the end of all input nothing is late.
+            return 0;
+        }
+        let held = self.live.iter().filter(|segment| Arc::strong_count(segment) > 1);
+        held.filter(|segment| wait(segment, watermarks) < 0).map(|segment| segment.bytes).sum()
     }
 
     /// Segments on the shelf, with the bytes that they would take in memory.

@@ -10,6 +10,8 @@
 //! **Positions.** Nothing is left to `auto.offset.reset`: see `start.rs`. A first start is committed at once, so that a
 //! crash before the first checkpoint does not move it.
 //!
+//! **The past.** See `past.rs`: another consumer, assigned and in no group, reads again what lies before some positions.
+//!
 //! **Ends.** See `idle.rs`: a partition at its end says so once a second.
 
 mod callbacks;
