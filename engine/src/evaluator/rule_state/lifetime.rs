@@ -309,10 +309,11 @@ impl RuleState {
         }
     }
 
-    /// Event time after which it says everything, where some plane that it reads is not there yet.
+    /// Event time after which it says everything, where some plane that it reads is not there yet and something of before
+    /// can still be said.
     pub(in crate::evaluator) fn warming_until(&self, watermarks: &Watermarks) -> Option<Timestamp> {
         let heard = self.rule().scans.iter().map(|scan| watermarks.heard(scan.plane)).min().unwrap_or(Timestamp::MAX);
-        (self.stopped.is_none() && self.warm_after != Timestamp::MIN && self.warm_after >= heard)
-            .then_some(self.warm_after)
+        let open = self.warm_after >= heard && !is_sealed(self.rule(), self.warm_after, watermarks);
+        (self.stopped.is_none() && self.warm_after != Timestamp::MIN && open).then_some(self.warm_after)
     }
 }
