@@ -131,7 +131,7 @@ impl Segments {
         let Some(cold) = self.cold.clone() else { return };
         let over = self.hot > self.budget;
         let enough = self.fresh >= FRESH.max((self.live.len() - self.shelved.len()) / 4);
-        if !over && !(cold.keeps_all() && enough) {
+        if !(over || cold.keeps_all() && enough) {
             return;
         }
         if self.rest > 0 {
