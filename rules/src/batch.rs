@@ -39,7 +39,8 @@ pub fn batch_over(rule: &CompiledRule, history: [Arc<dyn TableProvider>; 2]) -> 
         Ok(result) => result.map_err(|error| rule.failed(error.strip_backtrace()))?,
         Err(panic) => return Err(rule.failed(format!("panicked: {}", panic_text(panic.as_ref())))),
     };
-    rule.reduction.reduce(&schema, &rows).map_err(|reason| rule.failed(reason))
+    let apart = rule.reduction.reduce(&schema, &rows).map_err(|reason| rule.failed(reason))?;
+    Ok(apart.findings)
 }
 
 fn run(rule: &CompiledRule, history: [Arc<dyn TableProvider>; 2]) -> Result<(SchemaRef, Vec<RecordBatch>)> {

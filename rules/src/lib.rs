@@ -33,6 +33,7 @@ mod version;
 pub use batch::{batch, batch_over};
 pub use compile::{compile, plannings};
 pub use compiled::{CompiledRule, Conjunct, EvaluateError, Scan, Speaks};
+pub use evaluate::{Apart, Owner};
 pub use finding::Finding;
 pub use front_matter::{Emit, FirstMove, RuleMeta, RuleSource};
 pub use lint::{Code, Example, Level, LintFinding, RuleReport, Sample, page as lint_page, render, report};

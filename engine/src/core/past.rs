@@ -7,8 +7,8 @@ use watershed_schemas::{ColumnSet, EventBatch, Plane, Timestamp};
 
 use super::Core;
 use crate::acceptance;
-use crate::evaluator::{Evaluator, Owner, Segment, Wanted};
-use crate::matcher::{Matcher, ScanId};
+use crate::evaluator::{Evaluator, Owner, Picked, Segment, Wanted};
+use crate::matcher::{Matched, Matcher, ScanId};
 use crate::store::Commit;
 
 /// What has been read again.
@@ -109,9 +109,9 @@ impl Core {
         }
         let keep = self.kept[batch.plane.index()];
         let Some(segment) = self.segments.add_for(Some(owner), batch, &matches.rows, keep, commit) else { return 0 };
-        for (scan, rows) in matches.scans {
-            let rows = super::within(&matches.rows, &rows);
-            self.evaluator.add_past(ScanId { rule: position, ..scan }, &segment, &rows);
+        for Matched { scans, rows } in matches.scans {
+            let rows = Picked::new(&segment, super::within(&matches.rows, &rows));
+            self.evaluator.add_past(&of(position, &scans), rows);
         }
         matches.rows.len()
     }
@@ -120,8 +120,13 @@ impl Core {
     pub(super) fn restore_past(&mut self, owner: &Owner, segment: &Arc<Segment>) {
         let Some((position, matcher)) = self.readers.of(owner, &self.evaluator) else { return };
         let Ok(batch) = segment.batch() else { return };
-        for (scan, rows) in matcher.find(&batch, None).scans {
-            self.evaluator.add(ScanId { rule: position, ..scan }, segment, &rows);
+        for Matched { scans, rows } in matcher.find(&batch, None).scans {
+            self.evaluator.add(&of(position, &scans), Picked::new(segment, rows));
         }
     }
+}
+
+/// The scans of a rule's own matcher as those of the rule at this position.
+fn of(rule: usize, scans: &[ScanId]) -> Vec<ScanId> {
+    scans.iter().map(|scan| ScanId { rule, ..*scan }).collect()
 }

@@ -36,7 +36,7 @@ pub use limits::{Limits, ROWS_OF_A_RUN};
 pub use reading::Wanted;
 pub use record::RULE_PREFIX;
 pub use reload::{Reload, Start};
-pub use rows::{Owner, RowRef, Segment, Unreadable, gather};
+pub use rows::{Owner, Picked, RowRef, Segment, Unreadable, gather};
 pub use said::SAID_PREFIX;
 pub use status::{Backfilling, RuleChange, RuleNews, RuleStatus, Tally};
 pub use thin::{FINGERPRINTED, fingerprint, read_columns};
@@ -102,8 +102,6 @@ pub struct Evaluator {
     limits: Limits,
     /// Whether what came before the first row counts as unseen.
     cold: bool,
-    /// Bytes of all segments, as of the present step.
-    segment_bytes: usize,
     /// Whether rows that come now are not kept, because all rules together hold as much as they may.
     full: bool,
     /// The planes' watermarks after the last step.
@@ -136,7 +134,6 @@ impl Evaluator {
             setups,
             limits,
             cold,
-            segment_bytes: 0,
             full: false,
             reached: [Timestamp::MIN; 2],
             past: Tally::default(),
@@ -188,9 +185,9 @@ impl Evaluator {
         self.rules.iter().map(move |state| state.status(watermarks))
     }
 
-    /// Bytes that all rules hold, what they share counted once.
-    pub fn bytes(&self) -> usize {
-        self.segment_bytes + self.rules.iter().map(RuleState::own_bytes).sum::<usize>()
+    /// Bytes that all rules hold beside the segments that they share.
+    pub fn own_bytes(&self) -> usize {
+        self.rules.iter().map(RuleState::own_bytes).sum()
     }
 
     /// What a rule holds of these segments, given with their bytes.
@@ -208,10 +205,9 @@ impl Evaluator {
         std::mem::take(&mut self.news)
     }
 
-    /// What the segments take now: counted once, however many rules share them.
-    pub fn set_segment_bytes(&mut self, bytes: usize) {
-        self.segment_bytes = bytes;
-        self.full = self.bytes() >= self.limits.state_bytes;
+    /// What the segments take now, counted once, decides whether rows of this step may be kept.
+    pub fn begin_step(&mut self, segment_bytes: usize) {
+        self.full = segment_bytes + self.own_bytes() >= self.limits.state_bytes;
     }
 
     /// Whether all rules together held as much as they may when the step began.
@@ -219,10 +215,17 @@ impl Evaluator {
         self.full
     }
 
-    /// Adds rows of a segment to a scan's state.
-    pub fn add(&mut self, scan: ScanId, segment: &Arc<Segment>, rows: &[u32]) {
-        let admission = Admission { limits: self.limits, full: self.full, reached: self.reached, past: false };
-        self.rules[scan.rule].add(scan.scan, segment, rows, &admission);
+    /// Adds rows to the state of scans.
+    pub fn add(&mut self, scans: &[ScanId], rows: Picked) {
+        self.admit(scans, rows, false);
+    }
+
+    fn admit(&mut self, scans: &[ScanId], rows: Picked, past: bool) {
+        let admission = Admission { limits: self.limits, full: self.full, reached: self.reached, past };
+        let rows = Arc::new(rows);
+        for scan in scans {
+            self.rules[scan.rule].add(scan.scan, &rows, &admission);
+        }
     }
 
     /// Runs every rule for its changed keys. `sealed` are the watermarks before the rows of this step came: what they had

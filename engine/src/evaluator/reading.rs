@@ -1,14 +1,12 @@
 //! Rules that ask to be given what the log said before they came into force.
 
-use std::sync::Arc;
-
 use watershed_connectors::sources::Positions;
 use watershed_schemas::Timestamp;
 
 use super::coverage::Coverage;
 use super::reload::Start;
-use super::rows::{Owner, Segment};
-use super::rule_state::{Admission, Reading, Rereading, RuleState, needed_since};
+use super::rows::{Owner, Picked};
+use super::rule_state::{Reading, Rereading, RuleState, needed_since};
 use super::status::{RuleChange, RuleNews};
 use super::{Evaluator, RuleSetup};
 use crate::matcher::ScanId;
@@ -58,9 +56,8 @@ impl Evaluator {
     }
 
     /// Gives a rule rows of before it came into force.
-    pub fn add_past(&mut self, scan: ScanId, segment: &Arc<Segment>, rows: &[u32]) {
-        let admission = Admission { limits: self.limits, full: self.full, reached: self.reached, past: true };
-        self.rules[scan.rule].add(scan.scan, segment, rows, &admission);
+    pub fn add_past(&mut self, scans: &[ScanId], rows: Picked) {
+        self.admit(scans, rows, true);
     }
 
     /// So much of its log was read for a rule, and it brought so many rows.

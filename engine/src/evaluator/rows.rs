@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray,
-};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
+use datafusion::arrow::buffer::ScalarBuffer;
 use datafusion::arrow::compute::interleave;
 use datafusion::arrow::error::ArrowError;
 use watershed_schemas::tables::runtime;
@@ -32,7 +31,8 @@ pub struct Segment {
     /// What the rows take in memory while they are there.
     pub bytes: usize,
     newest: i64,
-    times: TimestampMicrosecondArray,
+    /// Their times, which are looked at more than all else.
+    times: ScalarBuffer<i64>,
     /// Event id, source and tenant.
     names: [StringArray; 3],
     body: RwLock<Body>,
@@ -88,7 +88,7 @@ impl Segment {
             owner: None,
             bytes,
             newest: event_times(&rows).values().iter().max().copied().unwrap_or(i64::MIN),
-            times: event_times(&rows).clone(),
+            times: event_times(&rows).values().clone(),
             names: names.map(|column| rows.column(column).as_string::<i32>().clone()),
             body: RwLock::new(Body::Here(Arc::new(rows))),
             needed: [AtomicI64::new(i64::MIN), AtomicI64::new(i64::MIN)],
@@ -100,10 +100,9 @@ impl Segment {
         let Decoded { plane, rows, columns, owner } = stored;
         let segment = Segment { owner, ..Segment::of(id, plane, rows, columns) };
         // What was read shares one buffer with all columns: what stays in memory must not hold it.
-        let times: TimestampMicrosecondArray = segment.times.iter().collect();
+        let times = ScalarBuffer::from(segment.times.to_vec());
         let names = segment.names.each_ref().map(|names| names.iter().collect::<StringArray>());
-        let zone = segment.times.timezone().map(Arc::<str>::from);
-        Segment { times: times.with_timezone_opt(zone), names, ..segment }
+        Segment { times, names, ..segment }
     }
 
     /// The same for one rule alone.
@@ -157,7 +156,7 @@ impl Segment {
     /// What it takes in memory where its rows are on a shelf.
     pub fn head_bytes(&self) -> usize {
         let size = |array: &dyn Array| array.to_data().get_slice_memory_size().unwrap_or(0);
-        size(&self.times) + self.names.iter().map(|names| size(names)).sum::<usize>()
+        size_of_val(&*self.times) + self.names.iter().map(|names| size(names)).sum::<usize>()
     }
 
     /// Some scan keeps rows of it for so long.
@@ -179,13 +178,13 @@ impl Segment {
 
     /// The times of its oldest and newest rows.
     pub fn span(&self) -> (Timestamp, Timestamp) {
-        let oldest = self.times.values().iter().min().copied().unwrap_or(self.newest);
+        let oldest = self.times.iter().min().copied().unwrap_or(self.newest);
         (Timestamp::from_micros(oldest), Timestamp::from_micros(self.newest))
     }
 
     /// The time of one row.
     pub fn event_time(&self, row: u32) -> Timestamp {
-        Timestamp::from_micros(self.times.value(row as usize))
+        Timestamp::from_micros(self.times[row as usize])
     }
 
     /// The id of one row.
@@ -198,6 +197,25 @@ impl Segment {
         let text = |names: &StringArray| -> bool { !names.is_null(row as usize) };
         let [_, source, tenant] = &self.names;
         [source, tenant].map(|names| text(names).then(|| names.value(row as usize)))
+    }
+}
+
+/// Some rows of a segment.
+#[derive(Debug)]
+pub struct Picked {
+    /// Where they are.
+    pub segment: Arc<Segment>,
+    /// Which of the segment's rows.
+    pub rows: Vec<u32>,
+    /// The newest event time of them.
+    pub newest: Timestamp,
+}
+
+impl Picked {
+    /// These rows of a segment.
+    pub fn new(segment: &Arc<Segment>, rows: Vec<u32>) -> Self {
+        let newest = rows.iter().map(|row| segment.event_time(*row)).max().unwrap_or(Timestamp::MIN);
+        Picked { segment: Arc::clone(segment), rows, newest }
     }
 }
 

@@ -137,6 +137,9 @@ impl Disk {
     }
 }
 
+/// Gives a core its shelf.
+pub(crate) type GiveShelf = Box<dyn Fn(&mut Core)>;
+
 /// A core with its disk.
 pub(crate) struct Driver {
     settings: Settings,
@@ -149,7 +152,7 @@ pub(crate) struct Driver {
     /// What came of a played history: partitions and positions of events, in order of arrival.
     pub(crate) log: Vec<(Partition, usize)>,
     /// Gives each core its shelf.
-    pub(crate) shelf: Option<Box<dyn Fn(&mut Core)>>,
+    pub(crate) shelf: Option<GiveShelf>,
 }
 
 pub(crate) fn partition(plane: Plane, index: i32) -> Partition {

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::RuleState;
-use crate::evaluator::key::Key;
+use super::keys::SlotId;
 use crate::evaluator::rows::Segment;
 use crate::evaluator::span::Span;
 
 impl RuleState {
     /// Outputs of this span of a key can't be judged any more. What was said of them stands.
-    pub(super) fn lose(&mut self, key: &Key, span: Span) {
+    pub(super) fn lose(&mut self, key: SlotId, span: Span) {
         let Some(state) = self.keys.get_mut(key) else { return };
         self.tally.unreadable += 1;
         self.tally.degraded += u64::from(state.degraded.is_none());

@@ -12,10 +12,10 @@ use watershed_connectors::Partition;
 use watershed_rules::{CompiledRule, Finding, Scan, Speaks};
 use watershed_schemas::{Plane, Timestamp};
 
+use super::keys::{Kept, SlotId};
 use super::run::{evidence, passed};
-use super::{Changed, KeyState, RuleState, Step};
+use super::{Changed, RuleState, Step};
 use crate::evaluator::coverage::Coverage;
-use crate::evaluator::key::Key;
 use crate::evaluator::rows::Segment;
 use crate::evaluator::span::Span;
 use crate::watermark::{Snapshot, Watermarks};
@@ -46,7 +46,7 @@ pub(in crate::evaluator) struct Rereading {
     /// Rows that it brought.
     rows: u64,
     /// Once it is read: keys that were not looked at since, and what the rule has seen when they all are.
-    joining: Option<(BTreeSet<Key>, Coverage)>,
+    joining: Option<(BTreeSet<SlotId>, Coverage)>,
 }
 
 impl Rereading {
@@ -62,8 +62,8 @@ impl Rereading {
     }
 
     /// A key's first look after the log was read goes over everything that it has.
-    pub(super) fn touched(&mut self, key: &Key, touched: Span) -> Span {
-        let joins = self.joining.as_mut().is_some_and(|(keys, _)| keys.remove(key));
+    pub(super) fn touched(&mut self, key: SlotId, touched: Span) -> Span {
+        let joins = self.joining.as_mut().is_some_and(|(keys, _)| keys.remove(&key));
         if joins { EVERYTHING } else { touched }
     }
 
@@ -131,7 +131,7 @@ impl RuleState {
         let whole = seen.zip(&self.coverage.since).map(|(seen, before)| seen.min(*before)).collect();
         let coverage = Coverage { since: whole, ..self.coverage.clone() };
         self.warm_after = coverage.warm_after(&rule.scans);
-        reading.joining = Some((self.keys.keys().cloned().collect(), coverage));
+        reading.joining = Some((self.keys.slots().collect(), coverage));
     }
 
     /// Marks some more of the keys that were not looked at since the log was read as changed; at the end of all input
@@ -142,8 +142,8 @@ impl RuleState {
         let mut rows = 0;
         while all || rows < ROWS_OF_A_STEP {
             let Some(key) = waiting.pop_first() else { return };
-            let Some(state) = self.keys.get_mut(&key) else { continue };
-            rows += 1 + state.scans.iter().map(Vec::len).sum::<usize>();
+            let Some(state) = self.keys.get_mut(key) else { continue };
+            rows += 1 + state.scans.iter().map(|kept| kept.rows.len()).sum::<usize>();
             if state.changed.is_none() {
                 self.dirty.push(key);
             }
@@ -173,13 +173,13 @@ impl RuleState {
 }
 
 /// Whether a rule that was always there would have said this before the rule came into force.
-pub(super) fn is_past(rule: &CompiledRule, state: &KeyState, finding: &Finding, reading: Option<&Rereading>) -> bool {
+pub(super) fn is_past(rule: &CompiledRule, scans: &[Kept], finding: &Finding, reading: Option<&Rereading>) -> bool {
     let Some(reading) = reading else { return false };
     let was_final = match &rule.speaks {
         Speaks::AtOnce { .. } => true,
         Speaks::AtWatermark { lookahead, .. } => passed(finding.event_time, lookahead, &reading.began, false),
     };
-    let evidence = evidence(rule, state, finding);
+    let evidence = evidence(rule, scans, finding);
     let heard = Plane::ALL.map(|plane| reading.began.heard(plane)).into_iter().max();
     was_final
         && !evidence.iter().any(|row| reading.is_live(&row.segment))
