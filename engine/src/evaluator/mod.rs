@@ -6,10 +6,12 @@
 
 mod by_time;
 mod coverage;
+pub mod ipc;
 mod key;
 mod limits;
 mod memory;
 mod plans;
+mod reading;
 mod record;
 mod reload;
 mod rows;
@@ -19,9 +21,10 @@ mod span;
 mod status;
 mod thin;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use watershed_connectors::Partition;
 use watershed_rules::CompiledRule;
 use watershed_schemas::{Plane, PlaneScores, Severity, Signal, Timestamp};
 
@@ -30,11 +33,12 @@ use crate::store::Commit;
 use crate::watermark::Watermarks;
 
 pub use limits::{Limits, ROWS_OF_A_RUN};
+pub use reading::Wanted;
 pub use record::RULE_PREFIX;
 pub use reload::{Reload, Start};
-pub use rows::{Picked, RowRef, Segment, gather};
+pub use rows::{Owner, Picked, RowRef, Segment, Unreadable, gather};
 pub use said::SAID_PREFIX;
-pub use status::{RuleChange, RuleNews, RuleStatus, Tally};
+pub use status::{Backfilling, RuleChange, RuleNews, RuleStatus, Tally};
 pub use thin::{FINGERPRINTED, fingerprint, read_columns};
 
 use coverage::Coverage;
@@ -50,7 +54,8 @@ pub struct RuleSetup {
     pub severity: Severity,
     /// Signals only: no verdict, no page.
     pub shadow: bool,
-    /// Whether it is filled from what other rules still remember when it is added to a running engine.
+    /// Whether it is given its past when it is added to a running engine: what other rules still remember, and where that
+    /// is not all that it looks back to, the log, read again.
     pub backfill: bool,
     /// Digest of the reference tables that it reads: another one means that they say something else.
     pub reference: String,
@@ -108,6 +113,10 @@ pub struct Evaluator {
     /// Keys of the store that belong to rules which are gone.
     orphans: Vec<Vec<u8>>,
     news: Vec<RuleNews>,
+    /// How far the log was read when the present set of rules came, where it can be read again.
+    log: Option<Vec<(Partition, i64)>>,
+    /// The ticket of the next reading.
+    next_ticket: u64,
     meter: Option<Box<dyn Meter>>,
 }
 
@@ -131,6 +140,8 @@ impl Evaluator {
             known: BTreeSet::new(),
             orphans: Vec::new(),
             news: Vec::new(),
+            log: None,
+            next_ticket: 0,
             meter: None,
         }
     }
@@ -179,6 +190,16 @@ impl Evaluator {
         self.rules.iter().map(RuleState::own_bytes).sum()
     }
 
+    /// What a rule holds of these segments, given with their bytes.
+    pub fn bytes_of(&self, rule: usize, segments: &BTreeMap<u64, usize>) -> usize {
+        self.rules[rule].bytes_of(segments)
+    }
+
+    /// Rows of a segment that a rule needs can't be had.
+    pub fn lose(&mut self, rule: usize, segment: &Segment) {
+        self.rules[rule].lose_segment(segment);
+    }
+
     /// What changed for rules since it was last asked.
     pub fn take_news(&mut self) -> Vec<RuleNews> {
         std::mem::take(&mut self.news)
@@ -196,7 +217,11 @@ impl Evaluator {
 
     /// Adds rows to the state of scans.
     pub fn add(&mut self, scans: &[ScanId], rows: Picked) {
-        let admission = Admission { limits: self.limits, full: self.full, reached: self.reached };
+        self.admit(scans, rows, false);
+    }
+
+    fn admit(&mut self, scans: &[ScanId], rows: Picked, past: bool) {
+        let admission = Admission { limits: self.limits, full: self.full, reached: self.reached, past };
         let rows = Arc::new(rows);
         for scan in scans {
             self.rules[scan.rule].add(scan.scan, &rows, &admission);
@@ -210,6 +235,7 @@ impl Evaluator {
         let step = Step { sealed, watermarks, limits: self.limits };
         for (position, state) in self.rules.iter_mut().enumerate() {
             state.begin(watermarks);
+            state.join(watermarks);
             if !state.is_idle() {
                 let mut statements = Vec::new();
                 let measured = state.has_changes();
@@ -231,6 +257,9 @@ impl Evaluator {
                 }
             }
             state.end_backfill();
+            if state.joined() {
+                self.news.push(reading::news(state, None, watermarks));
+            }
             if let Some(reason) = state.stop_to_tell() {
                 self.news.push(RuleNews {
                     rule: state.id().to_owned(),

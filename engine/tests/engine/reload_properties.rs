@@ -19,7 +19,7 @@ use crate::generated::lives::was_sealed;
 use crate::history::{Event, batch, events, rule};
 use crate::stream::{meant, said};
 
-fn absence(id: &str, minutes: u32) -> Arc<CompiledRule> {
+pub(crate) fn absence(id: &str, minutes: u32) -> Arc<CompiledRule> {
     rule(
         id,
         "access",
@@ -34,7 +34,7 @@ fn absence(id: &str, minutes: u32) -> Arc<CompiledRule> {
 }
 
 /// What no sign-in before explains: it looks back.
-fn unexplained(id: &str, minutes: u32) -> Arc<CompiledRule> {
+pub(crate) fn unexplained(id: &str, minutes: u32) -> Arc<CompiledRule> {
     rule(
         id,
         "model",
@@ -47,7 +47,7 @@ fn unexplained(id: &str, minutes: u32) -> Arc<CompiledRule> {
     )
 }
 
-fn join(id: &str, condition: &str) -> Arc<CompiledRule> {
+pub(crate) fn join(id: &str, condition: &str) -> Arc<CompiledRule> {
     rule(
         id,
         "access",
@@ -61,7 +61,7 @@ fn join(id: &str, condition: &str) -> Arc<CompiledRule> {
     )
 }
 
-fn threshold(id: &str, having: &str) -> Arc<CompiledRule> {
+pub(crate) fn threshold(id: &str, having: &str) -> Arc<CompiledRule> {
     rule(
         id,
         "access",
@@ -118,7 +118,7 @@ fn setups(rules: &[Arc<CompiledRule>]) -> Vec<RuleSetup> {
 }
 
 /// The rule's findings over the whole history, with their times, by id.
-fn batch_result(rule: &CompiledRule, events: &[Event]) -> BTreeMap<String, (Timestamp, Value)> {
+pub(crate) fn batch_result(rule: &CompiledRule, events: &[Event]) -> BTreeMap<String, (Timestamp, Value)> {
     let [runtime, identity] = Plane::ALL.map(|plane| {
         let which: Vec<usize> = (0..events.len()).filter(|at| events[*at].plane() == plane).collect();
         batch(plane, events, &which).rows
