@@ -236,7 +236,8 @@ impl Core {
         if !fill.is_empty() {
             let mut matcher = Matcher::new(&filled);
             for segment in self.segments.live() {
-                for (scan, rows) in matcher.find(&segment.batch(), None).scans {
+                let Some(batch) = segment.batch() else { continue };
+                for (scan, rows) in matcher.find(&batch, None).scans {
                     self.evaluator.add(ScanId { rule: fill[scan.rule], ..scan }, segment, &rows);
                 }
             }
@@ -320,8 +321,9 @@ impl Core {
         let columns = self.segments.columns();
         let start = Start { watermarks: &self.watermarks, next_segment: self.segments.next(), columns };
         self.evaluator.restore(&stored(evaluator::RULE_PREFIX), history, &start);
+        self.evaluator.restore_signals(&stored(evaluator::SIGNAL_PREFIX), history);
         for segment in self.segments.live() {
-            let batch = segment.batch();
+            let Some(batch) = segment.batch() else { continue };
             let mut matches = self.matcher.find(&batch, None);
             self.dedup.drop_known(&batch, &mut matches);
             for (scan, rows) in matches.scans {

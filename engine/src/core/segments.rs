@@ -90,7 +90,7 @@ impl Segments {
     /// For each plane the columns that all of them have kept.
     pub(super) fn columns(&self) -> [ColumnSet; 2] {
         Plane::ALL.map(|plane| {
-            let own = self.live.iter().filter(|segment| segment.plane == plane);
+            let own = self.live.iter().filter(|segment| segment.table.plane() == Some(plane));
             own.fold(ColumnSet::ALL, |columns, segment| columns.common(segment.columns))
         })
     }
@@ -124,7 +124,7 @@ const KEPT: &str = "kept";
 
 /// One byte for the plane, then an Arrow IPC stream.
 fn encode(segment: &Segment) -> Result<Vec<u8>, ArrowError> {
-    let mut bytes = vec![u8::try_from(segment.plane.index()).unwrap_or(0)];
+    let mut bytes = vec![u8::try_from(segment.table.index()).unwrap_or(0)];
     let kept = (0..segment.rows.num_columns()).filter(|column| segment.columns.contains(*column));
     let kept = kept.map(|column| column.to_string()).collect::<Vec<_>>().join(" ");
     let schema = segment.rows.schema().as_ref().clone().with_metadata([(KEPT.to_owned(), kept)].into());

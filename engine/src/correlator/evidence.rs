@@ -80,31 +80,32 @@ pub(crate) fn copied_columns(plane: Plane) -> ColumnSet {
 }
 
 impl Evidence {
-    /// Copies what may be kept of a row.
-    pub(super) fn of(row: &RowRef) -> Evidence {
+    /// Copies what may be kept of an event.
+    pub(super) fn of(row: &RowRef) -> Option<Evidence> {
         let segment = &row.segment;
+        let plane = segment.table.plane()?;
         let mut columns = BTreeMap::new();
-        for name in copied(segment.plane) {
-            let text = segment.plane.column(name).and_then(|column| segment.text(column, row.row));
+        for name in copied(plane) {
+            let text = plane.column(name).and_then(|column| segment.text(column, row.row));
             if let Some(text) = text {
                 columns.insert((*name).to_owned(), text.chars().take(TEXT_CHARS).collect());
             }
         }
         for name in FINGERPRINTED {
-            let Some(column) = segment.plane.column(name) else { continue };
+            let Some(column) = plane.column(name) else { continue };
             if let Some(text) = segment.text(column, row.row) {
                 let whole = segment.columns.contains(column);
                 let shown = if whole { fingerprint(text) } else { text.to_owned() };
                 columns.insert(format!("{name}_fingerprint"), shown);
             }
         }
-        let kind = segment.plane.column("kind").and_then(|column| segment.text(column, row.row)).unwrap_or("other");
-        Evidence {
-            plane: segment.plane,
+        let kind = plane.column("kind").and_then(|column| segment.text(column, row.row)).unwrap_or("other");
+        Some(Evidence {
+            plane,
             event_id: segment.event_id(row.row).to_owned(),
             event_time: segment.event_time(row.row),
             kind: kind.to_owned(),
             columns,
-        }
+        })
     }
 }

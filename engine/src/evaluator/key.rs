@@ -19,12 +19,12 @@ pub(super) struct KeyEncoder {
 
 impl KeyEncoder {
     pub(super) fn new(scan: &Scan) -> Result<Self, ArrowError> {
-        let schema = scan.plane.schema();
+        let schema = scan.table.schema();
         let fields = scan.key.iter().map(|column| SortField::new(schema.field(*column).data_type().clone())).collect();
         Ok(KeyEncoder { columns: scan.key.clone(), converter: RowConverter::new(fields)? })
     }
 
-    /// The keys of these rows, in their order, of a batch in the plane's full schema.
+    /// The keys of these rows, in their order, of a batch in the table's full schema.
     pub(super) fn keys(&self, batch: &RecordBatch, rows: &[u32]) -> Result<Vec<Key>, ArrowError> {
         if self.columns.is_empty() {
             let global: Key = Arc::from([]);

@@ -15,6 +15,7 @@ mod reload;
 mod rows;
 mod rule_state;
 mod said;
+mod signals;
 mod span;
 mod status;
 mod thin;
@@ -34,12 +35,13 @@ pub use record::RULE_PREFIX;
 pub use reload::{Reload, Start};
 pub use rows::{RowRef, Segment, gather};
 pub use said::SAID_PREFIX;
+pub use signals::SIGNAL_PREFIX;
 pub use status::{RuleChange, RuleNews, RuleStatus, Tally};
 pub use thin::{FINGERPRINTED, fingerprint, read_columns};
 
-use coverage::Coverage;
 use rule_state::{Admission, RuleState, Step};
 use said::StoredStatement;
+use signals::Feeds;
 
 /// A rule and how this installation has tuned it.
 #[derive(Clone, Debug)]
@@ -94,6 +96,8 @@ pub trait Meter: Send {
 pub struct Evaluator {
     rules: Vec<RuleState>,
     setups: Vec<RuleSetup>,
+    /// What rules say, for those that read it.
+    feeds: Feeds,
     limits: Limits,
     /// Whether what came before the first row counts as unseen.
     cold: bool,
@@ -117,13 +121,13 @@ impl Evaluator {
     /// Rules that remember nothing yet. `cold`: what came before the first row is unseen, and not simply absent.
     pub fn new(setups: Vec<RuleSetup>, limits: Limits, cold: bool) -> Self {
         let state = |setup: &RuleSetup| {
-            let scans = setup.rule.scans.len();
             let since = if cold { Timestamp::MAX } else { Timestamp::MIN };
-            let coverage = Coverage { since: vec![since; scans], ..Coverage::whole(scans) };
+            let coverage = signals::uncovered(&setup.rule, since);
             RuleState::new(Arc::clone(&setup.rule), setup.reference.clone(), coverage)
         };
         Evaluator {
             rules: setups.iter().map(state).collect(),
+            feeds: Feeds::new(&setups),
             setups,
             limits,
             cold,
@@ -179,7 +183,7 @@ impl Evaluator {
 
     /// Bytes that all rules hold, what they share counted once.
     pub fn bytes(&self) -> usize {
-        self.segment_bytes + self.rules.iter().map(RuleState::own_bytes).sum::<usize>()
+        self.segment_bytes + self.feeds.bytes() + self.rules.iter().map(RuleState::own_bytes).sum::<usize>()
     }
 
     /// What changed for rules since it was last asked.
@@ -200,19 +204,23 @@ impl Evaluator {
 
     /// Adds rows of a segment to a scan's state.
     pub fn add(&mut self, scan: ScanId, segment: &Arc<Segment>, rows: &[u32]) {
-        let admission = Admission { limits: self.limits, full: self.full, reached: self.reached };
+        let [model, access] = self.reached;
+        let reached = [model, access, Timestamp::MIN];
+        let admission = Admission { limits: self.limits, full: self.full, reached };
         self.rules[scan.rule].add(scan.scan, segment, rows, &admission);
     }
 
-    /// Runs every rule for its changed keys. `sealed` are the watermarks before the rows of this step came: what they had
+    /// Runs every rule for its changed keys, each after those whose signals it reads. `sealed` are the watermarks before the rows of this step came: what they had
     /// closed can't change any more, and what they hadn't is still whole in memory.
     pub fn evaluate(&mut self, sealed: &Watermarks, watermarks: &Watermarks, commit: &mut Commit) -> Vec<Found> {
         let mut found = Vec::new();
         let step = Step { sealed, watermarks, limits: self.limits };
-        for (position, state) in self.rules.iter_mut().enumerate() {
-            state.begin(watermarks);
+        for position in self.feeds.order().iter().copied() {
+            self.rules[position].begin(watermarks);
+            self.follow(position);
+            let state = &mut self.rules[position];
+            let mut statements = Vec::new();
             if !state.is_idle() {
-                let mut statements = Vec::new();
                 let measured = state.has_changes();
                 if let Some(meter) = self.meter.as_mut().filter(|_| measured) {
                     meter.enter(state.id());
@@ -222,14 +230,16 @@ impl Evaluator {
                 if let Some(meter) = self.meter.as_mut().filter(|_| measured) {
                     meter.leave();
                 }
-                for statement in statements {
-                    statement.persist(state.id(), commit);
-                    found.push(Found {
-                        signal: statement.signal(&self.setups[position]),
-                        rule: position,
-                        evidence: statement.evidence,
-                    });
-                }
+            }
+            self.feed(position, &statements, sealed, watermarks, commit);
+            let state = &mut self.rules[position];
+            for statement in statements {
+                statement.persist(state.id(), commit);
+                found.push(Found {
+                    signal: statement.signal(&self.setups[position]),
+                    rule: position,
+                    evidence: statement.evidence,
+                });
             }
             state.end_backfill();
             if let Some(reason) = state.stop_to_tell() {
@@ -255,6 +265,7 @@ impl Evaluator {
     /// Forgets the rows that nothing acceptable can join any more.
     pub fn expire(&mut self, watermarks: &Watermarks, commit: &mut Commit) {
         commit.deletes.append(&mut self.orphans);
+        self.feeds.expire(watermarks, commit);
         for state in &mut self.rules {
             state.expire(watermarks, commit);
         }

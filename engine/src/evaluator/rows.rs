@@ -7,19 +7,19 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatc
 use datafusion::arrow::compute::interleave;
 use datafusion::arrow::error::ArrowError;
 use watershed_schemas::tables::runtime;
-use watershed_schemas::{ColumnSet, EventBatch, Plane, Timestamp};
+use watershed_schemas::{ColumnSet, EventBatch, Plane, Table, Timestamp};
 
 use super::thin::thinned;
 use crate::acceptance::event_times;
 
-/// Rows of one plane that came together and that some rule can use.
+/// Rows of one table that came together and that some rule can use.
 #[derive(Debug)]
 pub struct Segment {
     /// Its number in the store.
     pub id: u64,
     /// Whose rows they are.
-    pub plane: Plane,
-    /// The rows, in the plane's full schema. Columns that are not among `columns` hold NULLs or fingerprints.
+    pub table: Table,
+    /// The rows, in the table's full schema. Columns that are not among `columns` hold NULLs or fingerprints.
     pub rows: RecordBatch,
     /// The columns that are as they were decoded.
     pub columns: ColumnSet,
@@ -34,15 +34,15 @@ impl Segment {
     }
 
     /// A segment of these rows as they are.
-    pub fn of(id: u64, plane: Plane, rows: RecordBatch, columns: ColumnSet) -> Segment {
+    pub fn of(id: u64, table: impl Into<Table>, rows: RecordBatch, columns: ColumnSet) -> Segment {
         // Buffers may be shared with others: what counts is the part that these rows are in.
         let bytes = rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum();
-        Segment { id, plane, rows, columns, bytes }
+        Segment { id, table: table.into(), rows, columns, bytes }
     }
 
-    /// The rows as they were decoded.
-    pub fn batch(&self) -> EventBatch {
-        EventBatch::of(self.plane, self.rows.clone())
+    /// The rows as they were decoded, where they are events.
+    pub fn batch(&self) -> Option<EventBatch> {
+        Some(EventBatch::of(self.table.plane()?, self.rows.clone()))
     }
 
     /// The time of one row.
@@ -82,8 +82,8 @@ impl RowRef {
 }
 
 /// The chosen columns of these rows as one batch.
-pub fn gather(plane: Plane, columns: &[usize], rows: &[RowRef]) -> Result<RecordBatch, ArrowError> {
-    let schema = Arc::new(plane.schema().project(columns)?);
+pub fn gather(table: Table, columns: &[usize], rows: &[RowRef]) -> Result<RecordBatch, ArrowError> {
+    let schema = Arc::new(table.schema().project(columns)?);
     if rows.is_empty() {
         return Ok(RecordBatch::new_empty(schema));
     }

@@ -10,7 +10,7 @@ use datafusion::common::ScalarValue;
 use watershed_connectors::escape::one_line;
 use watershed_rules::explain::{Condition, Explained, Input, Needs, Part};
 use watershed_schemas::tables::runtime;
-use watershed_schemas::{Plane, Signal, Timestamp};
+use watershed_schemas::{Signal, Table, Timestamp};
 
 use super::check::{Check, Names, check, event_of};
 use super::diagnosis_report::{Diagnosis, EventReport, Fit, MissedBy, OtherKey, Placed, Reason};
@@ -30,11 +30,11 @@ struct Doctor<'a> {
 
 /// Says why the events that the sample was asked about made the rule fire, or why they did not.
 pub fn diagnose(explained: &Explained, sample: &Sample) -> Diagnosis {
-    let planes: Vec<Plane> = explained.rule.scans.iter().map(|scan| scan.plane).collect();
+    let tables: Vec<Table> = explained.rule.scans.iter().map(|scan| scan.table).collect();
     let keys = keys(explained, sample);
     let candidates = candidates(explained, sample, &keys);
     let names = Names {
-        planes: &planes,
+        tables: &tables,
         labels: &explained.anatomy.labels,
         computed: explained.anatomy.computed.iter().map(|value| value.text()).collect(),
     };
@@ -48,7 +48,7 @@ fn keys(explained: &Explained, sample: &Sample) -> BTreeSet<Vec<String>> {
     let of = |event: &AskedEvent| {
         scans
             .iter()
-            .filter(|scan| scan.plane == event.plane)
+            .filter(|scan| scan.table == event.plane.into())
             .map(|scan| scan.key.iter().map(|column| texts(&event.row, *column).concat()).collect())
             .collect::<Vec<Vec<String>>>()
     };
@@ -69,7 +69,7 @@ fn candidates<'a>(explained: &'a Explained, sample: &Sample, keys: &BTreeSet<Vec
         let near =
             take_record_batch(all, &UInt32Array::from(near)).unwrap_or_else(|_| RecordBatch::new_empty(all.schema()));
         wanted.push(
-            (0..near.num_rows()).map(|row| asked.contains(&(scan.plane.index(), identity(&near, row)))).collect(),
+            (0..near.num_rows()).map(|row| asked.contains(&(scan.table.index(), identity(&near, row)))).collect(),
         );
         rows.push(near);
     }
@@ -169,7 +169,7 @@ impl Doctor<'_> {
         let fit = |scan: usize| {
             // The event alone, in the place of this scan.
             let mut rows: Vec<RecordBatch> =
-                scans.iter().map(|scan| RecordBatch::new_empty(scan.plane.schema())).collect();
+                scans.iter().map(|scan| RecordBatch::new_empty(scan.table.schema())).collect();
             rows[scan] = event.row.clone();
             let alone = Candidates {
                 anatomy: &self.explained.anatomy,
@@ -196,7 +196,7 @@ impl Doctor<'_> {
                 Fate::Refused(reason) => Some(reason),
                 Fate::Repeat => Some("it came before under the same id, and counts once"),
             },
-            scans: (0..scans.len()).filter(|scan| scans[*scan].plane == event.plane).map(fit).collect(),
+            scans: (0..scans.len()).filter(|scan| scans[*scan].table == event.plane.into()).map(fit).collect(),
         }
     }
 
@@ -345,8 +345,8 @@ impl Doctor<'_> {
 
     /// Of the events of the scan's table that fit nowhere the one that misses fewest of the scan's conditions.
     fn missed_by(&self, scan: usize) -> Option<MissedBy> {
-        let plane = self.explained.rule.scans[scan].plane;
-        let misfits = self.sample.asked.iter().filter(|event| event.plane == plane).map(|event| self.event(event));
+        let table = self.explained.rule.scans[scan].table;
+        let misfits = self.sample.asked.iter().filter(|event| table == event.plane.into()).map(|event| self.event(event));
         let misfits = misfits.filter(|report| report.scans.iter().all(|fit| !fit.fits));
         let name = self.names.scan(scan);
         let missed = misfits.filter_map(|report| {
@@ -369,7 +369,7 @@ impl Doctor<'_> {
         let differs = key.iter().enumerate().filter_map(|(at, column)| {
             let value = texts(&one, *column).concat();
             let wanted: BTreeSet<&String> = self.keys.iter().filter_map(|key| key.get(at)).collect();
-            let name = format!("{}.{}", self.names.labels[scan], self.names.planes[scan].columns()[*column].name);
+            let name = format!("{}.{}", self.names.labels[scan], self.names.tables[scan].columns()[*column].name);
             (!wanted.contains(&value)).then(|| (name, value, wanted.into_iter().take(3).cloned().collect()))
         });
         let event = Placed {

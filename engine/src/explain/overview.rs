@@ -134,7 +134,7 @@ pub fn overview(explained: &Explained, sample: Option<&Sample>, plans: bool) -> 
     let (rule, anatomy) = (&explained.rule, &explained.anatomy);
     let scan = |at: usize| {
         let scan = &rule.scans[at];
-        let name = |column: &usize| scan.plane.columns()[*column].name;
+        let name = |column: &usize| scan.table.columns()[*column].name;
         let ScanReach { behind, ahead } = &anatomy.reaches[at];
         let selectivity: Option<&Selectivity> = sample.map(|sample| &sample.scans[at]);
         let filter = |(number, filter): (usize, &watershed_rules::explain::Condition)| FilterReport {
@@ -143,7 +143,7 @@ pub fn overview(explained: &Explained, sample: Option<&Sample>, plans: bool) -> 
             rows_out: selectivity.map(|known| known.left[number]),
         };
         ScanReport {
-            table: scan.plane.table(),
+            table: scan.table.name(),
             name: anatomy.labels[at].clone(),
             columns: scan.projection.iter().map(name).collect(),
             filters: anatomy.filters[at].iter().enumerate().map(filter).collect(),

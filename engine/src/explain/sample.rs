@@ -216,8 +216,7 @@ impl Reading<'_> {
         self.sample.events[plane.index()] += batch.rows.num_rows() as u64;
         let mut repeats: BTreeSet<u32> = BTreeSet::new();
         let mut found: Vec<(usize, Vec<u32>)> = Vec::new();
-        for (at, scan) in self.rule.scans.iter().enumerate().filter(|(_, scan)| scan.plane == plane) {
-            debug_assert_eq!(scan.plane, plane);
+        for (at, _) in self.rule.scans.iter().enumerate().filter(|(_, scan)| scan.table == plane.into()) {
             found.push((at, select(&self.anatomy.filters[at], &batch.rows, &mut self.sample.scans[at])));
         }
         let asked = self.asked_in(batch);
@@ -278,7 +277,7 @@ impl Reading<'_> {
             .pieces
             .iter()
             .zip(&self.rule.scans)
-            .map(|(pieces, scan)| concat_batches(&scan.plane.schema(), pieces))
+            .map(|(pieces, scan)| concat_batches(&scan.table.schema(), pieces))
             .collect::<Result<_, _>>()?;
         Ok(sample)
     }

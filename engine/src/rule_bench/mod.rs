@@ -131,7 +131,7 @@ impl Measured {
         self.match_took += started.elapsed();
         self.matched += matches.rows.len() as u64;
         let scans = self.explained.rule.scans.iter().enumerate();
-        for (at, _) in scans.filter(|(_, scan)| scan.plane == batch.plane) {
+        for (at, _) in scans.filter(|(_, scan)| scan.table == batch.plane.into()) {
             select(&self.explained.anatomy.filters[at], &batch.rows, &mut self.filters[at]);
         }
     }

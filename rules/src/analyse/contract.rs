@@ -138,14 +138,15 @@ pub(super) fn warnings(text: &SqlText, reduction: &Reduction, determined: &dyn F
     findings
 }
 
-/// Whether what the rule reads fits whose finding it says it is.
-pub(super) fn reads(source: &RuleSource, text: &SqlText, planes: &[Plane]) -> Option<LintFinding> {
-    if planes.is_empty() {
-        let help = "select from `runtime` or `identity`";
+/// Whether what the rule reads fits whose finding it says it is. `planes` are those of its scans, also of what it reads through
+/// `signals`.
+pub(super) fn reads(source: &RuleSource, text: &SqlText, scans: usize, planes: &[Plane]) -> Option<LintFinding> {
+    if scans == 0 {
+        let help = "select from `runtime`, `identity` or `signals`";
         return Some(text.finding(
             Code::NoInput,
             text.start(),
-            "the query reads neither `runtime` nor `identity`",
+            "the query reads neither `runtime` nor `identity` nor `signals`",
             help,
         ));
     }

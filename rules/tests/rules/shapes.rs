@@ -58,9 +58,9 @@ fn proven(rule: &CompiledRule) -> String {
         }
     }];
     for scan in &rule.scans {
-        let key: Vec<&str> = scan.key.iter().map(|&column| scan.plane.columns()[column].name).collect();
+        let key: Vec<&str> = scan.key.iter().map(|&column| scan.table.columns()[column].name).collect();
         let (least, most) = scan.around;
-        let table = scan.plane.table();
+        let table = scan.table.name();
         let name = if scan.alias == table { table.to_owned() } else { format!("{table} {}", scan.alias) };
         let needs = if scan.min_rows == 0 { String::new() } else { format!(" needs {}", scan.min_rows) };
         parts.push(format!("{name} by {} {}..{}{needs}", key.join(", "), span(least), span(most)));

@@ -79,7 +79,7 @@ fn running_a_rule_never_plans() {
     // A scan that may be empty: the plan runs even over nothing.
     let shape = shapes(Some("sets")).into_iter().find(|shape| shape.name == "union all").expect("there is one");
     let rule = compiled(&shape);
-    let rows: Vec<RecordBatch> = rule.scans.iter().map(|scan| matching(scan, &history_of(&[]))).collect();
+    let rows: Vec<RecordBatch> = rule.scans.iter().map(|scan| matching(&rule, scan, &history_of(&[]))).collect();
     let alone = nobody_compiles();
     let planned = plannings();
     for _ in 0..10 {
@@ -107,7 +107,7 @@ struct Case<'a> {
 impl<'a> Case<'a> {
     fn of(rule: &'a CompiledRule, events: &[Event]) -> Self {
         let history = history_of(events);
-        let rows = rule.scans.iter().map(|scan| matching(scan, &history)).collect();
+        let rows = rule.scans.iter().map(|scan| matching(rule, scan, &history)).collect();
         Case { rule, rows, expected: truth(rule, &history) }
     }
 
@@ -202,7 +202,11 @@ impl<'a> Case<'a> {
                         .scans
                         .iter()
                         .zip(rows)
-                        .map(|(scan, rows)| keep(rows, |row| time_of(rows, row) < watermarks[scan.plane.index()]))
+                        .map(|(scan, rows)| {
+                            let bounds = lags(rule, scan);
+                            let closed = |time: i64, plane: usize| bounds[plane].is_none_or(|lag| time + lag < watermarks[plane]);
+                            keep(rows, |row| (0..2).all(|plane| closed(time_of(rows, row), plane)))
+                        })
                         .collect();
                     for finding in run(rule, &part) {
                         let passed = |plane: usize, ahead: i64| watermarks[plane] > finding.event_time.micros() + ahead;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use watershed_rules::{CompiledRule, Scan, Speaks};
-use watershed_schemas::{Mark, Timestamp};
+use watershed_schemas::{Mark, Plane, Timestamp};
 
 use super::run::{is_sealed, passed, run};
 use super::{RuleState, marks};
@@ -256,7 +256,7 @@ impl RuleState {
         if self.stopped.is_some() || self.lost.is_some() {
             return Vec::new();
         }
-        self.rule().scans.iter().zip(&self.coverage.since).map(|(scan, since)| Donor::of(scan, *since)).collect()
+        self.rule().scans.iter().zip(&self.coverage.since).filter_map(|(scan, since)| Donor::of(scan, *since)).collect()
     }
 
     /// What the store has to know, where it does not.
@@ -293,7 +293,8 @@ impl RuleState {
 
     /// Event time after which it says everything, where some plane that it reads is not there yet.
     pub(in crate::evaluator) fn warming_until(&self, watermarks: &Watermarks) -> Option<Timestamp> {
-        let heard = self.rule().scans.iter().map(|scan| watermarks.heard(scan.plane)).min().unwrap_or(Timestamp::MAX);
+        let read = Plane::ALL.into_iter().filter(|plane| self.rule().lookahead[plane.index()].is_some());
+        let heard = read.map(|plane| watermarks.heard(plane)).min().unwrap_or(Timestamp::MAX);
         (self.stopped.is_none() && self.warm_after != Timestamp::MIN && self.warm_after >= heard)
             .then_some(self.warm_after)
     }

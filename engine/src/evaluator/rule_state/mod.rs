@@ -3,6 +3,7 @@
 mod lifetime;
 mod probe;
 mod run;
+mod signals;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
@@ -23,7 +24,8 @@ use super::span::Span;
 use super::status::Tally;
 use crate::watermark::Watermarks;
 
-use run::{is_sealed, passed, say};
+pub(super) use run::passed;
+use run::{is_sealed, say};
 
 /// The state of one rule.
 pub(super) struct RuleState {
@@ -99,8 +101,9 @@ pub(super) struct Admission {
     pub(super) limits: Limits,
     /// Whether all rules together hold as much as they may.
     pub(super) full: bool,
-    /// The planes' watermarks before the present step.
-    pub(super) reached: [Timestamp; 2],
+    /// For each table (by [`watershed_schemas::Table::index`]) the time before which rows are late: the planes' watermarks
+    /// before the present step; of signals either all or none.
+    pub(super) reached: [Timestamp; 3],
 }
 
 /// What keys are evaluated under.
@@ -200,7 +203,7 @@ impl RuleState {
         };
         let rule = Arc::clone(self.rule());
         let full = admission.full || self.memory.bytes(self.keys.len()) >= admission.limits.rule_bytes;
-        let reached = admission.reached[segment.plane.index()];
+        let reached = admission.reached[segment.table.index()];
         for (row, key) in rows.iter().zip(&keys) {
             let time = segment.event_time(*row);
             let touched = Span::touched_by(time, rule.scans[scan].around);

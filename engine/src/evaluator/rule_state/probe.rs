@@ -92,7 +92,7 @@ fn findings(rule: &CompiledRule, group: &[Candidate<'_>]) -> Option<usize> {
         .enumerate()
         .map(|(at, scan)| {
             let rows: Vec<RowRef> = group.iter().flat_map(|candidate| candidate.slices[at]).cloned().collect();
-            gather(scan.plane, &scan.projection, &rows)
+            gather(scan.table, &scan.projection, &rows)
         })
         .collect();
     let findings = rule.evaluate(&inputs.ok()?).ok()?;

@@ -60,7 +60,7 @@ fn run_part(
         return Ok(Vec::new());
     }
     let inputs: Result<Vec<RecordBatch>, _> =
-        rule.scans.iter().zip(&slices).map(|(scan, rows)| gather(scan.plane, &scan.projection, rows)).collect();
+        rule.scans.iter().zip(&slices).map(|(scan, rows)| gather(scan.table, &scan.projection, rows)).collect();
     let inputs = inputs.map_err(|error| EvaluateError { rule: rule.meta.id.clone(), reason: error.to_string() })?;
     let mut findings = rule.evaluate(&inputs)?;
     findings.retain(|finding| span.holds(finding.event_time));
@@ -112,7 +112,8 @@ pub(super) fn say(
 fn evidence(rule: &CompiledRule, state: &KeyState, finding: &Finding) -> Vec<RowRef> {
     let moment = Span { least: finding.event_time.micros(), most: finding.event_time.micros() };
     let mut rows: Vec<RowRef> = Vec::new();
-    for (scan, kept) in rule.scans.iter().zip(&state.scans) {
+    let events = rule.scans.iter().zip(&state.scans).filter(|(scan, _)| scan.table.plane().is_some());
+    for (scan, kept) in events {
         for row in moment.seen(scan.around).slice(kept) {
             let id = row.segment.event_id(row.row);
             if finding.evidence.binary_search_by(|known| known.as_str().cmp(id)).is_ok() {
@@ -121,7 +122,7 @@ fn evidence(rule: &CompiledRule, state: &KeyState, finding: &Finding) -> Vec<Row
         }
     }
     // Several scans may have kept the same row.
-    let order = |a: &RowRef, b: &RowRef| (a.order(), a.segment.plane).cmp(&(b.order(), b.segment.plane));
+    let order = |a: &RowRef, b: &RowRef| (a.order(), a.segment.table).cmp(&(b.order(), b.segment.table));
     rows.sort_by(order);
     rows.dedup_by(|a, b| order(a, b).is_eq());
     rows
@@ -133,7 +134,7 @@ pub(super) fn is_sealed(rule: &CompiledRule, event_time: Timestamp, watermarks: 
 }
 
 /// Whether every named plane's watermark (less the allowed lateness, where `late` rows count) has passed the time by its bound.
-pub(super) fn passed(time: Timestamp, bounds: &[Option<i64>; 2], watermarks: &Watermarks, late: bool) -> bool {
+pub(in crate::evaluator) fn passed(time: Timestamp, bounds: &[Option<i64>; 2], watermarks: &Watermarks, late: bool) -> bool {
     Plane::ALL.into_iter().all(|plane| match bounds[plane.index()] {
         None => true,
         Some(bound) => {
