@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::compile::{compile_beside, signals_read};
 use crate::compiled::CompiledRule;
 use crate::front_matter::RuleSource;
 use crate::lint::{Code, LintFinding};
+use crate::reference::ReferenceTables;
 use crate::text::SqlText;
 
 /// The rules that a rule may read through `signals`, and why others that it may name aren't there.
@@ -101,6 +103,57 @@ impl Beside {
             }
         }
     }
+}
+
+/// What becomes of a rule.
+pub type Outcome = Result<Arc<CompiledRule>, Vec<LintFinding>>;
+
+/// Compiles rules, each after those whose signals it reads; what becomes of each stands at its place, nothing where it is
+/// `disabled`. `reads` says which rules the one at this position reads, `compile` compiles it.
+pub fn in_strata(
+    sources: &[&RuleSource],
+    disabled: &BTreeSet<String>,
+    reads: impl Fn(usize, &RuleSource) -> BTreeSet<String>,
+    mut compile: impl FnMut(usize, &RuleSource, &Beside) -> Outcome,
+) -> Vec<Option<Outcome>> {
+    let mut read: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut of_id: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    let mut beside = Beside::default();
+    for (at, source) in sources.iter().enumerate() {
+        let id = &source.meta.id;
+        if disabled.contains(id) {
+            beside.miss(id.clone(), Missing::Disabled);
+        } else {
+            read.entry(id.clone()).or_default().extend(reads(at, source));
+            of_id.entry(id).or_default().push(at);
+        }
+    }
+    let strata = strata(&read);
+    let mut outcomes: Vec<Option<Outcome>> = sources.iter().map(|_| None).collect();
+    for id in &strata.order {
+        if let Some(path) = strata.cycles.get(id) {
+            for name in read[id].iter().filter(|name| strata.cycles.contains_key(*name)) {
+                beside.miss(name.clone(), Missing::Cycle(path.clone()));
+            }
+        }
+        for &at in of_id.get(id.as_str()).into_iter().flatten() {
+            let outcome = compile(at, sources[at], &beside);
+            match &outcome {
+                Ok(rule) => beside.add(Arc::clone(rule)),
+                Err(_) => beside.miss(id.clone(), Missing::Refused),
+            }
+            outcomes[at] = Some(outcome);
+        }
+    }
+    outcomes
+}
+
+/// Compiles a set of rules, in which some may read the signals of others; what becomes of each stands at its place.
+pub fn compile_set(sources: &[&RuleSource], reference: &ReferenceTables) -> Vec<Outcome> {
+    // What keeps a rule from being planned is told when it is compiled.
+    let reads = |_, source: &RuleSource| signals_read(source, reference).unwrap_or_default();
+    let compile = |_, source: &RuleSource, beside: &Beside| compile_beside(source, reference, beside).map(Arc::new);
+    in_strata(sources, &BTreeSet::new(), reads, compile).into_iter().flatten().collect()
 }
 
 /// In which order rules can be compiled.

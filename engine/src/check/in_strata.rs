@@ -3,66 +3,37 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use watershed_rules::{
-    Beside, CompiledRule, LintFinding, Missing, ReferenceTables, RuleSource, compile_beside, signals_read, strata,
-};
+use watershed_rules::{Beside, CompiledRule, LintFinding, Outcome, ReferenceTables, RuleSource, compile_beside, signals_read};
 
 use super::rule_files::{RuleFile, RuleFiles};
 
-/// What became of a rule file.
-pub type Outcome = Result<Arc<CompiledRule>, Vec<LintFinding>>;
-
-/// Compiles the rules of these files, each after those whose signals it reads; what becomes of each stands at its place.
-/// Rules that are `disabled` aren't compiled, and their signals can't be read. `reads` says which rules one reads, `compile`
-/// compiles the file at this position.
-pub fn in_strata(
+/// Compiles the rules of these files, each after those whose signals it reads; what becomes of each stands at its place,
+/// nothing where it is `disabled`. `reads` says which rules one reads, `compile` compiles the file at this position.
+pub(super) fn in_strata(
     files: &[RuleFile],
     disabled: &BTreeSet<String>,
     reads: impl Fn(&RuleFile, &RuleSource) -> BTreeSet<String>,
     mut compile: impl FnMut(usize, &RuleSource, &Beside) -> Outcome,
 ) -> Vec<Option<Outcome>> {
-    let mut read: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut of_id: BTreeMap<&str, Vec<(usize, &RuleSource)>> = BTreeMap::new();
-    let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(files.len());
-    let mut beside = Beside::default();
-    for (at, file) in files.iter().enumerate() {
-        let source = match &file.source {
-            Ok(source) => source,
-            Err(findings) => {
-                outcomes.push(Some(Err(findings.clone())));
-                continue;
-            }
-        };
-        outcomes.push(None);
-        let id = &source.meta.id;
-        if disabled.contains(id) {
-            beside.miss(id.clone(), Missing::Disabled);
-        } else {
-            read.entry(id.clone()).or_default().extend(reads(file, source));
-            of_id.entry(id).or_default().push((at, source));
-        }
-    }
-    let strata = strata(&read);
-    for id in &strata.order {
-        for (at, source) in of_id.get(id.as_str()).into_iter().flatten() {
-            if let Some(path) = strata.cycles.get(id) {
-                for name in read[id].iter().filter(|name| strata.cycles.contains_key(*name) && *name != id) {
-                    beside.miss(name.clone(), Missing::Cycle(path.clone()));
-                }
-            }
-            let outcome = compile(*at, source, &beside);
-            match &outcome {
-                Ok(rule) => beside.add(Arc::clone(rule)),
-                Err(_) => beside.miss(id.clone(), Missing::Refused),
-            }
-            outcomes[*at] = Some(outcome);
-        }
+    let readable: Vec<(usize, &RuleSource)> =
+        files.iter().enumerate().filter_map(|(at, file)| Some((at, file.source.as_ref().ok()?))).collect();
+    let sources: Vec<&RuleSource> = readable.iter().map(|(_, source)| *source).collect();
+    let compiled = watershed_rules::in_strata(
+        &sources,
+        disabled,
+        |at, source| reads(&files[readable[at].0], source),
+        |at, source, beside| compile(readable[at].0, source, beside),
+    );
+    let mut outcomes: Vec<Option<Outcome>> =
+        files.iter().map(|file| file.source.as_ref().err().map(|findings| Err(findings.clone()))).collect();
+    for ((at, _), outcome) in readable.into_iter().zip(compiled) {
+        outcomes[at] = outcome;
     }
     outcomes
 }
 
 /// The rules that the source names, where it can be planned.
-pub fn named_by(source: &RuleSource, reference: &ReferenceTables) -> BTreeSet<String> {
+pub(super) fn named_by(source: &RuleSource, reference: &ReferenceTables) -> BTreeSet<String> {
     // What keeps it from being planned is told when it is compiled.
     signals_read(source, reference).unwrap_or_default()
 }
@@ -96,7 +67,8 @@ pub fn each_in_strata<T>(
     mut compile: impl FnMut(&RuleSource, &Beside) -> Result<(Arc<CompiledRule>, T), Vec<LintFinding>>,
 ) -> Vec<(RuleFile, Result<T, Vec<LintFinding>>)> {
     let wanted = files.len();
-    let all: Vec<RuleFile> = files.into_iter().chain(needed(around.files, reference)).collect();
+    let around = needed(&files, around.files, reference);
+    let all: Vec<RuleFile> = files.into_iter().chain(around).collect();
     let mut made: BTreeMap<usize, T> = BTreeMap::new();
     let reads = |_: &RuleFile, source: &RuleSource| named_by(source, reference);
     let outcomes = in_strata(&all, &BTreeSet::new(), reads, |at, source, beside| {
@@ -119,6 +91,17 @@ pub fn each_in_strata<T>(
     .collect()
 }
 
-fn needed(around: Vec<RuleFile>, _reference: &ReferenceTables) -> Vec<RuleFile> {
-    around
+/// Those of the rules around these files that they read, and that those read.
+fn needed(files: &[RuleFile], mut around: Vec<RuleFile>, reference: &ReferenceTables) -> Vec<RuleFile> {
+    let names = |file: &RuleFile| file.source.as_ref().map_or_else(|_| BTreeSet::new(), |source| named_by(source, reference));
+    let mut needed: Vec<RuleFile> = Vec::new();
+    let mut open: BTreeSet<String> = files.iter().flat_map(names).collect();
+    while !open.is_empty() {
+        let is_open = |file: &RuleFile| file.source.as_ref().is_ok_and(|source| open.contains(&source.meta.id));
+        let (found, rest): (Vec<RuleFile>, Vec<RuleFile>) = around.into_iter().partition(is_open);
+        around = rest;
+        open = found.iter().flat_map(names).collect();
+        needed.extend(found);
+    }
+    needed
 }

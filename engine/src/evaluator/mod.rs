@@ -64,6 +64,13 @@ impl RuleSetup {
         RuleSetup { severity: rule.meta.severity, rule, shadow: false, backfill: false, reference: String::new() }
     }
 
+    /// A rule as its author wrote it, after the rules on whose findings its own rest: they say what they find and count for
+    /// nothing.
+    pub fn with_strata(rule: &Arc<CompiledRule>) -> Vec<Self> {
+        let below = rule.strata().into_iter().map(|rule| RuleSetup { shadow: true, ..RuleSetup::as_written(rule) });
+        below.chain([RuleSetup::as_written(Arc::clone(rule))]).collect()
+    }
+
     /// How much a finding counts for each plane.
     pub fn weights(&self) -> PlaneScores {
         self.rule.meta.weights.unwrap_or_else(|| {
@@ -231,6 +238,7 @@ impl Evaluator {
                     meter.leave();
                 }
             }
+            self.show_evidence(position, &mut statements);
             self.feed(position, &statements, sealed, watermarks, commit);
             let state = &mut self.rules[position];
             for statement in statements {

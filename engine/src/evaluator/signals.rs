@@ -15,6 +15,7 @@ use watershed_rules::{CompiledRule, strata};
 use watershed_schemas::Timestamp;
 
 use super::coverage::Coverage;
+use super::rows::RowRef;
 use super::rule_state::{Admission, RuleState};
 use super::said::Statement;
 use super::{Evaluator, RuleSetup};
@@ -32,6 +33,8 @@ pub(super) struct Feeds {
     order: Arc<[usize]>,
     /// For each rule that reads others their positions, each with the scan that does.
     upstream: BTreeMap<usize, Vec<(usize, usize)>>,
+    /// Rules that read one which isn't there as they were planned beside it.
+    without: Vec<(usize, String)>,
     /// By the position of the rule whose findings they are.
     feeds: BTreeMap<usize, Feed>,
     /// Segments of signals so far. They share the numbers of no others, and are never stored.
@@ -58,17 +61,25 @@ impl Feeds {
         order.sort_by_key(|at| rank.get(setups[*at].rule.meta.id.as_str()));
         let mut feeds: BTreeMap<usize, Feed> = BTreeMap::new();
         let mut upstream: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
+        let mut without = Vec::new();
         for (rule, setup) in setups.iter().enumerate() {
             for (scan, read) in setup.rule.scans.iter().enumerate() {
                 for above in &read.upstream {
-                    let Some(&from) = position.get(above.rule.as_str()) else { continue };
+                    let planned = setup.rule.upstream.iter().find(|rule| rule.meta.id == above.rule);
+                    let there = position.get(above.rule.as_str()).copied().filter(|from| {
+                        planned.is_some_and(|planned| planned.version == setups[*from].rule.version)
+                    });
+                    let Some(from) = there else {
+                        without.push((rule, above.rule.clone()));
+                        continue;
+                    };
                     let feed = feeds.entry(from).or_insert_with(|| Feed::new(Arc::clone(&setups[from].rule)));
                     feed.readers.push(Reader::new(ScanId { rule, scan }, &setup.rule, read, above.there));
                     upstream.entry(rule).or_default().push((from, scan));
                 }
             }
         }
-        Feeds { order: order.into(), upstream, feeds, segments: 0, unstored: Commit::default() }
+        Feeds { order: order.into(), upstream, without, feeds, segments: 0, unstored: Commit::default() }
     }
 
     /// Positions of the rules, each after those whose signals it reads.
@@ -96,6 +107,12 @@ impl Feeds {
 impl Evaluator {
     /// Before a rule is evaluated: what its upstream rules lack it lacks too, and without them it stops.
     pub(super) fn follow(&mut self, rule: usize) {
+        for (position, id) in &self.feeds.without {
+            let state = &mut self.rules[*position];
+            if *position == rule && state.stopped().is_none() {
+                state.stop(format!("it reads the signals of `{id}`, which isn't loaded as it was when this rule was planned"));
+            }
+        }
         let Some(upstream) = self.feeds.upstream.get(&rule) else { return };
         let mut warm: Vec<(usize, Timestamp)> = Vec::new();
         for &(from, scan) in upstream {
@@ -111,6 +128,23 @@ impl Evaluator {
             }
         }
         self.rules[rule].warm_upstream(&warm);
+    }
+
+    /// Adds to what a rule has just said the events that show it through what other rules said.
+    pub(super) fn show_evidence(&self, rule: usize, statements: &mut [Statement]) {
+        let Some(upstream) = self.feeds.upstream.get(&rule) else { return };
+        let feeds: BTreeSet<usize> = upstream.iter().map(|(from, _)| *from).collect();
+        for statement in statements.iter_mut().filter(|statement| !statement.said.withdrawn) {
+            for event_id in &statement.finding.evidence {
+                let known = |row: &RowRef| row.segment.event_id(row.row) == event_id;
+                if statement.evidence.iter().any(known) {
+                    continue;
+                }
+                let found = feeds.iter().find_map(|from| self.feeds.feeds.get(from)?.event(event_id));
+                statement.evidence.extend(found.cloned());
+            }
+            statement.evidence.sort_by(|a, b| (a.order(), a.segment.table).cmp(&(b.order(), b.segment.table)));
+        }
     }
 
     /// Feeds what a rule has just said, and what has become final of what it had said before, to those that read it.

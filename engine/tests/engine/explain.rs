@@ -14,9 +14,9 @@ use watershed_engine::intake::{Intake, PlainInput};
 use watershed_engine::rule_bench;
 use watershed_engine::rule_tests::CorePipeline;
 use watershed_rules::catalog::CATALOG;
-use watershed_rules::explain::{Explained, explain};
+use watershed_rules::explain::{Explained, explain, explain_beside};
 use watershed_rules::test_runner::{Outcome, Run, TestEvent, TestFile, run_tests};
-use watershed_rules::{CompiledRule, ReferenceTables, RuleSource};
+use watershed_rules::{Beside, CompiledRule, ReferenceTables, RuleSource, compile_set};
 use watershed_schemas::Plane;
 
 fn fixtures() -> PathBuf {
@@ -286,9 +286,14 @@ impl Run for Asking {
 #[test]
 fn the_parts_of_every_rule_of_the_catalog_decide_as_the_rule_does() {
     let mut fired = [0; 2];
-    for rule in CATALOG {
-        let source = rule.source().expect("a rule of the catalog");
-        let explained = explain(&source, &ReferenceTables::default()).unwrap_or_else(|error| panic!("{error:?}"));
+    let sources: Vec<RuleSource> = CATALOG.iter().map(|rule| rule.source().expect("a rule of the catalog")).collect();
+    let mut beside = Beside::default();
+    for compiled in compile_set(&sources.iter().collect::<Vec<_>>(), &ReferenceTables::default()) {
+        beside.add(compiled.expect("the catalog compiles"));
+    }
+    for (rule, source) in CATALOG.iter().zip(&sources) {
+        let explained =
+            explain_beside(source, &ReferenceTables::default(), &beside).unwrap_or_else(|error| panic!("{error:?}"));
         let compiled = Arc::clone(&explained.rule);
         let tests = TestFile::parse(&rule.tests_path(), rule.tests).unwrap_or_else(|faults| panic!("{faults:?}"));
         let asking = Asking { explained, puzzled: Mutex::default(), fired: Mutex::default() };
@@ -330,7 +335,7 @@ fn selectivity_counts_rows_after_each_filter() {
     let sample = sample(&explained, &Asked::Nothing);
     for (at, scan) in explained.rule.scans.iter().enumerate() {
         let known = &sample.scans[at];
-        assert_eq!(known.seen, sample.events[scan.plane.index()]);
+        assert_eq!(known.seen, sample.events[scan.table.index()]);
         assert!(known.left.is_sorted_by(|a, b| a >= b), "{known:?}");
     }
     assert_eq!(sample.signals.len(), 1);

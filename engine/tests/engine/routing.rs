@@ -12,7 +12,7 @@ use watershed_engine::router::{Receiver, Router, Routes};
 use watershed_engine::store::Commit;
 use watershed_rules::catalog::CATALOG;
 use watershed_rules::test_runner::{TestEvent, TestFile};
-use watershed_rules::{CompiledRule, ReferenceTables, RuleSource, compile};
+use watershed_rules::{CompiledRule, ReferenceTables, RuleSource, compile_set};
 use watershed_schemas::{Notification, Plane, RulePlane, Verdict};
 
 use crate::driver::partition;
@@ -84,9 +84,13 @@ fn routed(rule: &Arc<CompiledRule>, receivers: Vec<Receiver>, fallback: usize, t
 
 /// Calls `check` for each rule of the catalog with each case in which it fires, and what must then be told.
 fn each_firing(check: impl Fn(&Arc<CompiledRule>, &[TestEvent], &[Telling])) {
-    for rule in CATALOG {
-        let source = RuleSource::parse(Path::new(rule.path), rule.sql).expect("the catalog parses");
-        let compiled = Arc::new(compile(&source, &ReferenceTables::default()).expect("the catalog compiles"));
+    let sources: Vec<RuleSource> = CATALOG
+        .iter()
+        .map(|rule| RuleSource::parse(Path::new(rule.path), rule.sql).expect("the catalog parses"))
+        .collect();
+    let compiled = compile_set(&sources.iter().collect::<Vec<_>>(), &ReferenceTables::default());
+    for (rule, compiled) in CATALOG.iter().zip(compiled) {
+        let compiled = compiled.expect("the catalog compiles");
         let tests = TestFile::parse(&rule.tests_path(), rule.tests).expect("its tests parse");
         let firing: Vec<_> =
             tests.cases.iter().filter(|case| case.expect.signals.iter().any(|signal| !signal.withdrawn)).collect();

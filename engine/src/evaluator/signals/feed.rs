@@ -19,6 +19,9 @@ use crate::matcher::ScanId;
 use crate::store::Commit;
 use crate::watermark::Watermarks;
 
+/// Most events of one finding that are kept at hand, so that an incident can show them.
+const MOST_EVIDENCE: usize = 50;
+
 /// A finding that stands, or did: one that was taken back is remembered as such as long as it could be found again.
 #[derive(Debug)]
 struct Row {
@@ -27,6 +30,8 @@ struct Row {
     at: Option<RowRef>,
     /// Whether only a late event can have made it what it is.
     late: bool,
+    /// Ids of the events that show it, of those that are at hand.
+    shown: Vec<String>,
     /// For each reader the row that it has been given: what it reads of it is what `at` says.
     given: Vec<Option<RowRef>>,
 }
@@ -88,6 +93,8 @@ pub(super) struct Feed {
     /// It has every finding later than this that the rule has said; absent where that isn't known yet.
     pub(super) since: Option<Timestamp>,
     rows: BTreeMap<String, Row>,
+    /// Events that show what stands, by their ids, and for how many rows they do.
+    evidence: BTreeMap<String, (usize, RowRef)>,
     times: BTreeSet<(Timestamp, String)>,
     bytes: usize,
     unrecorded: bool,
@@ -101,6 +108,7 @@ impl Feed {
             readers: Vec::new(),
             since: Some(Timestamp::MIN),
             rows: BTreeMap::new(),
+            evidence: BTreeMap::new(),
             times: BTreeSet::new(),
             bytes: 0,
             unrecorded: true,
@@ -136,7 +144,23 @@ impl Feed {
             put_row(self.name(), id, finding.event_time, new.is_some().then_some(finding), commit);
             let late = passed(finding.event_time, &self.rule.lookahead, sealed, false);
             self.replace(id, finding.event_time, new, late, rules);
+            self.show(id, &statement.evidence);
         }
+    }
+
+    /// Keeps the events that show a finding at hand.
+    fn show(&mut self, id: &str, evidence: &[RowRef]) {
+        let Some(row) = self.rows.get_mut(id) else { return };
+        for event in evidence.iter().take(MOST_EVIDENCE) {
+            let event_id = event.segment.event_id(event.row);
+            self.evidence.entry(event_id.to_owned()).or_insert_with(|| (0, event.clone())).0 += 1;
+            row.shown.push(event_id.to_owned());
+        }
+    }
+
+    /// The event of this id, where it shows something that stands and is at hand.
+    pub(super) fn event(&self, event_id: &str) -> Option<&RowRef> {
+        self.evidence.get(event_id).map(|(_, event)| event)
     }
 
     /// These findings as rows of a new segment, in their order; for each of them who wants it.
@@ -175,7 +199,7 @@ impl Feed {
                 }
             }
         }
-        self.insert(id.to_owned(), Row { event_time, at: new.map(|(row, _)| row), late, given });
+        self.insert(id.to_owned(), Row { event_time, at: new.map(|(row, _)| row), late, shown: Vec::new(), given });
     }
 
     fn insert(&mut self, id: String, row: Row) {
@@ -193,6 +217,14 @@ impl Feed {
             reader.waiting.remove(&key);
         }
         self.times.remove(&key);
+        for event_id in &row.shown {
+            if let Some((rows, _)) = self.evidence.get_mut(event_id) {
+                *rows -= 1;
+                if *rows == 0 {
+                    self.evidence.remove(event_id);
+                }
+            }
+        }
         Some(row)
     }
 
@@ -272,7 +304,7 @@ impl Feed {
             reader.waiting.insert((event_time, id.to_owned()));
         }
         let given = vec![None; self.readers.len()];
-        self.insert(id.to_owned(), Row { event_time, at: Some(row), late: false, given });
+        self.insert(id.to_owned(), Row { event_time, at: Some(row), late: false, shown: Vec::new(), given });
     }
 
     /// The rows as they were stored.
@@ -284,7 +316,7 @@ impl Feed {
                 Some((row, wanted)) => self.wait(id, *event_time, row, &wanted),
                 None => {
                     let given = vec![None; self.readers.len()];
-                    self.insert(id.clone(), Row { event_time: *event_time, at: None, late: false, given });
+                    self.insert(id.clone(), Row { event_time: *event_time, at: None, late: false, shown: Vec::new(), given });
                 }
             }
         }
@@ -293,6 +325,7 @@ impl Feed {
     /// Takes over the rows of the feed as it was before a reload. `from` says which of its readers each of ours was.
     pub(super) fn inherit(&mut self, before: Feed, from: &[Option<usize>]) {
         self.since = before.since;
+        self.evidence = before.evidence;
         self.unrecorded = before.unrecorded;
         let mut wants: BTreeMap<u64, Vec<Vec<bool>>> = BTreeMap::new();
         for (id, row) in before.rows {
