@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use watershed_connectors::formats::{Limits, Registry};
 use watershed_connectors::{RawBatch, RawRecord};
+use watershed_engine::evaluator::RuleSetup;
 use watershed_engine::core::{Core, Input, Settings};
 use watershed_engine::correlator::Telling;
 use watershed_engine::router::{Receiver, Router, Routes};
@@ -34,7 +35,7 @@ fn planted(plane: Plane, column: &str) -> String {
 
 fn tellings(rule: &Arc<CompiledRule>, timeline: &[TestEvent]) -> Vec<Telling> {
     let registry = Registry::builtin(Limits::default());
-    let mut core = Core::new(Settings::default(), as_written(std::slice::from_ref(rule)));
+    let mut core = Core::new(Settings::default(), RuleSetup::with_strata(rule));
     let mut commit = Commit::default();
     let mut told = Vec::new();
     for (offset, event) in (0..).zip(timeline) {

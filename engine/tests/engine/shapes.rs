@@ -9,7 +9,7 @@ use watershed_rules::{CompiledRule, compile_beside, signals_read};
 
 use crate::driver::{arrivals, played, runner};
 use crate::history::events;
-use crate::shape_file::{Shape, compile_file, reference, shapes};
+use crate::shape_file::{compile_file, reference, shapes};
 use crate::stream::{batch_result, said};
 
 /// Histories for each group.

@@ -106,7 +106,7 @@ fn running_a_rule_never_plans() {
     }
     assert_eq!(plannings(), planned);
     drop(alone);
-    compiled(&shape);
+    compiled(&shapes(Some("sets")));
     assert!(plannings() > planned);
 }
 

@@ -114,5 +114,5 @@ SELECT event_time, tenant, principal, event_id AS e_event_id FROM runtime EXCEPT
 
 -- shape: a table of constants alone
 -- key: principal
--- refuses: 1:1: W034: the query reads neither `runtime` nor `identity`; select from `runtime` or `identity`
+-- refuses: 1:1: W034: the query reads neither `runtime` nor `identity` nor `signals`; select from `runtime`, `identity` or `signals`
 SELECT TIMESTAMP '2024-01-01T00:00:00' AS event_time, 'a' AS tenant, 'b' AS principal
