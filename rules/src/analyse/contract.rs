@@ -118,7 +118,7 @@ pub(super) fn may_be_null(text: &SqlText, plan: &LogicalPlan, reduction: &Reduct
 pub(super) fn warnings(text: &SqlText, reduction: &Reduction, determined: &dyn Fn(usize) -> bool) -> Vec<LintFinding> {
     let mut findings = Vec::new();
     if reduction.evidence.is_empty() {
-        let help = "select the ids of the events that show it, such as `r.event_id AS tool_event_id` or `array_agg(event_id) AS call_event_ids`";
+        let help = "select the ids of the events that show it, such as `r.event_id AS tool_event_id`, `array_agg(event_id) AS call_event_ids` or, of a signal, `s.evidence AS finding_event_ids`";
         findings.push(text.finding(
             Code::EvidenceMissing,
             text.output("select"),

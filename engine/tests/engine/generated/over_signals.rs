@@ -14,7 +14,7 @@ use super::schedule::schedule;
 use super::{ENOUGH, HISTORIES, SEED, compiled, shrink, tables};
 
 /// Cases of one ordinary run. A case is one rule over signals and one history.
-const CASES: usize = 320;
+const CASES: usize = 240;
 /// Generated rules that others read, and rules over them, at once.
 const BELOW: usize = 5;
 const ABOVE: usize = 5;
@@ -109,7 +109,7 @@ fn draw(luck: &mut Luck, known: &Known) -> Rule {
             (Shape::OuterJoin, "r_event_id, s_signal", sql)
         }
     };
-    Rule { shape, key: key.to_owned(), early: luck.random_bool(0.3), sql }
+    Rule { shape, key: key.to_owned(), early: luck.random_bool(0.8), sql }
 }
 
 fn above(rule: &Rule, id: &str, known: &Known, tables: &ReferenceTables) -> Result<Arc<CompiledRule>, Vec<Code>> {
@@ -219,9 +219,10 @@ pub(super) fn prove(cases: usize, seed: u64) {
     assert!(failures.is_empty(), "seed {seed}:\n\n{}", failures.join("\n\n"));
     let percent = |part: usize| part * 100 / about.cases.max(1);
     assert!(percent(about.found) >= 50, "too few cases have results: {about:?}");
-    for part in [about.withdrew, about.late, about.restored, about.kinds[0], about.kinds[1], about.kinds[2]] {
+    for part in [about.late, about.restored, about.kinds[0], about.kinds[1], about.kinds[2]] {
         assert!(percent(part) >= 10, "a run about too little: {about:?}");
     }
+    assert!(percent(about.withdrew) >= 5, "too few cases take something back: {about:?}");
 }
 
 #[test]
