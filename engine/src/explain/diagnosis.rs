@@ -4,12 +4,12 @@ use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use datafusion::arrow::array::{RecordBatch, UInt32Array};
+use datafusion::arrow::array::{AsArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take_record_batch;
 use datafusion::common::ScalarValue;
 use watershed_connectors::escape::one_line;
 use watershed_rules::explain::{Condition, Explained, Input, Needs, Part};
-use watershed_schemas::tables::runtime;
+use watershed_schemas::tables::{runtime, signals};
 use watershed_schemas::{Signal, Table, Timestamp};
 
 use super::check::{Check, Names, check, event_of};
@@ -52,7 +52,20 @@ fn keys(explained: &Explained, sample: &Sample) -> BTreeSet<Vec<String>> {
             .map(|scan| scan.key.iter().map(|column| texts(&event.row, *column).concat()).collect())
             .collect::<Vec<Vec<String>>>()
     };
-    sample.asked.iter().flat_map(of).collect()
+    let mut keys: BTreeSet<Vec<String>> = sample.asked.iter().flat_map(of).collect();
+    // What other rules said of these events is asked about too.
+    for (scan, rows) in scans.iter().zip(&sample.rows).filter(|(scan, _)| scan.table == Table::Signals) {
+        let named = key_of_rows(rows, &scan.key);
+        keys.extend(named.into_iter().enumerate().filter(|(row, _)| rests_on_asked(rows, *row, sample)).map(|(_, key)| key));
+    }
+    keys
+}
+
+/// Whether a signal rests on an event that is asked about.
+fn rests_on_asked(signals: &RecordBatch, row: usize, sample: &Sample) -> bool {
+    let evidence = signals.column(signals::EVIDENCE).as_list::<i32>().value(row);
+    let evidence = evidence.as_string::<i32>();
+    evidence.iter().flatten().any(|id| sample.asked.iter().any(|event| event.id() == id))
 }
 
 /// The rows that share a key with an event that is asked about.
@@ -69,7 +82,12 @@ fn candidates<'a>(explained: &'a Explained, sample: &Sample, keys: &BTreeSet<Vec
         let near =
             take_record_batch(all, &UInt32Array::from(near)).unwrap_or_else(|_| RecordBatch::new_empty(all.schema()));
         wanted.push(
-            (0..near.num_rows()).map(|row| asked.contains(&(scan.table.index(), identity(&near, row)))).collect(),
+            (0..near.num_rows())
+                .map(|row| match scan.table {
+                    Table::Signals => rests_on_asked(&near, row, sample),
+                    table => asked.contains(&(table.index(), identity(&near, row))),
+                })
+                .collect(),
         );
         rows.push(near);
     }

@@ -15,7 +15,7 @@ runbook: >-
 first_move:
   model: Pause the agents that act for the principal until its access has been contained.
   access: End the principal's sessions and revoke its tokens; the credential is in use by somebody else.
-weights: {model: 0.5, access: 0.5}
+weights: {model: 1.0, access: 1.0}
 tags: [sequence]
 ---*/
 -- It reads what other rules say. They are named one by one: a new rule belongs here only where its findings are about

@@ -134,7 +134,7 @@ fn every_case_means_what_it_says_in_plain_sql() {
 
 #[test]
 fn every_case_means_the_same_when_the_rule_is_compiled() {
-    let (rules, sources): (Vec<_>, Vec<_>) = sources().unzip();
+    let (rules, sources): (Vec<&CatalogRule>, Vec<RuleSource>) = sources().unzip();
     let compiled = compile_set(&sources.iter().collect::<Vec<_>>(), &ReferenceTables::default());
     assert_eq!(compiled.len(), rules.len());
     for (rule, compiled) in rules.into_iter().zip(compiled) {
