@@ -46,10 +46,10 @@ impl Beside {
         self.rules.get(id)
     }
 
-    /// The rules that are named, in order of their ids.
+    /// The rules that are named, in order of their ids; those that are disabled are left out.
     ///
     /// # Errors
-    /// A finding for each that isn't there.
+    /// A finding for each other that isn't there.
     pub(crate) fn upstream(
         &self,
         source: &RuleSource,
@@ -60,6 +60,7 @@ impl Beside {
         for name in names {
             match self.rules.get(name).filter(|_| *name != source.meta.id) {
                 Some(rule) => found.push(Arc::clone(rule)),
+                None if self.missing.get(name) == Some(&Missing::Disabled) => {}
                 None => findings.push(self.absent(source, text, name)),
             }
         }
@@ -81,16 +82,11 @@ impl Beside {
                 let help = "let one of them read `runtime` or `identity` instead, or put what they share into a rule of its own that both read";
                 text.finding(Code::SignalsCycle, place, message, help)
             }
-            Some(Missing::Disabled) => {
-                let message = format!("the rule `{name}` is disabled, so that it has no signals to read");
-                let help = "put it into shadow (`mode = \"shadow\"`: signals that page nobody), or disable this rule too";
-                text.finding(Code::SignalsOfNobody, place, message, help)
-            }
             Some(Missing::Refused) => {
                 let message = format!("the rule `{name}` is refused, so that it has no signals to read");
                 text.finding(Code::SignalsOfNobody, place, message, "correct that rule first")
             }
-            None => {
+            Some(Missing::Disabled) | None => {
                 let message = format!("there is no rule `{name}` whose signals could be read");
                 let known: Vec<String> =
                     self.rules.keys().filter(|id| **id != source.meta.id).map(|id| format!("`{id}`")).collect();

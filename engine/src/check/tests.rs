@@ -46,7 +46,20 @@ fn rules_that_are_not_there_are_named() {
 fn a_disabled_rule_does_not_run() {
     let checked = with("[rules]\ndisable = [\"repeated-denials-then-allow\"]");
     assert!(!checked.problems.any_error(), "{}", checked.problems);
-    assert!(checked.summary.starts_with("11 rules"), "{}", checked.summary);
+    assert!(checked.summary.starts_with("13 rules"), "{}", checked.summary);
+    // Of those whose signals another rule reads it is one.
+    assert_eq!(checked.problems.iter().filter(|problem| problem.setting == "W057").count(), 1, "{}", checked.problems);
+}
+
+#[test]
+fn a_rule_over_signals_needs_one_that_speaks() {
+    let all = ["deactivated-account-active", "failed-sign-ins-then-success", "token-used-after-revocation"];
+    let checked = with(&format!("[rules]\ndisable = {all:?}"));
+    assert!(checked.problems.any_error());
+    assert!(checked.problems.to_string().contains("is disabled, so that it has no signals to read"), "{}", checked.problems);
+    let more = [&all[..], &["finding-without-containment"]].concat();
+    let checked = with(&format!("[rules]\ndisable = {more:?}"));
+    assert!(!checked.problems.any_error(), "{}", checked.problems);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use watershed_schemas::tables::{runtime, signals};
 use watershed_schemas::{Signal, Table, Timestamp};
 
 use super::check::{Check, Names, check, event_of};
-use super::diagnosis_report::{Diagnosis, EventReport, Fit, MissedBy, OtherKey, Placed, Reason};
+use super::diagnosis_report::{Behind, Diagnosis, EventReport, Fit, MissedBy, OtherKey, Placed, Reason};
 use super::sample::{AskedEvent, Fate, Sample};
 use super::tuples::{Candidates, Seen, Tuple, raw, texts};
 
@@ -53,9 +53,15 @@ fn keys(explained: &Explained, sample: &Sample) -> BTreeSet<Vec<String>> {
             .collect::<Vec<Vec<String>>>()
     };
     let mut keys: BTreeSet<Vec<String>> = sample.asked.iter().flat_map(of).collect();
-    // What other rules said of these events is asked about too.
+    // What other rules said of these events, and of whom they are about, is asked about too.
     for (scan, rows) in scans.iter().zip(&sample.rows).filter(|(scan, _)| scan.table == Table::Signals) {
         let named = key_of_rows(rows, &scan.key);
+        let about = sample.asked.iter().filter_map(|event| {
+            let column = |column: &usize| event.plane.column(Table::Signals.columns()[*column].name);
+            let value = |column: &usize| Some(texts(&event.row, column(column)?).concat());
+            scan.key.iter().map(value).collect::<Option<Vec<String>>>()
+        });
+        keys.extend(about);
         keys.extend(named.into_iter().enumerate().filter(|(row, _)| rests_on_asked(rows, *row, sample)).map(|(_, key)| key));
     }
     keys
@@ -63,9 +69,12 @@ fn keys(explained: &Explained, sample: &Sample) -> BTreeSet<Vec<String>> {
 
 /// Whether a signal rests on an event that is asked about.
 fn rests_on_asked(signals: &RecordBatch, row: usize, sample: &Sample) -> bool {
+    sample.asked.iter().any(|event| is_evidence(signals, row, event.id()))
+}
+
+fn is_evidence(signals: &RecordBatch, row: usize, event_id: &str) -> bool {
     let evidence = signals.column(signals::EVIDENCE).as_list::<i32>().value(row);
-    let evidence = evidence.as_string::<i32>();
-    evidence.iter().flatten().any(|id| sample.asked.iter().any(|event| event.id() == id))
+    evidence.as_string::<i32>().iter().flatten().any(|id| id == event_id)
 }
 
 /// The rows that share a key with an event that is asked about.
@@ -215,7 +224,25 @@ impl Doctor<'_> {
                 Fate::Repeat => Some("it came before under the same id, and counts once"),
             },
             scans: (0..scans.len()).filter(|scan| scans[*scan].table == event.plane.into()).map(fit).collect(),
+            behind: self.behind(event.id()),
         }
+    }
+
+    /// The signals that the rule reads and that rest on this event.
+    fn behind(&self, event_id: &str) -> Vec<Behind> {
+        let mut found = Vec::new();
+        let scans = self.explained.rule.scans.iter().enumerate().zip(&self.sample.rows);
+        for ((scan, _), rows) in scans.filter(|((_, scan), _)| scan.table == Table::Signals) {
+            for row in (0..rows.num_rows()).filter(|row| is_evidence(rows, *row, event_id)) {
+                found.push(Behind {
+                    scan: self.names.scan(scan),
+                    rule: raw(rows, signals::RULE, row).to_owned(),
+                    signal_id: raw(rows, signals::SIGNAL_ID, row).to_owned(),
+                    event_time: Timestamp::from_micros(crate::acceptance::event_times(rows).value(row)),
+                });
+            }
+        }
+        found
     }
 
     /// The signals that the events show, or that rest on rows which they take part in.

@@ -69,6 +69,7 @@ pub(crate) fn analyse(
     if !unnamed.is_empty() {
         return Err(unnamed);
     }
+    let disabled = upstream::disabled(text, &found, upstream)?;
     for scan in found.iter_mut().filter(|scan| scan.table == Table::Signals) {
         scan.lag = upstream::lag(scan, upstream);
     }
@@ -120,6 +121,7 @@ pub(crate) fn analyse(
     let key = key::key(&plan, found.len(), &reduction.key, reduction.tenant);
     let guards = guards::min_rows(&plan);
     let mut warnings = contract::warnings(text, &reduction, &|column| key.determined.contains(&column));
+    warnings.extend(disabled);
     if key.columns.iter().all(|columns| columns.iter().all(|&column| column == runtime::TENANT)) {
         let message = "no key is shared by all scans: the rule runs on one worker for each tenant";
         let help = "join the scans on a column such as `principal` or `credential_id`, and have the key or the GROUP BY name it";

@@ -73,6 +73,30 @@ pub(super) fn unnamed(text: &SqlText, scan: &FoundScan) -> Option<LintFinding> {
     Some(text.finding(Code::SignalsOfWhom, text.alias(table, alias), message, help))
 }
 
+/// What scans of `signals` say of rules that aren't there, as they are disabled: a scan that is left without any is refused.
+pub(super) fn disabled(
+    text: &SqlText,
+    scans: &[FoundScan],
+    upstream: &[&CompiledRule],
+) -> Result<Vec<LintFinding>, Vec<LintFinding>> {
+    let (mut refused, mut warnings) = (Vec::new(), Vec::new());
+    for names in scans.iter().filter_map(|scan| scan.names.as_ref()) {
+        let there = |name: &&String| upstream.iter().any(|rule| rule.meta.id == **name);
+        let missing: Vec<&String> = names.iter().filter(|name| !there(name)).collect();
+        let (code, findings) = match missing.len() == names.len() {
+            true => (Code::SignalsOfNobody, &mut refused),
+            false => (Code::SignalsDisabled, &mut warnings),
+        };
+        findings.extend(missing.into_iter().map(|name| {
+            let message = format!("the rule `{name}` is disabled, so that it has no signals to read");
+            let help = "put it into shadow instead (`mode = \"shadow\"`: signals that page nobody), or disable this rule too";
+            let place = text.literal(name).unwrap_or_else(|| text.start());
+            text.finding(code, place, message, help)
+        }));
+    }
+    if refused.is_empty() { Ok(warnings) } else { Err(refused) }
+}
+
 /// For each rule that a scan reads, in order of their ids, when its findings are there.
 pub(super) fn reads(scan: &FoundScan, upstream: &[&CompiledRule]) -> Vec<Upstream> {
     let of_scan = upstream.iter().filter(|rule| scan.names.iter().flatten().any(|name| *name == rule.meta.id));

@@ -80,6 +80,7 @@ codes! {
     SignalsOfWhom "W054" Error "A scan of `signals` doesn't name the rules that it reads.";
     SignalsOfNobody "W055" Error "A rule whose signals are read isn't there.";
     SignalsCycle "W056" Error "The rule reads signals that rest on its own.";
+    SignalsDisabled "W057" Warning "A rule whose signals are read, among others, is disabled.";
 }
 
 impl std::fmt::Display for Code {

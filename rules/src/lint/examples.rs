@@ -534,6 +534,17 @@ impl Code {
                     "SELECT s.event_time, s.tenant, s.principal, s.signal_id AS upstream_signal, s.evidence AS upstream_event_ids\nFROM signals s WHERE s.rule = 'token-revoked'",
                 ),
             ),
+            Code::SignalsDisabled => example(
+                "A rule that is disabled says nothing, so that part of what this one looks for can't be found. Where no other rule is left to a scan it is refused.",
+                Sql(
+                    "upstream_signal",
+                    "-- Here `session-revoked` is disabled.\nSELECT s.event_time, s.tenant, s.principal, s.signal_id AS upstream_signal, s.evidence AS upstream_event_ids\nFROM signals s WHERE s.rule IN ('token-revoked', 'session-revoked')",
+                ),
+                Sql(
+                    "upstream_signal",
+                    "SELECT s.event_time, s.tenant, s.principal, s.signal_id AS upstream_signal, s.evidence AS upstream_event_ids\nFROM signals s WHERE s.rule = 'token-revoked'",
+                ),
+            ),
             Code::SignalsCycle => example(
                 "Rules are evaluated one stratum after the other; what rests on itself, also through others, has no first one.",
                 Sql(

@@ -33,13 +33,13 @@ impl PlainSql<'_> {
         let looked_at = timeline.len() as u64;
         let below = signals_read(self.0, &ReferenceTables::default()).map_err(|findings| format!("{findings:?}"))?;
         let tables = Plane::ALL.map(|plane| table(plane, &timeline));
+        let signals = if below.is_empty() { None } else { Some(self.below(&below, &timeline)?) };
         let sql = self.0.text[self.0.sql_offset..].to_owned();
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
         let batches = runtime.block_on(async {
             let context = SessionContext::new();
             functions::register(&context);
-            if !below.is_empty() {
-                let rows = self.below(&below, &timeline)?;
+            if let Some(rows) = signals {
                 let table = MemTable::try_new(rows.schema(), vec![vec![rows]]).map_err(|error| error.to_string())?;
                 context.register_table(Table::Signals.name(), Arc::new(table)).map_err(|error| error.to_string())?;
             }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use watershed_rules::{Beside, Code, LintFinding, ReferenceTables, RuleSource, Sample, lint_page};
+use watershed_rules::{Beside, Code, LintFinding, Missing, ReferenceTables, RuleSource, Sample, lint_page};
 
 use crate::check::{compiled, compiled_beside, list};
 
@@ -18,6 +18,7 @@ fn findings(sample: &Sample) -> Vec<LintFinding> {
     // What examples over `signals` read.
     let mut beside = Beside::default();
     let upstream = RuleSource::parse_bytes(Path::new("upstream.sql"), UPSTREAM.as_bytes()).and_then(|source| compiled(&source));
+    beside.miss("session-revoked".to_owned(), Missing::Disabled);
     beside.add(Arc::new(upstream.unwrap_or_else(|found| panic!("{}", list(&found)))));
     match source.and_then(|source| compiled_beside(&source, &ReferenceTables::default(), &beside)) {
         Ok(rule) => rule.warnings,
