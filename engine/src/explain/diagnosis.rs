@@ -57,8 +57,8 @@ fn keys(explained: &Explained, sample: &Sample) -> BTreeSet<Vec<String>> {
     for (scan, rows) in scans.iter().zip(&sample.rows).filter(|(scan, _)| scan.table == Table::Signals) {
         let named = key_of_rows(rows, &scan.key);
         let about = sample.asked.iter().filter_map(|event| {
-            let column = |column: &usize| event.plane.column(Table::Signals.columns()[*column].name);
-            let value = |column: &usize| Some(texts(&event.row, column(column)?).concat());
+            let place = |column: &usize| event.plane.column(Table::Signals.columns()[*column].name);
+            let value = |column: &usize| Some(texts(&event.row, place(column)?).concat());
             scan.key.iter().map(value).collect::<Option<Vec<String>>>()
         });
         keys.extend(about);
