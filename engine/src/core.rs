@@ -16,8 +16,8 @@ use watershed_schemas::{ColumnSet, EventBatch, IncidentRevision, Plane, Signal, 
 
 use crate::acceptance::{self, Refused};
 use crate::correlator::{self, Correlator, Telling};
-use crate::evaluator::{self, Evaluator, Limits, Meter, Reload, RuleNews, RuleSetup, RuleStatus, Start, Tally};
-use crate::matcher::{Matcher, ScanId};
+use crate::evaluator::{self, Evaluator, Limits, Meter, Picked, Reload, RuleNews, RuleSetup, RuleStatus, Start, Tally};
+use crate::matcher::{Matched, Matcher, ScanId};
 use crate::store::Commit;
 use crate::verify::Witness;
 use crate::watermark::{PlaneTime, Snapshot, Watermarks};
@@ -164,7 +164,7 @@ impl Core {
     pub fn step(&mut self, inputs: Vec<Input>, commit: &mut Commit) -> Output {
         let mut output = Output::default();
         let mut ended = false;
-        self.evaluator.set_segment_bytes(self.segments.bytes());
+        self.evaluator.begin_step(self.segments.bytes());
         if self.evaluator.is_backfilling() {
             // What was there before a restart is said before anything that comes after it.
             self.evaluate(commit, &mut output);
@@ -237,8 +237,10 @@ impl Core {
             let mut matcher = Matcher::new(&filled);
             for segment in self.segments.live() {
                 let Some(batch) = segment.batch() else { continue };
-                for (scan, rows) in matcher.find(&batch, None).scans {
-                    self.evaluator.add(ScanId { rule: fill[scan.rule], ..scan }, segment, &rows);
+                for Matched { scans, rows } in matcher.find(&batch, None).scans {
+                    let scans: Vec<ScanId> =
+                        scans.iter().map(|scan| ScanId { rule: fill[scan.rule], ..*scan }).collect();
+                    self.evaluator.add(&scans, Picked::new(segment, rows));
                 }
             }
             self.evaluate(commit, output);
@@ -290,14 +292,11 @@ impl Core {
         let Some(segment) = self.segments.add(batch, &matches.rows, self.kept[batch.plane.index()], commit) else {
             return;
         };
-        for (scan, rows) in matches.scans {
+        for Matched { scans, rows } in matches.scans {
             // Positions in the batch become positions in the segment.
-            let rows: Vec<u32> = rows
-                .iter()
-                .filter_map(|row| matches.rows.binary_search(row).ok())
-                .filter_map(|row| u32::try_from(row).ok())
-                .collect();
-            self.evaluator.add(scan, &segment, &rows);
+            let rows = rows.iter().filter_map(|row| matches.rows.binary_search(row).ok());
+            let rows = rows.filter_map(|row| u32::try_from(row).ok()).collect();
+            self.evaluator.add(&scans, Picked::new(&segment, rows));
         }
     }
 
@@ -326,8 +325,8 @@ impl Core {
             let Some(batch) = segment.batch() else { continue };
             let mut matches = self.matcher.find(&batch, None);
             self.dedup.drop_known(&batch, &mut matches);
-            for (scan, rows) in matches.scans {
-                self.evaluator.add(scan, segment, &rows);
+            for Matched { scans, rows } in matches.scans {
+                self.evaluator.add(&scans, Picked::new(segment, rows));
             }
         }
         self.evaluator.resume(&stored(evaluator::SAID_PREFIX), &self.watermarks);
@@ -357,7 +356,7 @@ impl Core {
 
     /// Bytes that all rules hold, what they share counted once.
     pub fn state_bytes(&self) -> usize {
-        self.evaluator.bytes()
+        self.segments.bytes() + self.evaluator.own_bytes()
     }
 
     /// Who is told which rule is being evaluated.

@@ -138,6 +138,7 @@ impl Pipeline {
     /// Sets up a pipeline where the store left off.
     pub fn resume(mut intake: Intake, mut core: Core, parts: Parts) -> Result<Self, Error> {
         let mut next_seq = 0;
+        let mut pending = Commit::default();
         if let Some(store) = &parts.store {
             let stored = load(store.as_ref())?;
             let under = |prefix: &[u8]| -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -157,12 +158,13 @@ impl Pipeline {
             next_seq = under(SEQ_KEY).first().and_then(|(_, value)| serde_json::from_slice(value).ok()).unwrap_or(0);
         } else {
             core.forget();
+            pending = Commit::unkept();
         }
         Ok(Pipeline {
             intake,
             core,
             parts,
-            pending: Commit::default(),
+            pending,
             queued: Vec::new(),
             next_seq,
             committed: Instant::now(),
@@ -268,7 +270,7 @@ impl Pipeline {
                 letters.flush().map_err(|error| Error::DeadLetters { output, reason: error.to_string() })?;
             }
         }
-        let mut commit = std::mem::take(&mut self.pending);
+        let mut commit = self.pending.take();
         let positions = self.intake.positions();
         if let Some(store) = &self.parts.store {
             let listed: Vec<_> = positions.iter().collect();
@@ -347,14 +349,15 @@ fn load(store: &dyn StateStore) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, store::Err
 /// Of several changes to one key the last counts.
 fn newest(commit: Commit) -> Commit {
     let mut puts: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-    for (key, value) in commit.puts {
+    let mut commit = commit;
+    for (key, value) in std::mem::take(&mut commit.puts) {
         puts.insert(key, value);
     }
     // State is deleted only after its last put, never put again under the same key.
     for key in &commit.deletes {
         puts.remove(key);
     }
-    Commit { puts: puts.into_iter().collect(), deletes: commit.deletes }
+    Commit { puts: puts.into_iter().collect(), ..commit }
 }
 
 fn write(letters: &mut Option<Box<dyn DeadLetters>>, output: &'static str, letter: &DeadLetter) -> Result<(), Error> {

@@ -55,7 +55,7 @@ impl Run for CorePipeline {
             if let Some(reject) = batch.rejects.first() {
                 return Err(format!("event {}: {}", offset + 1, reject.reason));
             }
-            for (scan, rows) in matcher.find(&batch, None).scans {
+            for (scan, rows) in matcher.find(&batch, None).each() {
                 *matched.entry((&all[scan.rule].meta.id, scan.scan)).or_default() += rows.len() as u64;
             }
             let output = core.step(vec![Input::Rows { origin: 0, partition, batch }], &mut commit);

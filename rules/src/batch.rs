@@ -67,7 +67,8 @@ fn one(
         Ok(result) => result.map_err(|error| rule.failed(error.strip_backtrace()))?,
         Err(panic) => return Err(rule.failed(format!("panicked: {}", panic_text(panic.as_ref())))),
     };
-    rule.reduction.reduce(&schema, &rows).map_err(|reason| rule.failed(reason))
+    let apart = rule.reduction.reduce(&schema, &rows).map_err(|reason| rule.failed(reason))?;
+    Ok(apart.findings)
 }
 
 fn run(

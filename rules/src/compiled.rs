@@ -8,7 +8,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use watershed_schemas::Table;
 use watershed_schemas::tables::signals;
 
-use crate::evaluate::{CachedPlan, Reduction};
+use crate::evaluate::{Apart, CachedPlan, Reduction};
 use crate::finding::Finding;
 use crate::front_matter::RuleMeta;
 use crate::lint::LintFinding;
@@ -152,9 +152,17 @@ impl CompiledRule {
     /// # Errors
     /// When an expression fails on these rows (a cast, a division), an operator panics, or the memory limit is reached.
     pub fn evaluate(&self, rows: &[RecordBatch]) -> Result<Vec<Finding>, EvaluateError> {
+        self.evaluate_apart(rows).map(|apart| apart.findings)
+    }
+
+    /// The same, and to which partition key each finding belongs where the output tells.
+    ///
+    /// # Errors
+    /// As [`CompiledRule::evaluate`].
+    pub fn evaluate_apart(&self, rows: &[RecordBatch]) -> Result<Apart, EvaluateError> {
         let hopeless = |(scan, rows): (&Scan, &RecordBatch)| rows.num_rows() < scan.min_rows.min(1);
         if rows.len() == self.scans.len() && self.scans.iter().zip(rows).any(hopeless) {
-            return Ok(Vec::new());
+            return Ok(Apart::default());
         }
         // A panic inside is caught before it reaches the lock; what is behind it is set anew by each run.
         let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);

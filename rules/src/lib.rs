@@ -35,6 +35,7 @@ mod version;
 pub use batch::{batch, batch_over};
 pub use compile::{compile, compile_beside, plannings, signals_read};
 pub use compiled::{CompiledRule, Conjunct, EvaluateError, Scan, Speaks, Upstream};
+pub use evaluate::{Apart, Owner};
 pub use finding::Finding;
 pub use front_matter::{Emit, FirstMove, RuleMeta, RuleSource};
 pub use lint::{Code, Example, Level, LintFinding, RuleReport, Sample, page as lint_page, render, report};

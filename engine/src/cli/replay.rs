@@ -76,7 +76,7 @@ pub struct ReplayArgs {
     #[arg(long = "final")]
     pub final_states: bool,
     /// Records that one batch takes: more are faster, fewer tell incidents in smaller steps.
-    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
     pub batch_size: usize,
     /// Pace by event time.
     #[arg(long, value_enum, default_value_t = Speed::Max)]

@@ -51,10 +51,10 @@ impl Dedup {
         }
         if !repeats.is_empty() {
             matches.rows.retain(|row| !repeats.contains(row));
-            for (_, rows) in &mut matches.scans {
-                rows.retain(|row| !repeats.contains(row));
+            for matched in &mut matches.scans {
+                matched.rows.retain(|row| !repeats.contains(row));
             }
-            matches.scans.retain(|(_, rows)| !rows.is_empty());
+            matches.scans.retain(|matched| !matched.rows.is_empty());
         }
         repeats.len() as u64
     }

@@ -261,9 +261,7 @@ impl Incident {
     }
 
     fn store(&self, entity: &Entity, commit: &mut Commit) {
-        if let Ok(value) = serde_json::to_vec(&(entity, self)) {
-            commit.puts.push((key(&self.id), value));
-        }
+        commit.put(|| key(&self.id), &(entity, self));
     }
 
     /// Decides what each plane's team has to hear of the last revision.

@@ -43,8 +43,14 @@ struct Link {
     seen: Timestamp,
 }
 
-#[derive(Serialize, Deserialize)]
-struct StoredLink {
+#[derive(Serialize)]
+struct StoredLink<'a> {
+    session: &'a Session,
+    link: &'a Link,
+}
+
+#[derive(Deserialize)]
+struct RestoredLink {
     session: Session,
     link: Link,
 }
@@ -153,14 +159,11 @@ impl SessionLinks {
             None => Link { principal: principal.to_owned(), since: time, seen: time },
         };
         if before != Some(&link) {
-            let stored = StoredLink { session: session.clone(), link: link.clone() };
             if self.forgotten.remove(&session) {
                 let again = key(&session);
                 commit.deletes.retain(|deleted| *deleted != again);
             }
-            if let Ok(value) = serde_json::to_vec(&stored) {
-                commit.puts.push((key(&session), value));
-            }
+            commit.put(|| key(&session), &StoredLink { session: &session, link: &link });
             self.links.insert(session, link);
         }
         changed
@@ -192,7 +195,7 @@ impl SessionLinks {
 
     pub(super) fn restore(&mut self, stored: &[(Vec<u8>, Vec<u8>)]) {
         for (_, value) in stored {
-            if let Ok(StoredLink { session, link }) = serde_json::from_slice(value) {
+            if let Ok(RestoredLink { session, link }) = serde_json::from_slice(value) {
                 self.links.insert(session, link);
             }
         }

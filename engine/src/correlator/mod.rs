@@ -416,7 +416,5 @@ fn finding_of(signal: &Signal) -> String {
 }
 
 fn store_signal(record: &SignalRecord, commit: &mut Commit) {
-    if let Ok(value) = serde_json::to_vec(record) {
-        commit.puts.push(([SIGNAL_PREFIX, record.signal_id.as_bytes()].concat(), value));
-    }
+    commit.put(|| [SIGNAL_PREFIX, record.signal_id.as_bytes()].concat(), record);
 }

@@ -182,7 +182,7 @@ fn recover(shared: &Shared) -> Result<(), Error> {
         };
         tracing::error!(receiver = %letter.receiver, reason = %letter.reason, "an outbox row goes to the dead letters");
         shared.dead_letters.append(&letter)?;
-        shared.store.commit(Commit { puts: Vec::new(), deletes: vec![key] })?;
+        shared.store.commit(Commit { deletes: vec![key], ..Commit::default() })?;
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ impl Shared {
     /// Deletes a message's rows from the store.
     pub(super) async fn forget(&self, group: &Group) -> Result<(), Fatal> {
         let deletes = group.seqs.iter().map(|seq| OutboxRow::key(*seq)).collect();
-        self.commit(Commit { puts: Vec::new(), deletes }).await
+        self.commit(Commit { deletes, ..Commit::default() }).await
     }
 
     /// Takes a message's rows, which are no longer in the store, out of the queue.
@@ -65,7 +65,7 @@ impl Shared {
         let row = OutboxRow { seq: group.newest(), notification };
         let put = row.encode().map_err(|error| Fatal(format!("an outbox row can't be written as JSON: {error}")))?;
         let older = group.seqs.iter().filter(|seq| **seq != row.seq).map(|seq| OutboxRow::key(*seq)).collect();
-        self.commit(Commit { puts: vec![put], deletes: older }).await?;
+        self.commit(Commit { puts: vec![put], deletes: older, ..Commit::default() }).await?;
         count(&from.counters.rerouted, 1);
         count(&from.counters.coalesced, group.seqs.len() - 1);
         if to.queue().push(row.seq, row.notification, group.since) {

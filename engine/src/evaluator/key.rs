@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt32Array};
-use datafusion::arrow::compute::take;
+use datafusion::arrow::compute::{cast, take};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::row::{RowConverter, SortField};
+use datafusion::arrow::row::{RowConverter, Rows, SortField};
 use watershed_rules::Scan;
 
 /// The encoded values of a key. Equal for equal values, whichever scan they come from.
@@ -14,21 +15,40 @@ pub(super) type Key = Arc<[u8]>;
 /// Encodes the key columns of one scan. NULL is a value of its own.
 pub(super) struct KeyEncoder {
     columns: Vec<usize>,
+    types: Vec<DataType>,
     converter: RowConverter,
+}
+
+/// The keys of some rows.
+pub(super) enum Keys {
+    /// All rows of a global rule have the same.
+    Global,
+    /// One for each row.
+    Each(Rows),
+}
+
+impl Keys {
+    /// The key of the row at this position.
+    pub(super) fn get(&self, position: usize) -> &[u8] {
+        match self {
+            Keys::Global => &[],
+            Keys::Each(rows) => rows.row(position).data(),
+        }
+    }
 }
 
 impl KeyEncoder {
     pub(super) fn new(scan: &Scan) -> Result<Self, ArrowError> {
         let schema = scan.table.schema();
-        let fields = scan.key.iter().map(|column| SortField::new(schema.field(*column).data_type().clone())).collect();
-        Ok(KeyEncoder { columns: scan.key.clone(), converter: RowConverter::new(fields)? })
+        let types: Vec<DataType> = scan.key.iter().map(|column| schema.field(*column).data_type().clone()).collect();
+        let fields = types.iter().cloned().map(SortField::new).collect();
+        Ok(KeyEncoder { columns: scan.key.clone(), types, converter: RowConverter::new(fields)? })
     }
 
     /// The keys of these rows, in their order, of a batch in the table's full schema.
-    pub(super) fn keys(&self, batch: &RecordBatch, rows: &[u32]) -> Result<Vec<Key>, ArrowError> {
+    pub(super) fn keys(&self, batch: &RecordBatch, rows: &[u32]) -> Result<Keys, ArrowError> {
         if self.columns.is_empty() {
-            let global: Key = Arc::from([]);
-            return Ok(vec![global; rows.len()]);
+            return Ok(Keys::Global);
         }
         // A segment holds the rows of all rules; most scans use few of them.
         let all = rows.len() == batch.num_rows();
@@ -38,7 +58,16 @@ impl KeyEncoder {
             if all { Ok(Arc::clone(column)) } else { take(column, &positions, None) }
         };
         let columns: Vec<ArrayRef> = self.columns.iter().map(column).collect::<Result<_, _>>()?;
-        let encoded = self.converter.convert_columns(&columns)?;
-        Ok(encoded.iter().map(|row| Key::from(row.as_ref())).collect())
+        self.converter.convert_columns(&columns).map(Keys::Each)
+    }
+
+    /// The keys that columns of a rule's output hold.
+    pub(super) fn keys_of_output(&self, columns: &[ArrayRef]) -> Result<Keys, ArrowError> {
+        if self.columns.is_empty() {
+            return Ok(Keys::Global);
+        }
+        let columns: Vec<ArrayRef> =
+            columns.iter().zip(&self.types).map(|(column, ty)| cast(column, ty)).collect::<Result<_, _>>()?;
+        self.converter.convert_columns(&columns).map(Keys::Each)
     }
 }

@@ -11,8 +11,8 @@ use watershed_rules::Finding;
 
 use super::rows::Segment;
 
-/// A reference to a row, and its entry among those that will expire.
-const ROW_BYTES: usize = 64;
+/// A reference to a row, and room for more.
+const ROW_BYTES: usize = 32;
 /// A key with its maps, all empty.
 const KEY_BYTES: usize = 320;
 /// A finding with its places in maps, without its texts.
@@ -45,21 +45,24 @@ impl Memory {
         self.rows * ROW_BYTES + keys * KEY_BYTES + self.finding_bytes
     }
 
-    pub(super) fn hold(&mut self, segment: &Segment) {
-        self.rows += 1;
+    pub(super) fn hold(&mut self, segment: &Segment, rows: usize) {
+        if rows == 0 {
+            return;
+        }
+        self.rows += rows;
         match self.segments.entry(segment.id) {
-            Entry::Occupied(mut held) => *held.get_mut() += 1,
+            Entry::Occupied(mut held) => *held.get_mut() += rows,
             Entry::Vacant(first) => {
-                first.insert(1);
+                first.insert(rows);
                 self.segment_bytes += segment.bytes;
             }
         }
     }
 
-    pub(super) fn let_go(&mut self, segment: &Segment) {
-        self.rows = self.rows.saturating_sub(1);
+    pub(super) fn let_go(&mut self, segment: &Segment, rows: usize) {
+        self.rows = self.rows.saturating_sub(rows);
         if let Entry::Occupied(mut held) = self.segments.entry(segment.id) {
-            *held.get_mut() -= 1;
+            *held.get_mut() = held.get().saturating_sub(rows);
             if *held.get() == 0 {
                 held.remove();
                 self.segment_bytes -= segment.bytes;

@@ -33,7 +33,7 @@ use crate::watermark::Watermarks;
 pub use limits::{Limits, ROWS_OF_A_RUN};
 pub use record::RULE_PREFIX;
 pub use reload::{Reload, Start};
-pub use rows::{RowRef, Segment, gather};
+pub use rows::{Picked, RowRef, Segment, gather};
 pub use said::SAID_PREFIX;
 pub use signals::SIGNAL_PREFIX;
 pub use status::{RuleChange, RuleNews, RuleStatus, Tally};
@@ -108,8 +108,6 @@ pub struct Evaluator {
     limits: Limits,
     /// Whether what came before the first row counts as unseen.
     cold: bool,
-    /// Bytes of all segments, as of the present step.
-    segment_bytes: usize,
     /// Whether rows that come now are not kept, because all rules together hold as much as they may.
     full: bool,
     /// The planes' watermarks after the last step.
@@ -138,7 +136,6 @@ impl Evaluator {
             setups,
             limits,
             cold,
-            segment_bytes: 0,
             full: false,
             reached: [Timestamp::MIN; 2],
             past: Tally::default(),
@@ -188,9 +185,9 @@ impl Evaluator {
         self.rules.iter().map(move |state| state.status(watermarks))
     }
 
-    /// Bytes that all rules hold, what they share counted once.
-    pub fn bytes(&self) -> usize {
-        self.segment_bytes + self.feeds.bytes() + self.rules.iter().map(RuleState::own_bytes).sum::<usize>()
+    /// Bytes that all rules hold beside the segments of events that they share.
+    pub fn own_bytes(&self) -> usize {
+        self.feeds.bytes() + self.rules.iter().map(RuleState::own_bytes).sum::<usize>()
     }
 
     /// What changed for rules since it was last asked.
@@ -198,10 +195,9 @@ impl Evaluator {
         std::mem::take(&mut self.news)
     }
 
-    /// What the segments take now: counted once, however many rules share them.
-    pub fn set_segment_bytes(&mut self, bytes: usize) {
-        self.segment_bytes = bytes;
-        self.full = self.bytes() >= self.limits.state_bytes;
+    /// What the segments take now, counted once, decides whether rows of this step may be kept.
+    pub fn begin_step(&mut self, segment_bytes: usize) {
+        self.full = segment_bytes + self.own_bytes() >= self.limits.state_bytes;
     }
 
     /// Whether all rules together held as much as they may when the step began.
@@ -209,15 +205,19 @@ impl Evaluator {
         self.full
     }
 
-    /// Adds rows of a segment to a scan's state.
-    pub fn add(&mut self, scan: ScanId, segment: &Arc<Segment>, rows: &[u32]) {
+    /// Adds rows to the state of scans.
+    pub fn add(&mut self, scans: &[ScanId], rows: Picked) {
         let [model, access] = self.reached;
         let reached = [model, access, Timestamp::MIN];
         let admission = Admission { limits: self.limits, full: self.full, reached };
-        self.rules[scan.rule].add(scan.scan, segment, rows, &admission);
+        let rows = Arc::new(rows);
+        for scan in scans {
+            self.rules[scan.rule].add(scan.scan, &rows, &admission);
+        }
     }
 
-    /// Runs every rule for its changed keys, each after those whose signals it reads. `sealed` are the watermarks before the rows of this step came: what they had
+    /// Runs every rule for its changed keys, each after those whose signals it reads. `sealed` are the watermarks before
+    /// the rows of this step came: what they had
     /// closed can't change any more, and what they hadn't is still whole in memory.
     pub fn evaluate(&mut self, sealed: &Watermarks, watermarks: &Watermarks, commit: &mut Commit) -> Vec<Found> {
         let mut found = Vec::new();

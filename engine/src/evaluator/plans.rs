@@ -71,6 +71,13 @@ impl Plans {
         })
     }
 
+    /// The part of a span that is judged, where the present plan judges all of it.
+    pub(super) fn present_part(&self, span: Span) -> Option<Span> {
+        let mut parts = self.over(span);
+        let (part, plan) = parts.next()?;
+        (parts.next().is_none() && std::ptr::eq(plan, self.current.as_ref())).then_some(part)
+    }
+
     /// Whether an output of this time may still be judged.
     pub(super) fn judges(&self, time: Timestamp) -> bool {
         self.frozen_until == Timestamp::MIN || time > self.frozen_until

@@ -35,9 +35,7 @@ pub(super) struct RuleRecord {
 
 impl RuleRecord {
     pub(super) fn put(&self, commit: &mut Commit) {
-        if let Ok(value) = serde_json::to_vec(self) {
-            commit.puts.push((key(&self.rule), value));
-        }
+        commit.put(|| key(&self.rule), self);
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::buffer::ScalarBuffer;
 use datafusion::arrow::compute::interleave;
 use datafusion::arrow::error::ArrowError;
 use watershed_schemas::tables::runtime;
@@ -25,6 +26,8 @@ pub struct Segment {
     pub columns: ColumnSet,
     /// What the rows take in memory.
     pub bytes: usize,
+    /// Their times, which are looked at more than all else.
+    times: ScalarBuffer<i64>,
 }
 
 impl Segment {
@@ -37,7 +40,8 @@ impl Segment {
     pub fn of(id: u64, table: impl Into<Table>, rows: RecordBatch, columns: ColumnSet) -> Segment {
         // Buffers may be shared with others: what counts is the part that these rows are in.
         let bytes = rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum();
-        Segment { id, table: table.into(), rows, columns, bytes }
+        let times = event_times(&rows).values().clone();
+        Segment { id, table: table.into(), rows, columns, bytes, times }
     }
 
     /// The rows as they were decoded, where they are events.
@@ -47,7 +51,7 @@ impl Segment {
 
     /// The time of one row.
     pub fn event_time(&self, row: u32) -> Timestamp {
-        Timestamp::from_micros(event_times(&self.rows).value(row as usize))
+        Timestamp::from_micros(self.times[row as usize])
     }
 
     /// The id of one row.
@@ -59,6 +63,25 @@ impl Segment {
     pub fn text(&self, column: usize, row: u32) -> Option<&str> {
         let texts = self.rows.column(column).as_string_opt::<i32>()?;
         (!texts.is_null(row as usize)).then(|| texts.value(row as usize))
+    }
+}
+
+/// Some rows of a segment.
+#[derive(Debug)]
+pub struct Picked {
+    /// Where they are.
+    pub segment: Arc<Segment>,
+    /// Which of the segment's rows.
+    pub rows: Vec<u32>,
+    /// The newest event time of them.
+    pub newest: Timestamp,
+}
+
+impl Picked {
+    /// These rows of a segment.
+    pub fn new(segment: &Arc<Segment>, rows: Vec<u32>) -> Self {
+        let newest = rows.iter().map(|row| segment.event_time(*row)).max().unwrap_or(Timestamp::MIN);
+        Picked { segment: Arc::clone(segment), rows, newest }
     }
 }
 

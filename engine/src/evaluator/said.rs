@@ -51,9 +51,7 @@ impl Statement {
             signal_id: self.finding.signal_id.clone(),
             said: self.said.clone(),
         };
-        if let Ok(value) = serde_json::to_vec(&stored) {
-            commit.puts.push((Statement::key(rule, &self.finding.signal_id), value));
-        }
+        commit.put(|| Statement::key(rule, &self.finding.signal_id), &stored);
     }
 
     pub(super) fn signal(&self, setup: &RuleSetup) -> Signal {

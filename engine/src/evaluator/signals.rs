@@ -159,7 +159,7 @@ impl Evaluator {
         let Some(mut feed) = self.feeds.feeds.remove(&rule) else { return };
         if !statements.is_empty() {
             let segment = self.feeds.next_segment();
-            feed.take(segment, statements, sealed, &mut self.rules, commit);
+            feed.take(segment, statements, sealed, (&mut self.rules, self.limits), commit);
         }
         feed.give(watermarks, &mut self.rules, self.limits, self.full);
         self.feeds.feeds.insert(rule, feed);

@@ -63,7 +63,7 @@ impl Intake {
 
     /// Rows of plain files, merged by their own times.
     pub fn from_plain(inputs: PlainInput, batch_rows: usize) -> Result<Self, SourceError> {
-        Ok(Intake::new(From::Plain(Box::new(Plain::open(inputs)?)), batch_rows))
+        Ok(Intake::new(From::Plain(Box::new(Plain::open(inputs, batch_rows.max(1))?)), batch_rows))
     }
 
     fn new(from: From, batch_rows: usize) -> Self {
@@ -105,7 +105,7 @@ impl Intake {
         }
         let mut polled = Polled::default();
         match &mut self.from {
-            From::Plain(plain) => plain.poll(self.batch_rows, &mut polled)?,
+            From::Plain(plain) => polled = plain.poll()?,
             From::Source { source, .. } => {
                 if !self.announced {
                     self.announced = true;

@@ -1,13 +1,17 @@
 //! Plain files: rows merged by their own times, as if one log of each plane had brought them.
+//!
+//! They are read and decoded on a thread of their own, a batch ahead of the core. What a batch holds does not depend on
+//! when it was asked for.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use watershed_connectors::Partition;
 use watershed_connectors::dlq::{DeadLetter, shown};
 use watershed_connectors::formats::Registry;
 use watershed_connectors::sources::SourceError;
-use watershed_connectors::sources::files::{DecodedBatch, FileInput, PlainFiles};
+use watershed_connectors::sources::files::{DecodedBatch, FileInput, PlainFiles, Progress};
 use watershed_schemas::{ColumnSet, Plane, Timestamp};
 
 use super::Polled;
@@ -24,69 +28,61 @@ pub struct PlainInput {
     pub tenant: Arc<str>,
 }
 
+/// Batches that wait for the core.
+const AHEAD: usize = 1;
+
 /// The files being read.
 pub(super) struct Plain {
-    files: PlainFiles,
     planes: BTreeSet<Plane>,
-    announced: bool,
+    /// Who will read them, before the first poll: by then it is known which columns are needed.
+    reader: Option<Reader>,
+    batches: Receiver<Result<Brought, SourceError>>,
+    /// For each plane the columns that somebody reads, for batches that are not decoded yet.
+    columns: Arc<Mutex<[ColumnSet; 2]>>,
     /// The file and the lines of each batch of the last poll, for dead letters.
+    lines: Vec<(Partition, Vec<i64>)>,
+    progress: Progress,
+}
+
+/// What one poll brings.
+#[derive(Default)]
+struct Brought {
+    polled: Polled,
     lines: Vec<(Partition, Vec<i64>)>,
 }
 
 impl Plain {
-    pub(super) fn open(input: PlainInput) -> Result<Self, SourceError> {
+    /// Opens the files, to be read about so many rows at once.
+    pub(super) fn open(input: PlainInput, rows: usize) -> Result<Self, SourceError> {
         let planes = input.files.iter().map(|file| file.plane).collect();
         let files = PlainFiles::open(input.files, input.registry, &input.tenant)?;
-        Ok(Plain { files, planes, announced: false, lines: Vec::new() })
+        let progress = files.progress();
+        let columns = Arc::new(Mutex::new([ColumnSet::ALL; 2]));
+        let (sender, batches) = sync_channel(AHEAD);
+        let reader = Some(Reader { files, rows, columns: Arc::clone(&columns), sender });
+        Ok(Plain { planes, reader, batches, columns, lines: Vec::new(), progress })
     }
 
     pub(super) fn read_columns(&mut self, columns: [ColumnSet; 2]) {
-        self.files.read_columns(columns);
+        *self.columns.lock().unwrap_or_else(PoisonError::into_inner) = columns;
     }
 
-    pub(super) fn poll(&mut self, rows: usize, polled: &mut Polled) -> Result<(), SourceError> {
-        self.lines.clear();
-        if !self.announced {
-            self.announced = true;
-            polled.inputs.extend(self.planes.iter().map(|plane| Input::Assigned(merged(*plane))));
+    pub(super) fn poll(&mut self) -> Result<Polled, SourceError> {
+        let mut inputs = Vec::new();
+        if let Some(reader) = self.reader.take() {
+            let thread = std::thread::Builder::new().name("files".to_owned());
+            let failed = |error| SourceError::Stop(format!("there is no thread to read files on: {error}"));
+            thread.spawn(move || reader.run()).map_err(failed)?;
+            inputs.extend(self.planes.iter().map(|plane| Input::Assigned(merged(*plane))));
         }
-        let mut taken = 0;
-        while taken < rows {
-            match self.files.next(rows - taken)? {
-                Some(batches) => taken += batches.into_iter().map(|batch| self.take(batch, polled)).sum::<usize>(),
-                None if taken > 0 => break,
-                None => {
-                    polled.inputs.push(Input::End);
-                    polled.ended = true;
-                    break;
-                }
-            }
+        let stopped = |_| SourceError::Stop("the thread that reads the files has stopped".to_owned());
+        let Brought { mut polled, lines } = self.batches.recv().map_err(stopped)??;
+        self.lines = lines;
+        if !inputs.is_empty() {
+            inputs.append(&mut polled.inputs);
+            polled.inputs = inputs;
         }
-        Ok(())
-    }
-
-    /// Hands one file's rows and rejects on; gives the number of rows.
-    fn take(&mut self, batch: DecodedBatch, polled: &mut Polled) -> usize {
-        let DecodedBatch { partition, offsets, batch, rejected } = batch;
-        for (reject, record) in batch.rejects.iter().zip(rejected) {
-            polled.rejects.push(DeadLetter {
-                reason: reject.reason.clone(),
-                plane: partition.plane,
-                topic: partition.topic.to_string(),
-                partition: partition.index,
-                offset: record.offset,
-                part: reject.part,
-                event_id: None,
-                event_time: None,
-                first_bytes: shown(&record.first_bytes),
-                received: Timestamp::MIN,
-                payload: record.first_bytes,
-            });
-        }
-        let rows = batch.rows.num_rows();
-        polled.inputs.push(Input::Rows { origin: self.lines.len(), partition: merged(partition.plane), batch });
-        self.lines.push((partition, offsets));
-        rows
+        Ok(polled)
     }
 
     /// The dead letter of a row that was not accepted.
@@ -109,7 +105,72 @@ impl Plain {
     }
 
     pub(super) fn progress(&self) -> (u64, u64) {
-        self.files.progress()
+        self.progress.so_far()
+    }
+}
+
+/// Reads the files until they end, or nobody wants them any more.
+struct Reader {
+    files: PlainFiles,
+    /// Rows that one batch gathers.
+    rows: usize,
+    columns: Arc<Mutex<[ColumnSet; 2]>>,
+    sender: SyncSender<Result<Brought, SourceError>>,
+}
+
+impl Reader {
+    fn run(mut self) {
+        loop {
+            let brought = self.read();
+            let last = !matches!(&brought, Ok(brought) if !brought.polled.ended);
+            if self.sender.send(brought).is_err() || last {
+                return;
+            }
+        }
+    }
+
+    fn read(&mut self) -> Result<Brought, SourceError> {
+        let mut brought = Brought::default();
+        let mut taken = 0;
+        while taken < self.rows {
+            self.files.read_columns(*self.columns.lock().unwrap_or_else(PoisonError::into_inner));
+            match self.files.next(self.rows - taken)? {
+                Some(batches) => taken += batches.into_iter().map(|batch| brought.take(batch)).sum::<usize>(),
+                None if taken > 0 => break,
+                None => {
+                    brought.polled.inputs.push(Input::End);
+                    brought.polled.ended = true;
+                    break;
+                }
+            }
+        }
+        Ok(brought)
+    }
+}
+
+impl Brought {
+    /// Hands one file's rows and rejects on; gives the number of rows.
+    fn take(&mut self, batch: DecodedBatch) -> usize {
+        let DecodedBatch { partition, offsets, batch, rejected } = batch;
+        for (reject, record) in batch.rejects.iter().zip(rejected) {
+            self.polled.rejects.push(DeadLetter {
+                reason: reject.reason.clone(),
+                plane: partition.plane,
+                topic: partition.topic.to_string(),
+                partition: partition.index,
+                offset: record.offset,
+                part: reject.part,
+                event_id: None,
+                event_time: None,
+                first_bytes: shown(&record.first_bytes),
+                received: Timestamp::MIN,
+                payload: record.first_bytes,
+            });
+        }
+        let rows = batch.rows.num_rows();
+        self.polled.inputs.push(Input::Rows { origin: self.lines.len(), partition: merged(partition.plane), batch });
+        self.lines.push((partition, offsets));
+        rows
     }
 }
 

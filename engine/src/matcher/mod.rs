@@ -10,7 +10,7 @@ mod literals;
 mod text;
 mod truth;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
@@ -34,10 +34,26 @@ pub struct ScanId {
 /// The rows that some rule can use, per scan.
 #[derive(Debug, Default)]
 pub struct Matches {
-    /// For each scan that matched anything the positions of the rows, ascending.
-    pub scans: Vec<(ScanId, Vec<u32>)>,
+    /// For each set of conditions that anything matched the scans that have it and the rows.
+    pub scans: Vec<Matched>,
     /// Every row that any scan matched, ascending, without repeats.
     pub rows: Vec<u32>,
+}
+
+/// The rows that scans with the same conditions can use.
+#[derive(Debug)]
+pub struct Matched {
+    /// The scans.
+    pub scans: Arc<[ScanId]>,
+    /// The positions of the rows, ascending.
+    pub rows: Vec<u32>,
+}
+
+impl Matches {
+    /// The rows that each scan can use.
+    pub fn each(&self) -> impl Iterator<Item = (ScanId, &[u32])> {
+        self.scans.iter().flat_map(|matched| matched.scans.iter().map(|scan| (*scan, matched.rows.as_slice())))
+    }
 }
 
 /// The conditions of a rule set, shared across its rules.
@@ -49,7 +65,8 @@ pub struct Matcher {
 struct PlaneMatcher {
     conjuncts: Vec<BatchConjunct>,
     texts: Vec<TextColumn>,
-    scans: Vec<(ScanId, Vec<usize>)>,
+    /// Scans by the conditions that they all have.
+    scans: Vec<(Arc<[ScanId]>, Vec<usize>)>,
     columns: ColumnSet,
 }
 
@@ -58,6 +75,7 @@ impl Matcher {
     pub fn new(rules: &[Arc<CompiledRule>]) -> Self {
         let mut planes = [PlaneMatcher::default(), PlaneMatcher::default()];
         let mut known: [HashMap<Arc<str>, usize>; 2] = Default::default();
+        let mut same: [BTreeMap<Vec<usize>, Vec<ScanId>>; 2] = Default::default();
         for (rule_position, rule) in rules.iter().enumerate() {
             for (scan_position, scan) in rule.scans.iter().enumerate() {
                 let Some(events) = scan.table.plane() else { continue };
@@ -68,11 +86,13 @@ impl Matcher {
                         planes[plane].conjuncts.len() - 1
                     })
                 });
-                let conjuncts = conjuncts.collect();
-                planes[plane].scans.push((ScanId { rule: rule_position, scan: scan_position }, conjuncts));
+                let conjuncts: Vec<usize> = conjuncts.collect();
+                same[plane].entry(conjuncts).or_default().push(ScanId { rule: rule_position, scan: scan_position });
             }
         }
         for plane in Plane::ALL {
+            let scans = std::mem::take(&mut same[plane.index()]).into_iter();
+            planes[plane.index()].scans = scans.map(|(conjuncts, scans)| (scans.into(), conjuncts)).collect();
             planes[plane.index()].prepare(plane);
         }
         Matcher { planes }
@@ -105,9 +125,9 @@ impl Matcher {
     }
 }
 
-/// A scan that rows are left for.
+/// Scans that rows are left for.
 struct Left {
-    scan: ScanId,
+    scans: Arc<[ScanId]>,
     /// The conditions that were not looked up.
     conjuncts: Vec<usize>,
     /// The rows; all where absent.
@@ -155,7 +175,7 @@ impl PlaneMatcher {
                 continue;
             }
             let mask = scan.mask.take().unwrap_or_else(|| BooleanBuffer::new_set(rows.num_rows()));
-            matches.scans.push((scan.scan, positions(&mask)));
+            matches.scans.push(Matched { scans: Arc::clone(&scan.scans), rows: positions(&mask) });
             all = Some(match all {
                 Some(all) => &all | &mask,
                 None => mask,
@@ -169,7 +189,7 @@ impl PlaneMatcher {
     fn left_by_lookup(&self, truths: &[Truth], rows: usize, start: Option<BooleanBuffer>) -> Vec<Left> {
         let accepted = start.as_ref().map_or(rows, BooleanBuffer::count_set_bits);
         let mut left = Vec::new();
-        for (scan, conjuncts) in &self.scans {
+        for (scans, conjuncts) in &self.scans {
             if accepted == 0 || conjuncts.iter().any(|conjunct| matches!(truths[*conjunct], Truth::Never)) {
                 continue;
             }
@@ -183,7 +203,7 @@ impl PlaneMatcher {
             }
             let count = mask.as_ref().map_or(rows, BooleanBuffer::count_set_bits);
             if count > 0 {
-                left.push(Left { scan: *scan, conjuncts: rest, mask, count });
+                left.push(Left { scans: Arc::clone(scans), conjuncts: rest, mask, count });
             }
         }
         left

@@ -26,6 +26,31 @@ pub struct Commit {
     pub puts: Vec<(Vec<u8>, Vec<u8>)>,
     /// Keys to forget.
     pub deletes: Vec<Vec<u8>>,
+    /// Nobody keeps it: what would only be written need not be made.
+    pub unkept: bool,
+}
+
+impl Commit {
+    /// A commit that nobody keeps.
+    pub fn unkept() -> Self {
+        Commit { unkept: true, ..Commit::default() }
+    }
+
+    /// Puts a value, as JSON, under a key.
+    pub fn put(&mut self, key: impl FnOnce() -> Vec<u8>, value: &impl serde::Serialize) {
+        if !self.unkept
+            && let Ok(value) = serde_json::to_vec(value)
+        {
+            self.puts.push((key(), value));
+        }
+    }
+
+    /// Takes out what it changes; what follows is kept as this was.
+    #[must_use]
+    pub fn take(&mut self) -> Commit {
+        let next = Commit { unkept: self.unkept, ..Commit::default() };
+        std::mem::replace(self, next)
+    }
 }
 
 /// Pairs of key and value, in key order.

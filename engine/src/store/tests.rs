@@ -13,7 +13,7 @@ fn open(path: &Path) -> Opened {
 }
 
 fn put(key: &str, value: &[u8]) -> Commit {
-    Commit { puts: vec![(key.as_bytes().to_vec(), value.to_vec())], deletes: Vec::new() }
+    Commit { puts: vec![(key.as_bytes().to_vec(), value.to_vec())], deletes: Vec::new(), unkept: false }
 }
 
 /// Bytes that zstd can't shorten, so that long values really are cut.
@@ -33,7 +33,7 @@ fn any_commit() -> impl Strategy<Value = Commit> {
     let value = (0_usize..40_000, any::<u64>(), any::<bool>())
         .prop_map(|(length, seed, flat)| if flat { vec![7; length] } else { noise(length % 9_000, seed) });
     (prop::collection::vec((key.clone(), value), 0..8), prop::collection::vec(key, 0..4))
-        .prop_map(|(puts, deletes)| Commit { puts, deletes })
+        .prop_map(|(puts, deletes)| Commit { puts, deletes, unkept: false })
 }
 
 fn apply(model: &mut BTreeMap<Vec<u8>, Vec<u8>>, commit: &Commit) {
@@ -144,7 +144,7 @@ fn filled(directory: &Path) -> PathBuf {
         let puts = (0..20_u64).map(|key| {
             (format!("s/{key:03}").into_bytes(), noise(usize::try_from(key * 300).expect("small"), round * 100 + key))
         });
-        opened.store.commit(Commit { puts: puts.collect(), deletes: Vec::new() }).expect("it commits");
+        opened.store.commit(Commit { puts: puts.collect(), deletes: Vec::new(), unkept: false }).expect("it commits");
     }
     directory.join("sled").join("db")
 }
@@ -269,7 +269,7 @@ fn child_commits_until_killed() {
             value
         };
         let puts = (0..10).map(|key| (format!("s/{key}").into_bytes(), value(key))).collect();
-        opened.store.commit(Commit { puts, deletes: Vec::new() }).expect("it commits");
+        opened.store.commit(Commit { puts, deletes: Vec::new(), unkept: false }).expect("it commits");
         writeln!(std::io::stdout(), "committed {}", round % 256).expect("somebody reads");
     }
 }

@@ -60,7 +60,7 @@ fn same(
             let candidates =
                 (0..batch.rows.num_rows()).filter(|row| accepted.is_none_or(|some| some.contains(&narrow(*row))));
             let expected: Vec<u32> = candidates.filter(|row| wanted(rules, scan, batch, *row)).map(narrow).collect();
-            let got = found.scans.iter().find(|(found, _)| *found == scan).map(|(_, rows)| rows.clone());
+            let got = found.each().find(|(found, _)| *found == scan).map(|(_, rows)| rows.to_vec());
             prop_assert_eq!(got.unwrap_or_default(), expected.clone(), "{} scan {}", compiled.meta.id, scan.scan);
             union.extend(expected);
         }

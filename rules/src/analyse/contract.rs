@@ -5,7 +5,7 @@ use datafusion::logical_expr::LogicalPlan;
 use watershed_schemas::{Plane, RulePlane};
 
 use super::present;
-use crate::evaluate::Reduction;
+use crate::evaluate::{OwnerColumns, Reduction};
 use crate::front_matter::RuleSource;
 use crate::lint::{Code, LintFinding};
 use crate::text::SqlText;
@@ -97,6 +97,7 @@ pub(super) fn contract(
             key,
             evidence,
             gathered: Vec::new(),
+            owner: OwnerColumns::None,
         }),
         _ => Err(findings),
     }

@@ -9,6 +9,7 @@ use watershed_schemas::tables::runtime;
 use watershed_schemas::ColumnType;
 
 use super::bounds::window_function;
+use crate::evaluate::OwnerColumns;
 use crate::slot::ScanRef;
 
 /// Columns of scans that are equal in every tuple, or that hold apart the groups, partitions or branches above them.
@@ -33,6 +34,8 @@ struct Node {
 pub(super) struct Key {
     /// One list of canonical column positions per scan, all in the same order. Empty lists for a global rule.
     pub(super) columns: Vec<Vec<usize>>,
+    /// The output columns that tell it.
+    pub(super) owner: OwnerColumns,
     /// The output columns that follow from tenant and rule key.
     pub(super) determined: BTreeSet<usize>,
 }
@@ -59,11 +62,18 @@ pub(super) fn key(plan: &LogicalPlan, scans: usize, rule_key: &[usize], tenant: 
                 }
         });
     }
-    let mut classes: Vec<Vec<usize>> = classes.into_keys().collect();
-    let tenant_first = |columns: &Vec<usize>| !columns.iter().all(|&column| column == runtime::TENANT);
-    classes.sort_by_key(|columns| (tenant_first(columns), columns.clone()));
-    let columns = (0..scans).map(|scan| classes.iter().map(|class| class[scan]).collect()).collect();
-    Key { columns, determined }
+    let mut classes: Vec<(Vec<usize>, BTreeSet<usize>)> = classes.into_iter().collect();
+    let tenant_first = |columns: &[usize]| !columns.iter().all(|&column| column == runtime::TENANT);
+    classes.sort_by_key(|(columns, _)| (tenant_first(columns), columns.clone()));
+    let columns = (0..scans).map(|scan| classes.iter().map(|(class, _)| class[scan]).collect()).collect();
+    let values: Option<Vec<usize>> = classes.iter().map(|(_, outputs)| outputs.first().copied()).collect();
+    let event = rule_key.iter().copied().find(|&column| !node.events[column].is_empty());
+    let owner = match (values, event) {
+        (Some(values), _) => OwnerColumns::Key(values),
+        (None, Some(event)) => OwnerColumns::Event(event),
+        (None, None) => OwnerColumns::None,
+    };
+    Key { columns, owner, determined }
 }
 
 /// The output columns that have one value for each value of the group.

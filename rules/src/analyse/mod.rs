@@ -119,6 +119,7 @@ pub(crate) fn analyse(
     reduction.gathered.clone_from(&verdict.moving);
     let horizon = horizon::horizon(text, &plan, &reduction, &found, &verdict)?;
     let key = key::key(&plan, found.len(), &reduction.key, reduction.tenant);
+    reduction.owner.clone_from(&key.owner);
     let guards = guards::min_rows(&plan);
     let mut warnings = contract::warnings(text, &reduction, &|column| key.determined.contains(&column));
     warnings.extend(disabled);

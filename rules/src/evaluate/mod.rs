@@ -14,7 +14,8 @@ use datafusion::physical_plan::{ExecutionPlan, displayable};
 use futures::TryStreamExt;
 use tokio::runtime::Runtime;
 
-pub(crate) use reduce::Reduction;
+pub use reduce::{Apart, Owner};
+pub(crate) use reduce::{OwnerColumns, Reduction};
 
 use crate::slot::Slot;
 

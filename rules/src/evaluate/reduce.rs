@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use datafusion::arrow::compute::{SortOptions, cast, concat_batches};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
+use datafusion::arrow::compute::{SortOptions, cast, concat_batches, take};
 use datafusion::arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::row::{OwnedRow, RowConverter, SortField};
 use serde_json::Value;
 use watershed_schemas::Timestamp;
@@ -30,6 +31,41 @@ pub(crate) struct Reduction {
     pub(crate) evidence: Vec<usize>,
     /// Columns that an aggregate computes.
     pub(crate) gathered: Vec<usize>,
+    /// Columns that tell the partition key of a row.
+    pub(crate) owner: OwnerColumns,
+}
+
+/// Output columns that tell to which partition key a row belongs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OwnerColumns {
+    /// None does.
+    #[default]
+    None,
+    /// These hold the partition key, in the order of [`Scan::key`](crate::Scan::key).
+    Key(Vec<usize>),
+    /// This one always holds the id of an event that some scan read.
+    Event(usize),
+}
+
+/// What one run over the rows of many partition keys gives.
+#[derive(Debug, Default)]
+pub struct Apart {
+    /// One finding per key of the rule, sorted by signal id.
+    pub findings: Vec<Finding>,
+    /// To which partition key each belongs.
+    pub owner: Owner,
+}
+
+/// What tells to which partition key findings belong: one value in each column for each of them.
+#[derive(Debug, Default)]
+pub enum Owner {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// The columns of the partition key, in the order of [`Scan::key`](crate::Scan::key).
+    Key(Vec<ArrayRef>),
+    /// The id of an event that some scan read.
+    Event(ArrayRef),
 }
 
 /// What one key has gathered.
@@ -42,9 +78,9 @@ struct Group {
 impl Reduction {
     /// One finding per key: the least row by (event_time, then all columns, NULLs last), with the evidence of all rows of
     /// the key. Sorted by signal id.
-    pub(crate) fn reduce(&self, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<Finding>, String> {
+    pub(crate) fn reduce(&self, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Apart, String> {
         if batches.iter().all(|batch| batch.num_rows() == 0) {
-            return Ok(Vec::new());
+            return Ok(Apart::default());
         }
         let rows = concat_batches(schema, batches).map_err(|error| error.to_string())?;
         let times = self.times(&rows)?;
@@ -71,12 +107,27 @@ impl Reduction {
             }
         }
         let times = times.as_primitive::<TimestampMicrosecondType>();
-        let mut findings: Vec<Finding> = groups
+        let mut findings: Vec<(Finding, u64)> = groups
             .into_values()
-            .map(|group| self.finding(&columns, group, |row| Timestamp::from_micros(times.value(row))))
+            .map(|group| {
+                let row = group.row;
+                (self.finding(&columns, group, |row| Timestamp::from_micros(times.value(row))), row as u64)
+            })
             .collect();
-        findings.sort_by(|a, b| a.signal_id.cmp(&b.signal_id));
-        Ok(findings)
+        findings.sort_by(|(a, _), (b, _)| a.signal_id.cmp(&b.signal_id));
+        let (findings, of_row): (Vec<Finding>, Vec<u64>) = findings.into_iter().unzip();
+        let of_row = UInt64Array::from(of_row);
+        let owner = self.owner(&rows, &of_row).map_err(|error| error.to_string())?;
+        Ok(Apart { findings, owner })
+    }
+
+    fn owner(&self, rows: &RecordBatch, of_row: &UInt64Array) -> Result<Owner, ArrowError> {
+        let column = |at: usize| take(rows.column(at), of_row, None);
+        Ok(match &self.owner {
+            OwnerColumns::None => Owner::Unknown,
+            OwnerColumns::Key(columns) => Owner::Key(columns.iter().map(|at| column(*at)).collect::<Result<_, _>>()?),
+            OwnerColumns::Event(at) => Owner::Event(cast(&column(*at)?, &DataType::Utf8)?),
+        })
     }
 
     fn times(&self, rows: &RecordBatch) -> Result<ArrayRef, String> {

@@ -64,8 +64,21 @@ pub struct PlainFiles {
     registry: Registry,
     /// For each plane the columns that are filled at first.
     columns: [ColumnSet; 2],
+    progress: Progress,
+}
+
+/// How far files have been read; it can be watched while somebody else reads.
+#[derive(Clone, Debug)]
+pub struct Progress {
     bytes_read: Arc<AtomicU64>,
     bytes_total: u64,
+}
+
+impl Progress {
+    /// Bytes of the files (compressed, where they are) read so far, and in all.
+    pub fn so_far(&self) -> (u64, u64) {
+        (self.bytes_read.load(Ordering::Relaxed), self.bytes_total)
+    }
 }
 
 impl PlainFiles {
@@ -82,7 +95,7 @@ impl PlainFiles {
         }
         // Ties go to the model plane's files, then to the order in which they were named.
         files.sort_by_key(|file| file.partition.plane);
-        Ok(PlainFiles { files, registry, columns: [ColumnSet::ALL; 2], bytes_read, bytes_total })
+        Ok(PlainFiles { files, registry, columns: [ColumnSet::ALL; 2], progress: Progress { bytes_read, bytes_total } })
     }
 
     /// From the next window on fills only these columns of each plane at first.
@@ -116,8 +129,8 @@ impl PlainFiles {
         Ok(Some(batches))
     }
 
-    /// Bytes of the files (compressed, where they are) read so far, and in all.
-    pub fn progress(&self) -> (u64, u64) {
-        (self.bytes_read.load(Ordering::Relaxed), self.bytes_total)
+    /// How far they have been read.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 }

@@ -53,7 +53,7 @@ fn rows_merge_by_time_then_plane_then_file_then_line() {
     let mut files = open(dir.path(), &[(Plane::Access, &access), (Plane::Model, &first), (Plane::Model, &second)]);
     let order: Vec<String> = all(&mut files, 1).concat();
     assert_eq!(order, ["a1", "i1", "a2", "a2b", "b2", "i2", "a4", "i5"]);
-    let (read, total) = files.progress();
+    let (read, total) = files.progress().so_far();
     assert_eq!(read, total);
 }
 

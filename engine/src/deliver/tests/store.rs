@@ -13,7 +13,7 @@ pub(super) struct TestStore {
 
 impl TestStore {
     pub(super) fn put(&self, pair: (Vec<u8>, Vec<u8>)) {
-        self.inner.commit(Commit { puts: vec![pair], deletes: vec![] }).expect("memory takes it");
+        self.inner.commit(Commit { puts: vec![pair], ..Commit::default() }).expect("memory takes it");
     }
 
     /// Rows that are still stored.

@@ -1,16 +1,15 @@
 //! How a rule's state begins, expires, survives a restart and ends.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use watershed_rules::{CompiledRule, Scan, Speaks};
 use watershed_schemas::{Mark, Plane, Timestamp};
 
+use super::keys::{Expiries, SlotId};
 use super::run::{is_sealed, passed, run};
 use super::{RuleState, marks};
 use crate::evaluator::coverage::{Coverage, Donor};
-use crate::evaluator::key::Key;
 use crate::evaluator::record::{RuleRecord, shape};
 use crate::evaluator::said::{Said, Statement};
 use crate::evaluator::status::RuleStatus;
@@ -30,34 +29,47 @@ impl RuleState {
         self.lost_before =
             self.lost_before.filter(|lost| !is_sealed(rule, Timestamp::from_micros(lost.most), watermarks));
         self.plans.forget(|until| is_sealed(rule, until, watermarks));
-        for key in self.due(&rule.scans, watermarks) {
-            let Some(state) = self.keys.get_mut(&key) else { continue };
-            for (scan, rows) in rule.scans.iter().zip(&mut state.scans) {
-                let live =
-                    rows.partition_point(|row| passed(row.segment.event_time(row.row), &scan.keep, watermarks, true));
-                for row in rows.drain(..live) {
-                    self.memory.let_go(&row.segment);
-                }
+        for (at, scan) in rule.scans.iter().enumerate() {
+            while let Some(rows) = self.asleep.pop_if(at, |time| passed(time, &scan.keep, watermarks, true)) {
+                self.memory.let_go(&rows.segment, rows.rows.len());
             }
-            let (last, memory) = (&mut state.last, &mut self.memory);
-            let mut forget = |id: &String| {
-                if let Some(finding) = last.remove(id) {
-                    memory.forget(&finding);
+        }
+        for slot in self.due(&rule.scans, watermarks) {
+            let Some(state) = self.keys.get_mut(slot) else { continue };
+            for ((at, scan), kept) in rule.scans.iter().enumerate().zip(&mut state.scans) {
+                let live = kept
+                    .rows
+                    .partition_point(|row| passed(row.segment.event_time(row.row), &scan.keep, watermarks, true));
+                self.asleep.removed(at, live);
+                for row in kept.rows.drain(..live) {
+                    self.memory.let_go(&row.segment, 1);
                 }
-                commit.deletes.push(Statement::key(&rule.meta.id, id));
-            };
-            while let Some((id, _)) = state.said.pop_if(|time| is_sealed(rule, time, watermarks)) {
-                forget(&id);
             }
             if state.degraded.is_some_and(|span| is_sealed(rule, Timestamp::from_micros(span.most), watermarks)) {
                 state.degraded = None;
                 self.degraded_keys = self.degraded_keys.saturating_sub(1);
             }
-            if state.scans.iter().all(Vec::is_empty) && state.held.is_empty() && state.degraded.is_none() {
-                for id in state.said.ids() {
-                    forget(id);
+            let empty = state.scans.iter().all(|kept| kept.rows.is_empty());
+            let done = empty && !state.is_waiting() && state.degraded.is_none();
+            if let Some(spoken) = &mut state.spoken {
+                let (last, memory) = (&mut spoken.last, &mut self.memory);
+                let mut forget = |id: &String| {
+                    if let Some(finding) = last.remove(id) {
+                        memory.forget(&finding);
+                    }
+                    commit.deletes.push(Statement::key(&rule.meta.id, id));
+                };
+                while let Some((id, _)) = spoken.said.pop_if(|time| is_sealed(rule, time, watermarks)) {
+                    forget(&id);
                 }
-                self.keys.remove(&key);
+                if done {
+                    spoken.said.ids().for_each(forget);
+                } else if spoken.is_empty() {
+                    state.spoken = None;
+                }
+            }
+            if done {
+                self.keys.remove(slot);
             }
         }
     }
@@ -77,19 +89,14 @@ impl RuleState {
     }
 
     /// Keys with rows that nothing acceptable can join any more.
-    fn due(&mut self, scans: &[Scan], watermarks: &Watermarks) -> Vec<Key> {
-        let mut due: BTreeMap<Key, ()> = BTreeMap::new();
+    fn due(&mut self, scans: &[Scan], watermarks: &Watermarks) -> Vec<SlotId> {
+        let mut due = Vec::new();
         for (scan, expiries) in scans.iter().zip(&mut self.expiries) {
-            while let Some(Reverse((time, _))) = expiries.peek() {
-                if !passed(*time, &scan.keep, watermarks, true) {
-                    break;
-                }
-                if let Some(Reverse((_, key))) = expiries.pop() {
-                    due.insert(key, ());
-                }
-            }
+            expiries.take(|time| passed(time, &scan.keep, watermarks, true), &mut due);
         }
-        due.into_keys().collect()
+        due.sort_unstable();
+        due.dedup();
+        due
     }
 
     /// Takes up what had been said before a restart. All rows are back, none is new.
@@ -100,42 +107,47 @@ impl RuleState {
         }
         let rule = Arc::clone(self.rule());
         let mut again = Vec::new();
-        for key in std::mem::take(&mut self.dirty) {
-            let Some(state) = self.keys.get_mut(&key) else { continue };
+        for slot in std::mem::take(&mut self.dirty) {
+            let Some(state) = self.keys.get_mut(slot) else { continue };
             let Some(mut changed) = state.changed.take() else { continue };
             let mut unsaid = false;
-            let findings = match run(&self.plans, state, changed.all, false, &mut self.tally) {
+            let findings = match run(&self.plans, state, changed.all, &mut self.tally) {
                 Ok(findings) => findings,
                 Err(error) => return self.stop(error.reason),
             };
+            if findings.is_empty() {
+                continue;
+            }
+            let degraded = state.degraded;
+            let spoken = state.spoken_mut();
             for finding in findings {
                 let stands = said.get(&finding.signal_id).map(|said| !said.withdrawn);
                 if let Some(said) = said.remove(&finding.signal_id) {
-                    state.said.insert(finding.signal_id.clone(), said);
+                    spoken.said.insert(finding.signal_id.clone(), said);
                     self.memory.remember(&finding);
-                    state.last.insert(finding.signal_id.clone(), finding.clone());
+                    spoken.last.insert(finding.signal_id.clone(), finding.clone());
                 }
                 // One that was withdrawn, and is true again, waits to be said again.
                 let time = finding.event_time;
                 if stands == Some(true) || is_sealed(&rule, time, watermarks) {
                     continue;
                 }
-                let marks = marks(state.degraded, self.lost_before, self.warm_after, false, time);
+                let marks = marks(degraded, self.lost_before, self.warm_after, false, time);
                 match rule.speaks {
                     Speaks::AtOnce { .. } => unsaid = true,
                     Speaks::AtWatermark { .. } if marks.contains(&Mark::Degraded) || marks.contains(&Mark::Partial) => {
                     }
                     Speaks::AtWatermark { .. } => {
-                        self.held.insert((time, finding.signal_id.clone()), Arc::clone(&key));
+                        self.held.insert((time, finding.signal_id.clone()), slot);
                         self.memory.remember(&finding);
-                        state.held.insert(finding.signal_id.clone(), finding);
+                        spoken.held.insert(finding.signal_id.clone(), finding);
                     }
                 }
             }
             if unsaid {
                 changed.late = None;
                 state.changed = Some(changed);
-                again.push(key);
+                again.push(slot);
             }
         }
         self.dirty = again;
@@ -152,12 +164,13 @@ impl RuleState {
         self.stopped = Some(reason);
         self.stop_untold = true;
         self.unrecorded = true;
-        for (_, mut state) in self.keys.drain() {
-            self.remembered.extend(state.said.take());
+        for mut spoken in self.keys.take().into_iter().filter_map(|state| state.spoken) {
+            self.remembered.extend(spoken.said.take());
         }
         self.dirty.clear();
         self.held.clear();
-        self.expiries.iter_mut().for_each(BinaryHeap::clear);
+        self.expiries.iter_mut().for_each(Expiries::clear);
+        self.asleep.clear();
         self.degraded_keys = 0;
         self.memory = crate::evaluator::memory::Memory::default();
     }
@@ -170,8 +183,8 @@ impl RuleState {
     /// Everything that it has said and the store still knows, to be carried over or deleted; in order.
     pub(in crate::evaluator) fn take_said(&mut self) -> BTreeMap<String, Said> {
         let mut said: BTreeMap<String, Said> = self.remembered.drain().collect();
-        for state in self.keys.values_mut() {
-            said.append(&mut state.said.take());
+        for spoken in self.keys.states_mut().filter_map(|state| state.spoken.as_mut()) {
+            said.append(&mut spoken.said.take());
         }
         said
     }

@@ -1,29 +1,32 @@
 //! What one rule remembers, and what it has said.
 
+mod asleep;
+mod keys;
 mod lifetime;
 mod probe;
 mod run;
 mod signals;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use watershed_rules::{CompiledRule, Emit, EvaluateError, Finding, Speaks};
+use watershed_rules::{CompiledRule, Emit, EvaluateError, Speaks};
 use watershed_schemas::{Mark, Plane, SignalReason, Timestamp};
 
-use super::by_time::ByTime;
 use super::coverage::Coverage;
-use super::key::{Key, KeyEncoder};
+use super::key::KeyEncoder;
 use super::limits::{Limits, Work};
 use super::memory::Memory;
 use super::plans::Plans;
-use super::rows::{RowRef, Segment};
+use super::rows::{Picked, RowRef};
 use super::said::{Said, Statement};
 use super::span::Span;
 use super::status::Tally;
 use crate::watermark::Watermarks;
 
+use asleep::{Asleep, Sleeping};
+use keys::{Expiries, KeyState, Keys, SlotId};
+use probe::Outcome;
 pub(super) use run::passed;
 use run::{is_sealed, say};
 
@@ -31,13 +34,15 @@ use run::{is_sealed, say};
 pub(super) struct RuleState {
     plans: Plans,
     encoders: Vec<KeyEncoder>,
-    keys: HashMap<Key, KeyState>,
+    keys: Keys,
     /// Keys that changed since they were last evaluated, in the order in which they did.
-    dirty: Vec<Key>,
-    /// For each scan its rows' times with their keys, oldest first.
-    expiries: Vec<BinaryHeap<Reverse<(Timestamp, Key)>>>,
+    dirty: Vec<SlotId>,
+    /// For each scan the keys by the times of their rows.
+    expiries: Vec<Expiries>,
+    /// Rows that nothing can come of yet.
+    asleep: Asleep,
     /// Findings that are not final yet, oldest first.
-    held: BTreeMap<(Timestamp, String), Key>,
+    held: BTreeMap<(Timestamp, String), SlotId>,
     /// What was said of findings whose rows are not here: before a restart, or before the rule was stopped. Their
     /// numbering goes on.
     remembered: HashMap<String, Said>,
@@ -62,19 +67,6 @@ pub(super) struct RuleState {
     stop_untold: bool,
     /// Whether the store has an older record of it.
     unrecorded: bool,
-}
-
-#[derive(Default)]
-struct KeyState {
-    /// For each scan its rows, ordered by time and id.
-    scans: Vec<Vec<RowRef>>,
-    said: ByTime<Said>,
-    last: BTreeMap<String, Finding>,
-    held: ByTime<Finding>,
-    /// What rows that came since the last evaluation can touch.
-    changed: Option<Changed>,
-    /// Times of outputs for which rows were not kept: what must be complete to be true is not said of them.
-    degraded: Option<Span>,
 }
 
 /// The times of outputs that new rows can touch.
@@ -131,9 +123,10 @@ impl RuleState {
         };
         RuleState {
             encoders,
-            keys: HashMap::new(),
+            keys: Keys::default(),
             dirty: Vec::new(),
-            expiries: rule.scans.iter().map(|_| BinaryHeap::new()).collect(),
+            expiries: rule.scans.iter().map(|_| Expiries::default()).collect(),
+            asleep: Asleep::new(rule.scans.len()),
             held: BTreeMap::new(),
             remembered: HashMap::new(),
             forgotten: Vec::new(),
@@ -192,27 +185,47 @@ impl RuleState {
         self.dirty.is_empty() && self.held.is_empty()
     }
 
-    /// Takes rows of a segment into a scan's memory.
-    pub(super) fn add(&mut self, scan: usize, segment: &Arc<Segment>, rows: &[u32], admission: &Admission) {
-        if self.stopped.is_some() || segment.id < self.coverage.first_segment {
+    /// Takes rows into a scan's memory.
+    pub(super) fn add(&mut self, scan: usize, rows: &Arc<Picked>, admission: &Admission) {
+        if self.stopped.is_some() || rows.segment.id < self.coverage.first_segment {
             return;
         }
+        let full = admission.full || self.memory.bytes(self.keys.len()) >= admission.limits.rule_bytes;
+        let reached = admission.reached[rows.segment.table.index()];
+        let rule = Arc::clone(self.rule());
+        if !full && self.asleep.lacks_another(&rule.scans, scan) {
+            self.memory.hold(&rows.segment, rows.rows.len());
+            self.asleep.put(scan, Arc::clone(rows), reached);
+            return;
+        }
+        for (scan, Sleeping { rows, reached }) in self.asleep.wake() {
+            self.memory.let_go(&rows.segment, rows.rows.len());
+            self.take_in(scan, &rows, false, reached, admission.limits.rows_per_key);
+        }
+        self.take_in(scan, rows, full, reached, admission.limits.rows_per_key);
+    }
+
+    /// Puts rows to their keys.
+    fn take_in(&mut self, scan: usize, rows: &Picked, full: bool, reached: Timestamp, rows_per_key: usize) {
+        if self.stopped.is_some() {
+            return;
+        }
+        let Picked { segment, rows, .. } = rows;
         let keys = match self.encoders[scan].keys(&segment.rows, rows) {
             Ok(keys) => keys,
             Err(error) => return self.stop(format!("its key can't be encoded: {error}")),
         };
         let rule = Arc::clone(self.rule());
-        let full = admission.full || self.memory.bytes(self.keys.len()) >= admission.limits.rule_bytes;
-        let reached = admission.reached[segment.table.index()];
-        for (row, key) in rows.iter().zip(&keys) {
+        let mut held = 0;
+        for (position, row) in rows.iter().enumerate() {
             let time = segment.event_time(*row);
             let touched = Span::touched_by(time, rule.scans[scan].around);
-            let state = self
-                .keys
-                .entry(Arc::clone(key))
-                .or_insert_with(|| KeyState { scans: vec![Vec::new(); rule.scans.len()], ..KeyState::default() });
+            let slot = self.keys.slot(keys.get(position), rule.scans.len());
+            let Some(state) = self.keys.get_mut(slot) else { continue };
             let kept = &mut state.scans[scan];
-            if full || kept.len() >= admission.limits.rows_per_key {
+            // Also for a row that is not kept: its key is looked at again when the row would have gone.
+            self.expiries[scan].list(time, slot, kept);
+            if full || kept.rows.len() >= rows_per_key {
                 self.tally.capped += 1;
                 if state.degraded.is_some_and(|degraded| degraded.covers(touched)) {
                     continue;
@@ -225,30 +238,31 @@ impl RuleState {
             } else {
                 let new = RowRef { segment: Arc::clone(segment), row: *row };
                 // Rows mostly come in order.
-                match kept.last() {
+                match kept.rows.last() {
                     Some(last) if last.order() > new.order() => {
-                        let at = kept.partition_point(|row| row.order() <= new.order());
-                        kept.insert(at, new);
+                        let at = kept.rows.partition_point(|row| row.order() <= new.order());
+                        kept.rows.insert(at, new);
                     }
-                    _ => kept.push(new),
+                    _ => kept.rows.push(new),
                 }
-                self.memory.hold(segment);
+                held += 1;
             }
-            // Also for a row that was not kept: its key is looked at again when the row would have gone.
-            self.expiries[scan].push(Reverse((time, Arc::clone(key))));
             if state.changed.is_none() {
-                self.dirty.push(Arc::clone(key));
+                self.dirty.push(slot);
             }
             state.changed = Some(Changed::joined(touched, time < reached, state.changed));
         }
+        self.memory.hold(segment, held);
+        self.asleep.added(scan, held);
     }
 
     /// Runs the plan for the changed keys.
     pub(super) fn evaluate(&mut self, step: &Step<'_>, statements: &mut Vec<Statement>) {
-        let keys = std::mem::take(&mut self.dirty);
-        let quiet = probe::quiet(&self.plans, &self.keys, &keys);
-        for (key, quiet) in keys.iter().zip(quiet) {
-            match self.evaluate_key(key, quiet, step, statements) {
+        let dirty = std::mem::take(&mut self.dirty);
+        let Some(encoder) = self.encoders.first() else { return };
+        let outcomes = probe::outcomes(&self.plans, encoder, &self.keys, &dirty);
+        for (slot, outcome) in dirty.into_iter().zip(outcomes) {
+            match self.evaluate_key(slot, outcome, step, statements) {
                 Err(error) => return self.stop(error.reason),
                 Ok(done) if done > step.limits.rule_work => {
                     return self.stop(format!(
@@ -269,37 +283,52 @@ impl RuleState {
         }
     }
 
-    /// Evaluates one key, whose plan is known to find nothing where it is `quiet`; returns the rule's work of the
-    /// present hour.
+    /// Evaluates one key; returns the rule's work of the present hour.
     fn evaluate_key(
         &mut self,
-        key: &Key,
-        quiet: bool,
+        slot: SlotId,
+        outcome: Outcome,
         step: &Step<'_>,
         statements: &mut Vec<Statement>,
     ) -> Result<u64, EvaluateError> {
         let rule = Arc::clone(self.rule());
-        let Some(state) = self.keys.get_mut(key) else { return Ok(0) };
+        let Some(state) = self.keys.get_mut(slot) else { return Ok(0) };
         let Some(changed) = state.changed.take() else { return Ok(0) };
         let span = changed.all;
-        let read = self.tally.rows_read;
-        let evaluations = self.tally.evaluations;
-        let findings = run::run(&self.plans, state, span, quiet, &mut self.tally)?;
+        let (read, evaluations) = (self.tally.rows_read, self.tally.evaluations);
+        let findings = match outcome {
+            Outcome::Alone => run::run(&self.plans, state, span, &mut self.tally)?,
+            Outcome::Guarded => {
+                self.tally.guarded += 1;
+                Vec::new()
+            }
+            Outcome::Found { rows, findings } => {
+                self.tally.evaluations += 1;
+                self.tally.rows_read += rows;
+                findings
+            }
+        };
         let mut done = 0;
         if self.tally.evaluations > evaluations {
             done = self.work.add(self.tally.rows_read - read, step.now_micros());
         }
+        if findings.is_empty() && state.spoken.is_none() {
+            return Ok(done);
+        }
+        state.spoken_mut();
+        let KeyState { spoken: Some(spoken), scans, degraded, .. } = state else { return Ok(done) };
+        let degraded = *degraded;
         let judged = |time: Timestamp| span.holds(time) && self.plans.judges(time);
-        let stands = |id: &str| state.said.get(id).is_some_and(|said| !said.withdrawn);
-        let mut gone: BTreeSet<String> = state
+        let stands = |id: &str| spoken.said.get(id).is_some_and(|said| !said.withdrawn);
+        let mut gone: BTreeSet<String> = spoken
             .said
             .within(span)
             .filter(|(time, id)| self.plans.judges(*time) && stands(id))
             .map(|(_, id)| id.to_owned())
             .collect();
-        let affected: Vec<String> = state.held.within(span).map(|(_, id)| id.to_owned()).collect();
+        let affected: Vec<String> = spoken.held.within(span).map(|(_, id)| id.to_owned()).collect();
         for id in affected {
-            if let Some(finding) = state.held.remove(&id) {
+            if let Some(finding) = spoken.held.remove(&id) {
                 self.memory.forget(&finding);
                 self.held.remove(&(finding.event_time, id));
             }
@@ -310,16 +339,16 @@ impl RuleState {
             if is_sealed(&rule, time, step.sealed) {
                 continue;
             }
-            let known = state.said.get(&finding.signal_id);
+            let known = spoken.said.get(&finding.signal_id);
             let stands = known.is_some_and(|said| !said.withdrawn);
             // The least row of a key stands for it: one said before the span is not replaced by a later one.
             if known.is_some_and(|said| !said.withdrawn && said.event_time < time && !judged(said.event_time)) {
                 continue;
             }
-            if state.held.get(&finding.signal_id).is_some_and(|held| held.event_time < time) {
+            if spoken.held.get(&finding.signal_id).is_some_and(|held| held.event_time < time) {
                 continue;
             }
-            let marks = marks(state.degraded, self.lost_before, self.warm_after, self.backfilling, time);
+            let marks = marks(degraded, self.lost_before, self.warm_after, self.backfilling, time);
             let mut waits = false;
             if let Speaks::AtWatermark { lookahead, .. } = &rule.speaks
                 && !stands
@@ -336,31 +365,31 @@ impl RuleState {
                 waits = rule.meta.emit != Emit::Early && !passed(time, lookahead, step.watermarks, false);
             }
             if waits {
-                self.held.insert((time, finding.signal_id.clone()), Arc::clone(key));
+                self.held.insert((time, finding.signal_id.clone()), slot);
                 self.memory.remember(&finding);
-                if let Some(later) = state.held.insert(finding.signal_id.clone(), finding) {
+                if let Some(later) = spoken.held.insert(finding.signal_id.clone(), finding) {
                     self.memory.forget(&later);
                     self.held.remove(&(later.event_time, later.signal_id));
                 }
             } else {
                 let late = changed.late.is_some_and(|late| late.holds(time));
-                say(&rule, state, finding, marks, late, &mut self.remembered, &mut self.memory, statements);
+                say(&rule, scans, spoken, finding, marks, late, &mut self.remembered, &mut self.memory, statements);
             }
         }
         for id in gone {
-            let Some(finding) = state.last.get(&id).cloned() else { continue };
-            let Some(mut said) = state.said.get(&id).cloned() else { continue };
+            let Some(finding) = spoken.last.get(&id).cloned() else { continue };
+            let Some(mut said) = spoken.said.get(&id).cloned() else { continue };
             if is_sealed(&rule, said.event_time, step.sealed) {
                 continue;
             }
             said.withdrawn = true;
             said.revision += 1;
-            state.said.insert(id, said.clone());
+            spoken.said.insert(id, said.clone());
             let late = changed.late.is_some_and(|late| late.holds(finding.event_time));
             statements.push(Statement {
                 said,
                 reason: if late { SignalReason::LateEvidence } else { SignalReason::Disproved },
-                marks: marks(state.degraded, self.lost_before, self.warm_after, self.backfilling, finding.event_time),
+                marks: marks(degraded, self.lost_before, self.warm_after, self.backfilling, finding.event_time),
                 evidence: Vec::new(),
                 finding,
             });
@@ -376,16 +405,16 @@ impl RuleState {
             if !passed(*time, lookahead, watermarks, false) {
                 return;
             }
-            let Some(((time, id), key)) = self.held.pop_first() else { return };
-            let Some(state) = self.keys.get_mut(&key) else { continue };
-            let Some(finding) = state.held.remove(&id) else { continue };
+            let Some(((time, id), slot)) = self.held.pop_first() else { return };
+            let Some(KeyState { spoken: Some(spoken), scans, degraded, .. }) = self.keys.get_mut(slot) else { continue };
+            let Some(finding) = spoken.held.remove(&id) else { continue };
             self.memory.forget(&finding);
-            let marks = marks(state.degraded, self.lost_before, self.warm_after, self.backfilling, time);
+            let marks = marks(*degraded, self.lost_before, self.warm_after, self.backfilling, time);
             if marks.contains(&Mark::Degraded) {
                 self.tally.suppressed += 1;
                 continue;
             }
-            say(&rule, state, finding, marks, false, &mut self.remembered, &mut self.memory, statements);
+            say(&rule, scans, spoken, finding, marks, false, &mut self.remembered, &mut self.memory, statements);
         }
     }
 }

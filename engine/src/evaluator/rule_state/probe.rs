@@ -1,15 +1,17 @@
 //! Many changed keys at once: starting a plan costs far more than a key's few rows, and most keys have nothing to say.
 //!
-//! Rows of different keys never influence each other, so a plan that finds nothing among the rows of many keys finds
-//! nothing in any of them. Where it finds something, the keys are halved until those are left that have something to say.
+//! Rows of different keys never influence each other, so a plan that is run over the rows of many keys finds for each of
+//! them what it would find alone. Which finding is whose is told by its output, where that holds the key, else by the
+//! event that it names. Where neither tells, the keys are halved until those are left that have something to say.
 
-use std::collections::HashMap;
+use datafusion::arrow::array::{AsArray, RecordBatch, StringArray};
+use datafusion::common::HashMap;
+use smallvec::SmallVec;
+use watershed_rules::{Apart, CompiledRule, Finding, Owner};
 
-use datafusion::arrow::array::RecordBatch;
-use watershed_rules::CompiledRule;
-
-use super::KeyState;
-use crate::evaluator::key::Key;
+use super::keys::{Keys, SlotId};
+use super::run::seen;
+use crate::evaluator::key::KeyEncoder;
 use crate::evaluator::plans::Plans;
 use crate::evaluator::rows::{RowRef, gather};
 use crate::evaluator::span::Span;
@@ -19,73 +21,141 @@ const MOST_ROWS: usize = 16_384;
 /// With a finding for every so many keys it is no use to look for the quiet ones.
 const DENSE: usize = 4;
 
+/// What is known of a changed key before its plan is run for it alone.
+pub(super) enum Outcome {
+    /// A guard stops it: its plan can't yield anything.
+    Guarded,
+    /// Its plan was run over this many rows of it, together with those of others.
+    Found { rows: u64, findings: Vec<Finding> },
+    /// Its plan has to be run for it alone.
+    Alone,
+}
+
 /// A key that a plan has to be run for.
 struct Candidate<'s> {
-    /// Its position among the keys.
+    /// Its position among the changed keys.
     position: usize,
+    slot: SlotId,
     span: Span,
     /// For each scan the rows that outputs of the span can see.
-    slices: Vec<&'s [RowRef]>,
+    slices: SmallVec<[&'s [RowRef]; 2]>,
 }
 
-/// For each of these keys whether its plan is known to find nothing.
-pub(super) fn quiet(plans: &Plans, states: &HashMap<Key, KeyState>, keys: &[Key]) -> Vec<bool> {
-    let mut quiet = vec![false; keys.len()];
-    let mut group: Vec<Candidate<'_>> = Vec::new();
-    let mut rows = 0;
-    for (position, key) in keys.iter().enumerate() {
-        let Some(candidate) = candidate(plans, states, key, position) else { continue };
-        let more: usize = candidate.slices.iter().map(|slice| slice.len()).sum();
-        if rows + more > MOST_ROWS {
-            settle(&plans.current, &group, &mut quiet);
-            group.clear();
-            rows = 0;
+impl Candidate<'_> {
+    fn rows(&self) -> usize {
+        self.slices.iter().map(|slice| slice.len()).sum()
+    }
+}
+
+/// Changed keys of one rule.
+struct Probe<'s> {
+    rule: &'s CompiledRule,
+    encoder: &'s KeyEncoder,
+    keys: &'s Keys,
+    outcomes: Vec<Outcome>,
+}
+
+/// What is known of each of these keys.
+pub(super) fn outcomes(plans: &Plans, encoder: &KeyEncoder, keys: &Keys, changed: &[SlotId]) -> Vec<Outcome> {
+    let mut outcomes = Vec::with_capacity(changed.len());
+    let mut candidates = Vec::new();
+    for (position, slot) in changed.iter().enumerate() {
+        outcomes.push(Outcome::Alone);
+        // A change that several versions of reference data judge, each its part, is no common one.
+        let Some(state) = keys.get(*slot) else { continue };
+        let Some(span) = state.changed.and_then(|changed| plans.present_part(changed.all)) else { continue };
+        match seen(&plans.current, state, span) {
+            None => outcomes[position] = Outcome::Guarded,
+            Some(slices) => candidates.push(Candidate { position, slot: *slot, span, slices }),
         }
-        rows += more;
-        group.push(candidate);
     }
-    settle(&plans.current, &group, &mut quiet);
-    quiet
+    let mut probe = Probe { rule: &plans.current, encoder, keys, outcomes };
+    let mut rest = candidates.as_slice();
+    while !rest.is_empty() {
+        let mut rows = 0;
+        let too_many = |candidate: &Candidate<'_>| {
+            rows += candidate.rows();
+            rows > MOST_ROWS
+        };
+        let many = rest.iter().position(too_many).unwrap_or(rest.len()).max(1);
+        let (group, others) = rest.split_at(many);
+        probe.settle(group);
+        rest = others;
+    }
+    probe.outcomes
 }
 
-/// The key, where its whole change is judged by the present plan and no guard stops it.
-fn candidate<'s>(
-    plans: &Plans,
-    states: &'s HashMap<Key, KeyState>,
-    key: &Key,
-    position: usize,
-) -> Option<Candidate<'s>> {
-    let state = states.get(key)?;
-    let changed = state.changed?.all;
-    let mut parts = plans.over(changed);
-    let (span, rule) = parts.next()?;
-    if parts.next().is_some() || !std::ptr::eq(rule, plans.current.as_ref()) {
-        return None;
+impl Probe<'_> {
+    fn settle(&mut self, group: &[Candidate<'_>]) {
+        // One key is as well run by itself.
+        if group.len() < 2 {
+            return;
+        }
+        // Where the plan fails, that concerns only some of them: each is run alone.
+        let Some(apart) = run(self.rule, group) else { return };
+        if let Some(owners) = self.owners(group, &apart) {
+            let mut found: Vec<Vec<Finding>> = std::iter::repeat_with(Vec::new).take(group.len()).collect();
+            for (finding, owner) in apart.findings.into_iter().zip(owners) {
+                // Outputs beyond the span may lack rows and are left out.
+                if group[owner].span.holds(finding.event_time) {
+                    found[owner].push(finding);
+                }
+            }
+            for (candidate, findings) in group.iter().zip(found) {
+                self.outcomes[candidate.position] = Outcome::Found { rows: candidate.rows() as u64, findings };
+            }
+            return;
+        }
+        let all = group.iter().map(|candidate| candidate.span).reduce(|all, span| all.joined(Some(span)));
+        let within = |finding: &&Finding| all.is_some_and(|all| all.holds(finding.event_time));
+        let findings = apart.findings.iter().filter(within).count();
+        if findings == 0 {
+            for candidate in group {
+                let rows = candidate.rows() as u64;
+                self.outcomes[candidate.position] = Outcome::Found { rows, findings: Vec::new() };
+            }
+        } else if findings * DENSE < group.len() {
+            let (left, right) = group.split_at(group.len() / 2);
+            self.settle(left);
+            self.settle(right);
+        }
     }
-    let slices: Vec<&[RowRef]> =
-        rule.scans.iter().zip(&state.scans).map(|(scan, rows)| span.seen(scan.around).slice(rows)).collect();
-    let guarded = rule.scans.iter().zip(&slices).any(|(scan, rows)| rows.len() < scan.min_rows);
-    (!guarded).then_some(Candidate { position, span, slices })
+
+    /// For each finding the position in the group of the key that it belongs to; nothing where one can't be told.
+    fn owners(&self, group: &[Candidate<'_>], apart: &Apart) -> Option<Vec<usize>> {
+        if apart.findings.is_empty() {
+            return Some(Vec::new());
+        }
+        match &apart.owner {
+            Owner::Unknown => None,
+            Owner::Key(columns) => {
+                let places: HashMap<SlotId, usize> = group.iter().map(|candidate| candidate.slot).zip(0..).collect();
+                let keys = self.encoder.keys_of_output(columns).ok()?;
+                let owner = |finding| places.get(&self.keys.find(keys.get(finding))?).copied();
+                (0..apart.findings.len()).map(owner).collect()
+            }
+            Owner::Event(ids) => by_event(group, ids.as_string_opt()?),
+        }
+    }
 }
 
-fn settle(rule: &CompiledRule, group: &[Candidate<'_>], quiet: &mut [bool]) {
-    // One key is as well run by itself.
-    if group.len() < 2 {
-        return;
+/// For each event the key whose row it is. An id that rows of several keys have tells nothing.
+fn by_event(group: &[Candidate<'_>], ids: &StringArray) -> Option<Vec<usize>> {
+    let mut owners: HashMap<&str, Option<usize>> = ids.iter().flatten().map(|id| (id, None)).collect();
+    for (owner, candidate) in group.iter().enumerate() {
+        for row in candidate.slices.iter().copied().flatten() {
+            match owners.get_mut(row.segment.event_id(row.row)) {
+                Some(Some(known)) if *known != owner => return None,
+                Some(known) => *known = Some(owner),
+                None => {}
+            }
+        }
     }
-    let Some(findings) = findings(rule, group) else { return };
-    if findings == 0 {
-        group.iter().for_each(|candidate| quiet[candidate.position] = true);
-    } else if findings * DENSE < group.len() {
-        let (left, right) = group.split_at(group.len() / 2);
-        settle(rule, left, quiet);
-        settle(rule, right, quiet);
-    }
+    ids.iter().map(|id| *owners.get(id?)?).collect()
 }
 
-/// How many findings the rows of all these keys give within their spans; none where the plan fails, which concerns
-/// only some of them.
-fn findings(rule: &CompiledRule, group: &[Candidate<'_>]) -> Option<usize> {
+/// What the rows of all these keys give; nothing where the plan fails.
+fn run(rule: &CompiledRule, group: &[Candidate<'_>]) -> Option<Apart> {
     let inputs: Result<Vec<RecordBatch>, _> = rule
         .scans
         .iter()
@@ -95,7 +165,5 @@ fn findings(rule: &CompiledRule, group: &[Candidate<'_>]) -> Option<usize> {
             gather(scan.table, &scan.projection, &rows)
         })
         .collect();
-    let findings = rule.evaluate(&inputs.ok()?).ok()?;
-    let all = group.iter().map(|candidate| candidate.span).reduce(|all, span| all.joined(Some(span)))?;
-    Some(findings.iter().filter(|finding| all.holds(finding.event_time)).count())
+    rule.evaluate_apart(&inputs.ok()?).ok()
 }

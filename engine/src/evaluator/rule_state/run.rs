@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use datafusion::arrow::array::RecordBatch;
+use smallvec::SmallVec;
 use watershed_rules::{CompiledRule, EvaluateError, Finding};
 use watershed_schemas::{Mark, Plane, SignalReason, Timestamp};
 
-use super::KeyState;
+use super::keys::{KeyState, Kept, Spoken};
 use crate::evaluator::memory::Memory;
 use crate::evaluator::plans::Plans;
 use crate::evaluator::rows::{RowRef, gather};
@@ -15,23 +16,21 @@ use crate::evaluator::span::Span;
 use crate::evaluator::status::Tally;
 use crate::watermark::Watermarks;
 
-/// What the rows of one key amount to, for outputs of this span: each part of it as its plan judges it. A key that is
-/// known to be `quiet` is only counted.
+/// What the rows of one key amount to, for outputs of this span: each part of it as its plan judges it.
 pub(super) fn run(
     plans: &Plans,
     state: &KeyState,
     span: Span,
-    quiet: bool,
     tally: &mut Tally,
 ) -> Result<Vec<Finding>, EvaluateError> {
     let mut parts = plans.over(span);
     let Some((part, rule)) = parts.next() else { return Ok(Vec::new()) };
-    let first = run_part(rule, state, part, quiet, tally)?;
+    let first = run_part(rule, state, part, tally)?;
     let Some(second) = parts.next() else { return Ok(first) };
     let mut found: BTreeMap<String, Finding> =
         first.into_iter().map(|finding| (finding.signal_id.clone(), finding)).collect();
     for (part, rule) in [second].into_iter().chain(parts) {
-        for finding in run_part(rule, state, part, quiet, tally)? {
+        for finding in run_part(rule, state, part, tally)? {
             // The least row of a key stands for it, and earlier parts have lesser rows.
             found.entry(finding.signal_id.clone()).or_insert(finding);
         }
@@ -45,20 +44,14 @@ fn run_part(
     rule: &CompiledRule,
     state: &KeyState,
     span: Span,
-    quiet: bool,
     tally: &mut Tally,
 ) -> Result<Vec<Finding>, EvaluateError> {
-    let slices: Vec<&[RowRef]> =
-        rule.scans.iter().zip(&state.scans).map(|(scan, rows)| span.seen(scan.around).slice(rows)).collect();
-    if rule.scans.iter().zip(&slices).any(|(scan, rows)| rows.len() < scan.min_rows) {
+    let Some(slices) = seen(rule, state, span) else {
         tally.guarded += 1;
         return Ok(Vec::new());
-    }
+    };
     tally.evaluations += 1;
     tally.rows_read += slices.iter().map(|rows| rows.len() as u64).sum::<u64>();
-    if quiet {
-        return Ok(Vec::new());
-    }
     let inputs: Result<Vec<RecordBatch>, _> =
         rule.scans.iter().zip(&slices).map(|(scan, rows)| gather(scan.table, &scan.projection, rows)).collect();
     let inputs = inputs.map_err(|error| EvaluateError { rule: rule.meta.id.clone(), reason: error.to_string() })?;
@@ -67,11 +60,28 @@ fn run_part(
     Ok(findings)
 }
 
+/// For each scan the rows that outputs of the span can see; nothing where a guard shows that there can't be any.
+pub(super) fn seen<'s>(rule: &CompiledRule, state: &'s KeyState, span: Span) -> Option<SmallVec<[&'s [RowRef]; 2]>> {
+    let mut slices = SmallVec::new();
+    for (scan, kept) in rule.scans.iter().zip(&state.scans) {
+        if kept.rows.len() < scan.min_rows {
+            return None;
+        }
+        let slice = span.seen(scan.around).slice(&kept.rows);
+        if slice.len() < scan.min_rows {
+            return None;
+        }
+        slices.push(slice);
+    }
+    Some(slices)
+}
+
 /// Says a finding, or corrects what was said of it; says nothing where nothing changed.
 #[expect(clippy::too_many_arguments, reason = "parts of one rule's state that are borrowed apart")]
 pub(super) fn say(
     rule: &CompiledRule,
-    state: &mut KeyState,
+    scans: &[Kept],
+    spoken: &mut Spoken,
     finding: Finding,
     marks: BTreeSet<Mark>,
     late: bool,
@@ -80,7 +90,7 @@ pub(super) fn say(
     statements: &mut Vec<Statement>,
 ) {
     let fingerprint = fingerprint(&finding, &marks);
-    let before = state.said.remove(&finding.signal_id).or_else(|| remembered.remove(&finding.signal_id));
+    let before = spoken.said.remove(&finding.signal_id).or_else(|| remembered.remove(&finding.signal_id));
     let reason = match &before {
         None => SignalReason::Found,
         Some(said) if said.withdrawn => SignalReason::FoundAgain,
@@ -94,27 +104,27 @@ pub(super) fn say(
         fingerprint,
         event_time: finding.event_time,
     };
-    state.said.insert(finding.signal_id.clone(), said.clone());
-    let known = state.last.contains_key(&finding.signal_id);
+    spoken.said.insert(finding.signal_id.clone(), said.clone());
+    let known = spoken.last.contains_key(&finding.signal_id);
     if !unchanged || !known {
         memory.remember(&finding);
-        if let Some(before) = state.last.insert(finding.signal_id.clone(), finding.clone()) {
+        if let Some(before) = spoken.last.insert(finding.signal_id.clone(), finding.clone()) {
             memory.forget(&before);
         }
     }
     if !unchanged {
-        let evidence = evidence(rule, state, &finding);
+        let evidence = evidence(rule, scans, &finding);
         statements.push(Statement { finding, said, reason, marks, evidence });
     }
 }
 
 /// The rows behind a finding's evidence ids, once each, ordered by time and id.
-fn evidence(rule: &CompiledRule, state: &KeyState, finding: &Finding) -> Vec<RowRef> {
+fn evidence(rule: &CompiledRule, scans: &[Kept], finding: &Finding) -> Vec<RowRef> {
     let moment = Span { least: finding.event_time.micros(), most: finding.event_time.micros() };
     let mut rows: Vec<RowRef> = Vec::new();
-    let events = rule.scans.iter().zip(&state.scans).filter(|(scan, _)| scan.table.plane().is_some());
+    let events = rule.scans.iter().zip(scans).filter(|(scan, _)| scan.table.plane().is_some());
     for (scan, kept) in events {
-        for row in moment.seen(scan.around).slice(kept) {
+        for row in moment.seen(scan.around).slice(&kept.rows) {
             let id = row.segment.event_id(row.row);
             if finding.evidence.binary_search_by(|known| known.as_str().cmp(id)).is_ok() {
                 rows.push(row.clone());

@@ -5,13 +5,20 @@ use std::collections::BTreeMap;
 use watershed_rules::Finding;
 use watershed_schemas::Timestamp;
 
+use super::asleep::Sleeping;
 use super::{Changed, RuleState};
+use crate::evaluator::limits::Limits;
 use crate::evaluator::rows::RowRef;
 use crate::evaluator::span::Span;
 
 impl RuleState {
     /// Takes back a row that a scan of `signals` was given. `late`: because of an event that came late.
-    pub(in crate::evaluator) fn take_back(&mut self, scan: usize, row: &RowRef, late: bool) {
+    pub(in crate::evaluator) fn take_back(&mut self, scan: usize, row: &RowRef, late: bool, limits: Limits) {
+        // It may be one of those that sleep.
+        for (scan, Sleeping { rows, reached }) in self.asleep.wake() {
+            self.memory.let_go(&rows.segment, rows.rows.len());
+            self.take_in(scan, &rows, false, reached, limits.rows_per_key);
+        }
         if self.stopped.is_some() {
             return;
         }
@@ -21,28 +28,28 @@ impl RuleState {
         };
         let around = self.rule().scans[scan].around;
         let touched = Span::touched_by(row.segment.event_time(row.row), around);
-        for key in keys {
-            // A key that is gone is sealed.
-            let Some(state) = self.keys.get_mut(&key) else { continue };
-            let kept = &mut state.scans[scan];
-            let first = kept.partition_point(|other| other.order() < row.order());
-            let same = |other: &RowRef| other.segment.id == row.segment.id && other.row == row.row;
-            if let Some(at) = kept[first..].iter().position(same) {
-                self.memory.let_go(&kept.remove(first + at).segment);
-            }
-            if state.changed.is_none() {
-                self.dirty.push(key);
-            }
-            state.changed = Some(Changed::joined(touched, late, state.changed));
+        // A key that is gone is sealed.
+        let Some(slot) = self.keys.find(keys.get(0)) else { return };
+        let Some(state) = self.keys.get_mut(slot) else { return };
+        let kept = &mut state.scans[scan].rows;
+        let first = kept.partition_point(|other| other.order() < row.order());
+        let same = |other: &RowRef| other.segment.id == row.segment.id && other.row == row.row;
+        if let Some(at) = kept[first..].iter().position(same) {
+            self.memory.let_go(&kept.remove(first + at).segment, 1);
+            self.asleep.removed(scan, 1);
         }
+        if state.changed.is_none() {
+            self.dirty.push(slot);
+        }
+        state.changed = Some(Changed::joined(touched, late, state.changed));
     }
 
     /// What stands of what it has said and could still change, by id.
     pub(in crate::evaluator) fn standing(&self) -> impl Iterator<Item = &Finding> {
         let mut standing: BTreeMap<&str, &Finding> = BTreeMap::new();
-        for state in self.keys.values() {
-            let stands = |id: &String| state.said.get(id).is_some_and(|said| !said.withdrawn);
-            standing.extend(state.last.iter().filter(|(id, _)| stands(id)).map(|(id, found)| (id.as_str(), found)));
+        for spoken in self.keys.states().filter_map(|state| state.spoken.as_deref()) {
+            let stands = |id: &String| spoken.said.get(id).is_some_and(|said| !said.withdrawn);
+            standing.extend(spoken.last.iter().filter(|(id, _)| stands(id)).map(|(id, found)| (id.as_str(), found)));
         }
         standing.into_values()
     }

@@ -11,7 +11,7 @@ use watershed_schemas::{ColumnSet, Plane, Table, Timestamp};
 use super::stored::{delete_row, put_feed, put_row};
 use super::admission;
 use crate::evaluator::Limits;
-use crate::evaluator::rows::{RowRef, Segment};
+use crate::evaluator::rows::{Picked, RowRef, Segment};
 use crate::evaluator::rule_state::{RuleState, passed};
 use crate::evaluator::said::Statement;
 use crate::evaluator::thin::columns_of;
@@ -129,7 +129,7 @@ impl Feed {
         segment: u64,
         statements: &[Statement],
         sealed: &Watermarks,
-        rules: &mut [RuleState],
+        (rules, limits): (&mut [RuleState], Limits),
         commit: &mut Commit,
     ) {
         // Of several statements about one finding the last counts.
@@ -143,7 +143,7 @@ impl Feed {
             let new = if statement.said.withdrawn { None } else { rows.next() };
             put_row(self.name(), id, finding.event_time, new.is_some().then_some(finding), commit);
             let late = passed(finding.event_time, &self.rule.lookahead, sealed, false);
-            self.replace(id, finding.event_time, new, late, rules);
+            self.replace(id, finding.event_time, new, late, (&mut *rules, limits));
             self.show(id, &statement.evidence);
         }
     }
@@ -180,7 +180,7 @@ impl Feed {
         event_time: Timestamp,
         new: Option<(RowRef, Vec<bool>)>,
         late: bool,
-        rules: &mut [RuleState],
+        (rules, limits): (&mut [RuleState], Limits),
     ) {
         let old = self.remove(id);
         let mut given = old.map_or_else(|| vec![None; self.readers.len()], |old| old.given);
@@ -190,7 +190,7 @@ impl Feed {
                 (Some(had), Some(new)) if reader.same(had, new) => {}
                 (had, wanted) => {
                     if let Some((had, state)) = had.zip(rules.get_mut(reader.to.rule)) {
-                        state.take_back(reader.to.scan, had, late);
+                        state.take_back(reader.to.scan, had, late, limits);
                     }
                     if wanted.is_some() {
                         reader.waiting.insert((event_time, id.to_owned()));
@@ -250,7 +250,7 @@ impl Feed {
             let Some(state) = rules.get_mut(reader.to.rule) else { continue };
             for ((late, _), (segment, mut rows)) in batches {
                 rows.sort_unstable();
-                state.add(reader.to.scan, &segment, &rows, &admission(limits, full, late));
+                state.add(reader.to.scan, &Arc::new(Picked::new(&segment, rows)), &admission(limits, full, late));
             }
         }
     }
