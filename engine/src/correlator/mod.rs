@@ -234,8 +234,8 @@ impl Correlator {
         let (evidence, moved) = match known {
             Some(known) if signal.withdrawn => (known.evidence.clone(), known.moved),
             _ => {
-                let evidence = found.evidence.iter().take(EVIDENCE_PER_SIGNAL).map(Evidence::of).collect();
-                let first = |plane: Plane| found.evidence.iter().find(|row| row.segment.plane == plane);
+                let evidence = found.evidence.iter().take(EVIDENCE_PER_SIGNAL).filter_map(Evidence::of).collect();
+                let first = |plane: Plane| found.evidence.iter().find(|row| row.segment.table == plane.into());
                 let moved = |plane| first(plane).map_or(signal.event_time, |row| row.segment.event_time(row.row));
                 (evidence, Plane::ALL.map(moved))
             }

@@ -79,10 +79,11 @@ impl Matcher {
         let mut same: [BTreeMap<Vec<usize>, Vec<ScanId>>; 2] = Default::default();
         for (rule_position, rule) in rules.iter().enumerate() {
             for (scan_position, scan) in rule.scans.iter().enumerate() {
-                let plane = scan.plane.index();
+                let Some(events) = scan.table.plane() else { continue };
+                let plane = events.index();
                 let conjuncts = scan.filters.iter().map(|filter| {
                     *known[plane].entry(Arc::clone(&filter.text)).or_insert_with(|| {
-                        planes[plane].conjuncts.push(BatchConjunct::new(filter, scan.plane));
+                        planes[plane].conjuncts.push(BatchConjunct::new(filter, events));
                         planes[plane].conjuncts.len() - 1
                     })
                 });

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use watershed_schemas::Plane;
+use watershed_schemas::Table;
 
 pub use condition::{Aggregate, Condition, Input, Tried, Value};
 pub use part::{Needs, Part};
@@ -28,6 +28,7 @@ use crate::compiled::{CompiledRule, Scan};
 use crate::front_matter::RuleSource;
 use crate::lint::LintFinding;
 use crate::reference::ReferenceTables;
+use crate::strata::Beside;
 
 /// A compiled rule and its parts.
 #[derive(Debug)]
@@ -84,7 +85,19 @@ impl Computed {
 /// # Errors
 /// As [`crate::compile`].
 pub fn explain(source: &RuleSource, reference: &ReferenceTables) -> Result<Explained, Vec<LintFinding>> {
-    compile_with(source, reference, |rule, plan, state| {
+    explain_beside(source, reference, &Beside::default())
+}
+
+/// As [`explain`], beside the rules whose signals it may read.
+///
+/// # Errors
+/// As [`crate::compile`].
+pub fn explain_beside(
+    source: &RuleSource,
+    reference: &ReferenceTables,
+    beside: &Beside,
+) -> Result<Explained, Vec<LintFinding>> {
+    compile_with(source, reference, beside, |rule, plan, state| {
         let anatomy = anatomy(&rule, plan, state);
         Explained { rule: Arc::new(rule), anatomy }
     })
@@ -92,7 +105,7 @@ pub fn explain(source: &RuleSource, reference: &ReferenceTables) -> Result<Expla
 
 fn anatomy(rule: &CompiledRule, plan: &LogicalPlan, state: &SessionState) -> Anatomy {
     let labels = labels(&rule.scans);
-    let planes: Vec<Plane> = rule.scans.iter().map(|scan| scan.plane).collect();
+    let tables: Vec<Table> = rule.scans.iter().map(|scan| scan.table).collect();
     let texts = analyse::filter_texts(plan);
     let filters: Vec<Vec<Condition>> = rule
         .scans
@@ -106,14 +119,14 @@ fn anatomy(rule: &CompiledRule, plan: &LogicalPlan, state: &SessionState) -> Ana
                     || conjunct.text.to_string(),
                     |expr| words(expr, &|column| format!("{label}.{}", column.name)),
                 );
-                Condition::of_scan(text, at, scan.plane, Arc::clone(&conjunct.expr))
+                Condition::of_scan(text, at, scan.table, Arc::clone(&conjunct.expr))
             };
             scan.filters.iter().map(condition).collect()
         })
         .collect();
     let mut walk = walk::Walk {
         state,
-        planes: &planes,
+        tables: &tables,
         labels: &labels,
         filters: &filters,
         computed: Vec::new(),

@@ -7,7 +7,7 @@ use datafusion::physical_expr::utils::collect_columns;
 use serde_json::Value;
 use watershed_engine::watermark::Watermarks;
 use watershed_rules::{CompiledRule, Scan};
-use watershed_schemas::{Mark, Plane, Signal, Timestamp};
+use watershed_schemas::{Mark, Plane, Signal, Table, Timestamp};
 
 use super::run::said;
 use super::versions::{Version, Versions};
@@ -79,7 +79,13 @@ impl Life {
                 return Err("nobody was told that it changed".to_owned());
             };
             // What is not warming any more may still have held back what is older than everything that is heard now.
-            let heard = rule.scans.iter().map(|scan| reached.heard(scan.plane)).min().unwrap_or(Timestamp::MIN);
+            let heard = rule
+                .scans
+                .iter()
+                .filter_map(|scan| scan.table.plane())
+                .map(|plane| reached.heard(plane))
+                .min()
+                .unwrap_or(Timestamp::MIN);
             let claimed = news.warming_until.unwrap_or(heard);
             if news.warming_until.is_some_and(|claimed| claimed > owed) {
                 return Err(format!("warms until {claimed}, with what it had it needs to until {owed}"));
@@ -156,7 +162,8 @@ impl Life {
 /// Until when a rule warms: the outputs whose whole look-back lies after what was heard, or since when rows are there, are
 /// later.
 fn warms_until(rule: &CompiledRule, reached: &Watermarks, since: impl Fn(&Scan) -> Timestamp) -> Timestamp {
-    let seen = rule.scans.iter().map(|scan| (scan, reached.heard(scan.plane).min(since(scan))));
+    let events = rule.scans.iter().filter_map(|scan| Some((scan, scan.table.plane()?)));
+    let seen = events.map(|(scan, plane)| (scan, reached.heard(plane).min(since(scan))));
     let seen = seen.filter(|(_, seen)| *seen != Timestamp::MIN);
     let until = seen.map(|(scan, seen)| match scan.around.0 {
         i64::MIN => Timestamp::MAX,
@@ -168,11 +175,11 @@ fn warms_until(rule: &CompiledRule, reached: &Watermarks, since: impl Fn(&Scan) 
 /// Since when a rule that has seen everything has all rows that the scan of another one can use: it asked for no less and
 /// has kept the columns, and the rows until every plane had passed them.
 fn kept_since(rule: &CompiledRule, scan: &Scan, reached: &Watermarks) -> Timestamp {
-    let read = columns(rule, scan.plane);
+    let read = columns(rule, scan.table);
     let donors = rule.scans.iter().filter(|donor| {
         let asks_no_more =
             donor.filters.iter().all(|filter| scan.filters.iter().any(|other| other.text == filter.text));
-        donor.plane == scan.plane && asks_no_more && columns_of(scan).all(|column| read.contains(&column))
+        donor.table == scan.table && asks_no_more && columns_of(scan).all(|column| read.contains(&column))
     });
     let since = donors.filter_map(|donor| {
         let passed = Plane::ALL.into_iter().filter_map(|plane| {
@@ -184,8 +191,8 @@ fn kept_since(rule: &CompiledRule, scan: &Scan, reached: &Watermarks) -> Timesta
     since.min().unwrap_or(Timestamp::MAX)
 }
 
-fn columns(rule: &CompiledRule, plane: Plane) -> BTreeSet<usize> {
-    rule.scans.iter().filter(|scan| scan.plane == plane).flat_map(columns_of).collect()
+fn columns(rule: &CompiledRule, table: Table) -> BTreeSet<usize> {
+    rule.scans.iter().filter(|scan| scan.table == table).flat_map(columns_of).collect()
 }
 
 /// What a scan reads.

@@ -9,6 +9,7 @@ mod events;
 mod grammar;
 mod limits;
 pub(crate) mod lives;
+mod over_signals;
 mod regressions;
 mod run;
 mod schedule;
@@ -154,5 +155,7 @@ fn prove_it() {
         text.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}: `{text}` is no number")))
     };
     let cases = usize::try_from(number("WATERSHED_PROVE_CASES", 100_000)).expect("a number of cases");
-    prove(cases, number("WATERSHED_PROVE_SEED", SEED + 1));
+    let seed = number("WATERSHED_PROVE_SEED", SEED + 1);
+    prove(cases, seed);
+    over_signals::prove(cases / 8, seed);
 }
