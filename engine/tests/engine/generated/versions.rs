@@ -140,7 +140,7 @@ fn respanned(luck: &mut Luck, sql: &str) -> String {
         return sql.to_owned();
     }
     let (at, minutes) = any(luck, &spans);
-    let other = any(luck, &[minutes + 4, minutes + 1, (minutes - 1).max(1), (minutes - 3).max(1)]);
+    let other = any(luck, &[minutes + 15, minutes + 2, (minutes - 1).max(1), (minutes - 3).max(1)]);
     format!("{}{other}{}", &sql[..at], &sql[at + minutes.to_string().len()..])
 }
 
