@@ -47,6 +47,9 @@ impl Memory {
 
     /// What is held of these segments, given with their bytes.
     pub(super) fn bytes_of(&self, segments: &BTreeMap<u64, usize>) -> usize {
+        if self.segments.len() < segments.len() {
+            return self.segments.keys().filter_map(|id| segments.get(id)).sum();
+        }
         segments.iter().filter(|(id, _)| self.segments.contains_key(id)).map(|(_, bytes)| bytes).sum()
     }
 

@@ -155,3 +155,30 @@ fn rows_for_an_earlier_version_are_not_taken() {
     add(&mut driver, vec![asks(followed(5, "")), RuleSetup::as_written(unexplained())]);
     assert_eq!(driver.status("followed").backfilling, None);
 }
+
+#[test]
+fn a_large_past_is_looked_at_in_parts_and_the_present_goes_on() {
+    const PEOPLE: usize = 14_000;
+    let mut history: Vec<Event> = (0..2 * PEOPLE).map(|at| prompt(1 + (at % 2) as i64, at / 2)).collect();
+    // The last one does something more before anybody has looked at what was before.
+    history.push(prompt(25, PEOPLE - 1));
+    let mut driver = played(&[deaf()], &history, 0..1);
+    add(&mut driver, vec![RuleSetup::as_written(deaf()), asks(busy(2))]);
+    let all: Vec<usize> = (0..2 * PEOPLE).collect();
+    give(&mut driver, "busy", &history, &all);
+    end(&mut driver, "busy", WHOLE, None);
+    let found = |driver: &Driver| driver.signals().filter(|signal| signal.evidence.len() == 2).count();
+    let first = found(&driver);
+    assert!((1..PEOPLE).contains(&first), "{first} at once");
+    assert!(driver.status("busy").backfilling.is_some());
+    play(&mut driver, &history, 2 * PEOPLE..2 * PEOPLE + 1);
+    let mut steps = 0;
+    while driver.backfilling() > 0 {
+        let before = found(&driver);
+        driver.step(Vec::new());
+        steps += 1;
+        assert!(found(&driver) - before < PEOPLE / 2 + PEOPLE / 4, "some in each step");
+    }
+    assert_eq!((found(&driver), steps > 0), (PEOPLE, true));
+    assert!(driver.signals().all(|signal| signal.revision == 1));
+}
