@@ -65,7 +65,8 @@ impl Run for CorePipeline {
         if let Some((rule, reason)) = core.quarantined().next() {
             return Err(format!("rule {rule} was stopped: {reason}"));
         }
-        let looked_at = |rule: &Arc<CompiledRule>| (0..rule.scans.len()).map(|scan| matched_by(rule, scan, &matched)).collect();
+        let looked_at =
+            |rule: &Arc<CompiledRule>| (0..rule.scans.len()).map(|scan| matched_by(rule, scan, &matched)).collect();
         outcome.scans_matched = rules.iter().map(looked_at).collect();
         Ok(outcome)
     }

@@ -91,7 +91,9 @@ impl Beside {
                 let known: Vec<String> =
                     self.rules.keys().filter(|id| **id != source.meta.id).map(|id| format!("`{id}`")).collect();
                 let help = match known.len() {
-                    0 => "name a rule that is loaded with this one: lint and check look at a whole directory".to_owned(),
+                    0 => {
+                        "name a rule that is loaded with this one: lint and check look at a whole directory".to_owned()
+                    }
                     1..=20 => format!("name one of {}", known.join(", ")),
                     more => format!("name one of the {more} rules that are loaded with this one"),
                 };
@@ -171,7 +173,9 @@ pub fn strata(reads: &BTreeMap<String, BTreeSet<String>>) -> Strata {
     while !open.is_empty() {
         let waits = |id: &String| {
             let below = reads[id].iter();
-            below.filter(|name| reads.contains_key(*name) && !cycles.contains_key(id)).any(|name| !placed.contains(name.as_str()))
+            below
+                .filter(|name| reads.contains_key(*name) && !cycles.contains_key(id))
+                .any(|name| !placed.contains(name.as_str()))
         };
         let (later, now): (Vec<&String>, Vec<&String>) = open.iter().partition(|id| waits(id));
         if now.is_empty() {

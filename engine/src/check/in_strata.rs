@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use watershed_rules::{Beside, CompiledRule, LintFinding, Outcome, ReferenceTables, RuleSource, compile_beside, signals_read};
+use watershed_rules::{
+    Beside, CompiledRule, LintFinding, Outcome, ReferenceTables, RuleSource, compile_beside, signals_read,
+};
 
 use super::rule_files::{RuleFile, RuleFiles};
 
@@ -52,7 +54,8 @@ pub fn around(files: &RuleFiles) -> RuleFiles {
         siblings.problems.clear();
         around.replace_with(siblings);
     }
-    let ids: BTreeSet<&str> = files.files.iter().filter_map(|file| Some(file.source.as_ref().ok()?.meta.id.as_str())).collect();
+    let ids: BTreeSet<&str> =
+        files.files.iter().filter_map(|file| Some(file.source.as_ref().ok()?.meta.id.as_str())).collect();
     around.files.retain(|file| file.source.as_ref().is_ok_and(|source| !ids.contains(source.meta.id.as_str())));
     around.problems.clear();
     around
@@ -93,7 +96,8 @@ pub fn each_in_strata<T>(
 
 /// Those of the rules around these files that they read, and that those read.
 fn needed(files: &[RuleFile], mut around: Vec<RuleFile>, reference: &ReferenceTables) -> Vec<RuleFile> {
-    let names = |file: &RuleFile| file.source.as_ref().map_or_else(|_| BTreeSet::new(), |source| named_by(source, reference));
+    let names =
+        |file: &RuleFile| file.source.as_ref().map_or_else(|_| BTreeSet::new(), |source| named_by(source, reference));
     let mut needed: Vec<RuleFile> = Vec::new();
     let mut open: BTreeSet<String> = files.iter().flat_map(names).collect();
     while !open.is_empty() {

@@ -56,7 +56,11 @@ fn a_rule_over_signals_needs_one_that_speaks() {
     let all = ["deactivated-account-active", "failed-sign-ins-then-success", "token-used-after-revocation"];
     let checked = with(&format!("[rules]\ndisable = {all:?}"));
     assert!(checked.problems.any_error());
-    assert!(checked.problems.to_string().contains("is disabled, so that it has no signals to read"), "{}", checked.problems);
+    assert!(
+        checked.problems.to_string().contains("is disabled, so that it has no signals to read"),
+        "{}",
+        checked.problems
+    );
     let more = [&all[..], &["finding-without-containment"]].concat();
     let checked = with(&format!("[rules]\ndisable = {more:?}"));
     assert!(!checked.problems.any_error(), "{}", checked.problems);

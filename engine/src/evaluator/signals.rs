@@ -66,9 +66,10 @@ impl Feeds {
             for (scan, read) in setup.rule.scans.iter().enumerate() {
                 for above in &read.upstream {
                     let planned = setup.rule.upstream.iter().find(|rule| rule.meta.id == above.rule);
-                    let there = position.get(above.rule.as_str()).copied().filter(|from| {
-                        planned.is_some_and(|planned| planned.version == setups[*from].rule.version)
-                    });
+                    let there = position
+                        .get(above.rule.as_str())
+                        .copied()
+                        .filter(|from| planned.is_some_and(|planned| planned.version == setups[*from].rule.version));
                     let Some(from) = there else {
                         without.push((rule, above.rule.clone()));
                         continue;
@@ -110,7 +111,9 @@ impl Evaluator {
         for (position, id) in &self.feeds.without {
             let state = &mut self.rules[*position];
             if *position == rule && state.stopped().is_none() {
-                state.stop(format!("it reads the signals of `{id}`, which isn't loaded as it was when this rule was planned"));
+                state.stop(format!(
+                    "it reads the signals of `{id}`, which isn't loaded as it was when this rule was planned"
+                ));
             }
         }
         let Some(upstream) = self.feeds.upstream.get(&rule) else { return };

@@ -62,7 +62,9 @@ fn keys(explained: &Explained, sample: &Sample) -> BTreeSet<Vec<String>> {
             scan.key.iter().map(value).collect::<Option<Vec<String>>>()
         });
         keys.extend(about);
-        keys.extend(named.into_iter().enumerate().filter(|(row, _)| rests_on_asked(rows, *row, sample)).map(|(_, key)| key));
+        keys.extend(
+            named.into_iter().enumerate().filter(|(row, _)| rests_on_asked(rows, *row, sample)).map(|(_, key)| key),
+        );
     }
     keys
 }
@@ -391,7 +393,8 @@ impl Doctor<'_> {
     /// Of the events of the scan's table that fit nowhere the one that misses fewest of the scan's conditions.
     fn missed_by(&self, scan: usize) -> Option<MissedBy> {
         let table = self.explained.rule.scans[scan].table;
-        let misfits = self.sample.asked.iter().filter(|event| table == event.plane.into()).map(|event| self.event(event));
+        let misfits =
+            self.sample.asked.iter().filter(|event| table == event.plane.into()).map(|event| self.event(event));
         let misfits = misfits.filter(|report| report.scans.iter().all(|fit| !fit.fits));
         let name = self.names.scan(scan);
         let missed = misfits.filter_map(|report| {

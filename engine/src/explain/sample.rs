@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{concat_batches, take_record_batch};
 use datafusion::arrow::error::ArrowError;
-use watershed_rules::{CompiledRule, Finding, signal_rows};
 use watershed_rules::explain::Anatomy;
+use watershed_rules::{CompiledRule, Finding, signal_rows};
 use watershed_schemas::tables::runtime;
 use watershed_schemas::{EventBatch, Plane, Signal};
 

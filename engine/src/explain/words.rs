@@ -75,7 +75,11 @@ impl Display for EventReport {
             writeln!(f, "      the rule does not read {}", self.table)?;
         }
         for signal in &self.behind {
-            writeln!(f, "      is behind a signal of {} at {}, which fits {}", signal.rule, signal.event_time, signal.scan)?;
+            writeln!(
+                f,
+                "      is behind a signal of {} at {}, which fits {}",
+                signal.rule, signal.event_time, signal.scan
+            )?;
         }
         for fit in &self.scans {
             if fit.fits {

@@ -21,7 +21,11 @@ pub(super) fn beside_those_kept(
         // What was planned beside something else than will run.
         let elsewhere = |setup: &&RuleSetup| {
             setup.rule.strata().iter().any(|below| {
-                let will_run = if kept.contains(&below.meta.id) { of(running, &below.meta.id) } else { of(loaded, &below.meta.id) };
+                let will_run = if kept.contains(&below.meta.id) {
+                    of(running, &below.meta.id)
+                } else {
+                    of(loaded, &below.meta.id)
+                };
                 will_run.is_none_or(|setup| !Arc::ptr_eq(&setup.rule, below) && setup.rule.version != below.version)
             })
         };

@@ -154,7 +154,9 @@ SELECT event_time, tenant, principal, signal_id AS burst, details, evidence AS c
     };
     assert_eq!(verdicts(&|_| {}), [Verdict::Equal(2), Verdict::Equal(2)]);
     // What the upstream rule should have said counts, not what it did.
-    let of = |rule: &'static str| move |standing: &mut BTreeMap<String, Signal>| standing.retain(|_, signal| signal.rule != rule);
+    let of = |rule: &'static str| {
+        move |standing: &mut BTreeMap<String, Signal>| standing.retain(|_, signal| signal.rule != rule)
+    };
     assert!(matches!(verdicts(&of("bursts"))[..], [Verdict::Equal(2), Verdict::Differs { equal: 0, .. }]));
     assert!(matches!(verdicts(&of("over"))[..], [Verdict::Differs { equal: 0, .. }, Verdict::Equal(2)]));
 }

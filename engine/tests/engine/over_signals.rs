@@ -230,7 +230,8 @@ fn without_the_rule_that_it_reads_a_rule_is_stopped() {
     let upstream = quiet("");
     let mut driver = Driver::new(settings(), as_written(&[calm(&upstream), upstream, revoked()]));
     driver.assign();
-    let news = driver.step(vec![Input::Stop { rule: "quiet".to_owned(), reason: "took 11 s".to_owned() }]).rules.clone();
+    let news =
+        driver.step(vec![Input::Stop { rule: "quiet".to_owned(), reason: "took 11 s".to_owned() }]).rules.clone();
     let told: Vec<_> = news.iter().map(|news| (news.rule.as_str(), &news.change)).collect();
     let reason = |text: &str| RuleChange::Stopped { reason: text.to_owned() };
     let (first, second) = (reason("took 11 s"), reason("it reads the signals of `quiet`, which was stopped"));
@@ -264,7 +265,8 @@ fn what_the_upstream_rule_lacks_is_lacked_by_who_reads_it() {
          WHERE i.kind = 'authentication' AND NOT EXISTS (SELECT 1 FROM signals s WHERE s.rule = 'busy' AND s.tenant = i.tenant
            AND s.principal = i.principal AND s.event_time BETWEEN i.event_time - INTERVAL '10 minutes' AND i.event_time + INTERVAL '10 minutes')",
     );
-    let history: Vec<Event> = [1, 2, 3, 60].map(|minute| prompt(minute, 0)).into_iter().chain([sign_in(4, 0), sign_in(60, 1)]).collect();
+    let history: Vec<Event> =
+        [1, 2, 3, 60].map(|minute| prompt(minute, 0)).into_iter().chain([sign_in(4, 0), sign_in(60, 1)]).collect();
     let said = |rows_per_key: usize, restart: bool| {
         let limits = Limits { rows_per_key, ..Limits::default() };
         let settings = watershed_engine::core::Settings { limits, ..settings() };
@@ -340,7 +342,8 @@ fn an_edited_upstream_rule_is_another_one_and_floods_nobody() {
 #[test]
 fn a_rule_that_is_added_later_begins_with_what_is_known_or_after_it() {
     let upstream = revoked();
-    let history = [revocation(0, 0), sign_in(1, 0), revocation(2, 1), prompt(5, 0), sign_in(6, 0), sign_in(7, 1), prompt(30, 0)];
+    let history =
+        [revocation(0, 0), sign_in(1, 0), revocation(2, 1), prompt(5, 0), sign_in(6, 0), sign_in(7, 1), prompt(30, 0)];
     let found = |added: RuleSetup, restart: bool| {
         let mut driver = Driver::new(settings(), as_written(std::slice::from_ref(&upstream)));
         driver.assign();
@@ -364,7 +367,10 @@ fn a_rule_that_is_added_later_begins_with_what_is_known_or_after_it() {
     for restart in [false, true] {
         let mut filled = found(backfilled(&again(&upstream)), restart);
         filled.sort();
-        assert!(filled.contains(&"i4".to_owned()) && filled.contains(&"i5".to_owned()), "{filled:?}, restart {restart}");
+        assert!(
+            filled.contains(&"i4".to_owned()) && filled.contains(&"i5".to_owned()),
+            "{filled:?}, restart {restart}"
+        );
         // What was there before it came isn't news. The revocation at two minutes wasn't final then.
         let fresh = found(RuleSetup::as_written(again(&upstream)), restart);
         assert!(!fresh.contains(&"i1".to_owned()), "{fresh:?}, restart {restart}");
@@ -386,6 +392,9 @@ fn findings_of_several_strata_leave_together() {
     let mut driver = Driver::new(settings(), as_written(&[top, middle, upstream]));
     driver.assign();
     let said = driver.step_rows(&[revocation(0, 0)], &[0]);
-    assert_eq!(said.signals.iter().map(|signal| signal.rule.as_str()).collect::<Vec<_>>(), ["top", "forward", "revoked"]);
+    assert_eq!(
+        said.signals.iter().map(|signal| signal.rule.as_str()).collect::<Vec<_>>(),
+        ["top", "forward", "revoked"]
+    );
     assert!(said.signals.iter().all(|signal| signal.event_time == Timestamp::from_micros(START)));
 }

@@ -17,9 +17,9 @@ use serde_json::{Map, Value, json};
 use watershed_connectors::formats::watershed::to_json;
 use watershed_integration::program;
 use watershed_integration::wait::say;
-use watershed_rules::{ReferenceTables, RuleSource, signals_read};
 use watershed_rules::catalog::CATALOG;
 use watershed_rules::test_runner::TestFile;
+use watershed_rules::{ReferenceTables, RuleSource, signals_read};
 use watershed_schemas::{Plane, Table, Timestamp};
 
 use grammar::{Luck, Shape};

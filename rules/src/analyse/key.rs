@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Join, JoinType, LogicalPlan, Operator};
-use watershed_schemas::tables::runtime;
 use watershed_schemas::ColumnType;
+use watershed_schemas::tables::runtime;
 
 use super::bounds::window_function;
 use crate::evaluate::OwnerColumns;

@@ -150,7 +150,16 @@ pub(crate) fn analyse(
             min_rows: guards.get(&at).copied().unwrap_or(0),
         });
     }
-    Ok(Analysed { plan, slots, scans, speaks: horizon.speaks, lookahead: horizon.lookahead, reduction, settled, warnings })
+    Ok(Analysed {
+        plan,
+        slots,
+        scans,
+        speaks: horizon.speaks,
+        lookahead: horizon.lookahead,
+        reduction,
+        settled,
+        warnings,
+    })
 }
 
 /// For each scan why its rows are kept as long as they are. `labels` names the scans.

@@ -9,8 +9,8 @@ use datafusion::common::{Column, DFSchema, Result};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, TableScan};
-use watershed_schemas::{Plane, Table};
 use watershed_schemas::tables::runtime;
+use watershed_schemas::{Plane, Table};
 
 use super::shown;
 use super::upstream;

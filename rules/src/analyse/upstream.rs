@@ -89,7 +89,8 @@ pub(super) fn disabled(
         };
         findings.extend(missing.into_iter().map(|name| {
             let message = format!("the rule `{name}` is disabled, so that it has no signals to read");
-            let help = "put it into shadow instead (`mode = \"shadow\"`: signals that page nobody), or disable this rule too";
+            let help =
+                "put it into shadow instead (`mode = \"shadow\"`: signals that page nobody), or disable this rule too";
             let place = text.literal(name).unwrap_or_else(|| text.start());
             text.finding(code, place, message, help)
         }));

@@ -174,7 +174,11 @@ fn cases_fail_when_the_rule_is_changed() {
         ("indirect-injection-then-sensitive-tool", "'30 minutes'", "'60 minutes'"),
         ("indirect-injection-then-sensitive-tool", "NOT LIKE 'prompt%'", "NOT LIKE 'other%'"),
         ("access-finding-then-model-finding", "'30 minutes'", "'60 minutes'"),
-        ("access-finding-then-model-finding", "m.event_time > a.event_time", "m.event_time > a.event_time - INTERVAL '1 hour'"),
+        (
+            "access-finding-then-model-finding",
+            "m.event_time > a.event_time",
+            "m.event_time > a.event_time - INTERVAL '1 hour'",
+        ),
         ("finding-without-containment", "'15 minutes'", "'16 minutes'"),
         ("finding-without-containment", "c.principal = s.principal", "c.principal IS NOT NULL"),
     ] {

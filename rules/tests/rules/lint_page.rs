@@ -17,7 +17,8 @@ fn findings(sample: &Sample) -> Vec<LintFinding> {
     let source = RuleSource::parse_bytes(Path::new("example.sql"), &sample.file());
     // What examples over `signals` read.
     let mut beside = Beside::default();
-    let upstream = RuleSource::parse_bytes(Path::new("upstream.sql"), UPSTREAM.as_bytes()).and_then(|source| compiled(&source));
+    let upstream =
+        RuleSource::parse_bytes(Path::new("upstream.sql"), UPSTREAM.as_bytes()).and_then(|source| compiled(&source));
     beside.miss("session-revoked".to_owned(), Missing::Disabled);
     beside.add(Arc::new(upstream.unwrap_or_else(|found| panic!("{}", list(&found)))));
     match source.and_then(|source| compiled_beside(&source, &ReferenceTables::default(), &beside)) {

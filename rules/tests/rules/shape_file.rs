@@ -4,10 +4,10 @@
 //! of it: `-- proves: …` or `-- refuses: LINE:COLUMN: CODE: …`, where lines count from the first of the SQL. A shape may
 //! read the signals of others of its file, by their ids.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use watershed_rules::{Beside, LintFinding, Outcome, ReferenceTables, RuleSource, in_strata};
@@ -59,12 +59,8 @@ pub(crate) fn compile_file(
 ) -> Vec<Outcome> {
     let sources: Vec<_> = shapes.iter().map(Shape::source).collect();
     let readable: Vec<&RuleSource> = sources.iter().flatten().collect();
-    let compiled = in_strata(
-        &readable,
-        &BTreeSet::new(),
-        |_, source| reads(source),
-        |_, source, beside| compile(source, beside),
-    );
+    let compiled =
+        in_strata(&readable, &BTreeSet::new(), |_, source| reads(source), |_, source, beside| compile(source, beside));
     let mut compiled = compiled.into_iter();
     let outcome = |source: Result<RuleSource, Vec<LintFinding>>| match source {
         Ok(_) => compiled.next().flatten().expect("each is compiled"),

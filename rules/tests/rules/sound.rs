@@ -41,7 +41,8 @@ fn lags(rule: &CompiledRule, scan: &Scan) -> [Option<i64>; 2] {
     if let Some(plane) = scan.table.plane() {
         return Plane::ALL.map(|other| (other == plane).then_some(0));
     }
-    let read = scan.upstream.iter().flat_map(|upstream| rule.upstream.iter().filter(|rule| rule.meta.id == upstream.rule));
+    let read =
+        scan.upstream.iter().flat_map(|upstream| rule.upstream.iter().filter(|rule| rule.meta.id == upstream.rule));
     read.fold([None; 2], |lags, rule| [0, 1].map(|plane: usize| lags[plane].max(rule.lookahead[plane])))
 }
 
@@ -223,7 +224,9 @@ impl<'a> Case<'a> {
                         .zip(rows)
                         .map(|(scan, rows)| {
                             let bounds = lags(rule, scan);
-                            let closed = |time: i64, plane: usize| bounds[plane].is_none_or(|lag| time + lag < watermarks[plane]);
+                            let closed = |time: i64, plane: usize| {
+                                bounds[plane].is_none_or(|lag| time + lag < watermarks[plane])
+                            };
                             keep(rows, |row| (0..2).all(|plane| closed(time_of(rows, row), plane)))
                         })
                         .collect();

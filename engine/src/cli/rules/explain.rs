@@ -6,7 +6,11 @@ use std::sync::Arc;
 
 use clap::Args;
 use watershed_connectors::escape::{json_line, one_line};
-use watershed_rules::{RuleSource, explain::{Explained, explain_beside}, render};
+use watershed_rules::{
+    RuleSource,
+    explain::{Explained, explain_beside},
+    render,
+};
 
 use super::sample::SampleArgs;
 use super::{reference, rule_files};

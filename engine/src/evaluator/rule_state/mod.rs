@@ -406,7 +406,9 @@ impl RuleState {
                 return;
             }
             let Some(((time, id), slot)) = self.held.pop_first() else { return };
-            let Some(KeyState { spoken: Some(spoken), scans, degraded, .. }) = self.keys.get_mut(slot) else { continue };
+            let Some(KeyState { spoken: Some(spoken), scans, degraded, .. }) = self.keys.get_mut(slot) else {
+                continue;
+            };
             let Some(finding) = spoken.held.remove(&id) else { continue };
             self.memory.forget(&finding);
             let marks = marks(*degraded, self.lost_before, self.warm_after, self.backfilling, time);

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use watershed_rules::{CompiledRule, EvaluateError, Finding};
 use watershed_schemas::{Mark, Plane, SignalReason, Timestamp};
 
-use super::keys::{KeyState, Kept, Spoken};
+use super::keys::{Kept, KeyState, Spoken};
 use crate::evaluator::memory::Memory;
 use crate::evaluator::plans::Plans;
 use crate::evaluator::rows::{RowRef, gather};
@@ -144,7 +144,12 @@ pub(super) fn is_sealed(rule: &CompiledRule, event_time: Timestamp, watermarks: 
 }
 
 /// Whether every named plane's watermark (less the allowed lateness, where `late` rows count) has passed the time by its bound.
-pub(in crate::evaluator) fn passed(time: Timestamp, bounds: &[Option<i64>; 2], watermarks: &Watermarks, late: bool) -> bool {
+pub(in crate::evaluator) fn passed(
+    time: Timestamp,
+    bounds: &[Option<i64>; 2],
+    watermarks: &Watermarks,
+    late: bool,
+) -> bool {
     Plane::ALL.into_iter().all(|plane| match bounds[plane.index()] {
         None => true,
         Some(bound) => {

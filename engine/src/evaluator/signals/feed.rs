@@ -8,8 +8,8 @@ use datafusion::physical_expr::PhysicalExpr;
 use watershed_rules::{CompiledRule, Finding, Scan, signal_rows};
 use watershed_schemas::{ColumnSet, Plane, Table, Timestamp};
 
-use super::stored::{delete_row, put_feed, put_row};
 use super::admission;
+use super::stored::{delete_row, put_feed, put_row};
 use crate::evaluator::Limits;
 use crate::evaluator::rows::{Picked, RowRef, Segment};
 use crate::evaluator::rule_state::{RuleState, passed};
@@ -316,7 +316,10 @@ impl Feed {
                 Some((row, wanted)) => self.wait(id, *event_time, row, &wanted),
                 None => {
                     let given = vec![None; self.readers.len()];
-                    self.insert(id.clone(), Row { event_time: *event_time, at: None, late: false, shown: Vec::new(), given });
+                    self.insert(
+                        id.clone(),
+                        Row { event_time: *event_time, at: None, late: false, shown: Vec::new(), given },
+                    );
                 }
             }
         }

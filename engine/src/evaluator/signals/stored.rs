@@ -87,9 +87,8 @@ impl Feeds {
         let mut rows: BTreeMap<usize, Vec<(Timestamp, String, Option<Finding>)>> = BTreeMap::new();
         for (key, value) in stored {
             let of = |rule: &str, version: &str| {
-                let same = |(_, feed): &(&usize, &super::Feed)| {
-                    feed.rule.meta.id == rule && feed.rule.version == version
-                };
+                let same =
+                    |(_, feed): &(&usize, &super::Feed)| feed.rule.meta.id == rule && feed.rule.version == version;
                 self.feeds.iter().find(same).map(|(position, _)| *position)
             };
             match serde_json::from_slice(value) {

@@ -49,7 +49,9 @@ fn near(luck: &mut Luck, early: &str, late: &str) -> String {
     let (before, after) = (luck.random_range(0..12), luck.random_range(1..25));
     match luck.random_range(0..3) {
         0 => format!("{late} >= {early} AND {late} < {early} + INTERVAL '{after} minutes'"),
-        1 => format!("{late} > {early} - INTERVAL '{before} minutes' AND {late} <= {early} + INTERVAL '{after} minutes'"),
+        1 => {
+            format!("{late} > {early} - INTERVAL '{before} minutes' AND {late} <= {early} + INTERVAL '{after} minutes'")
+        }
         _ => format!("{late} BETWEEN {early} AND {early} + INTERVAL '{after} minutes'"),
     }
 }
@@ -58,7 +60,8 @@ fn near(luck: &mut Luck, early: &str, late: &str) -> String {
 fn draw(luck: &mut Luck, known: &Known) -> Rule {
     let (s, t) = (known.named(luck, "s"), known.named(luck, "t"));
     let table = any(luck, &["runtime", "identity"]);
-    let detail = any(luck, &["", "", ", s.details", ", s.evidence AS s_event_ids", ", s.key, s.rule", ", s.session_id"]);
+    let detail =
+        any(luck, &["", "", ", s.details", ", s.evidence AS s_event_ids", ", s.key, s.rule", ", s.session_id"]);
     let tied = any(luck, &["{}.tenant = s.tenant AND {}.principal = s.principal"; 4]);
     let tie = |alias: &str| tied.replace("{}", alias);
     let out = format!("SELECT s.event_time, s.tenant, s.principal, s.signal_id AS s_signal{detail}");
@@ -67,19 +70,28 @@ fn draw(luck: &mut Luck, known: &Known) -> Rule {
         0 => (Shape::Filter, "s_signal", format!("{out}\nFROM signals s WHERE {s}")),
         1 => {
             let near = near(luck, "s.event_time", "t.event_time");
-            let sql = format!("{out}, t.signal_id AS t_signal\nFROM signals s JOIN signals t ON {} AND {near}\nWHERE {s} AND {t}", tie("t"));
+            let sql = format!(
+                "{out}, t.signal_id AS t_signal\nFROM signals s JOIN signals t ON {} AND {near}\nWHERE {s} AND {t}",
+                tie("t")
+            );
             (Shape::Join, "s_signal, t_signal", sql)
         }
         2 => {
             let near = near(luck, "s.event_time", "r.event_time");
-            let sql = format!("{beside}, s.signal_id AS s_signal\nFROM {table} r JOIN signals s ON {} AND {near}\nWHERE {s}", tie("r"));
+            let sql = format!(
+                "{beside}, s.signal_id AS s_signal\nFROM {table} r JOIN signals s ON {} AND {near}\nWHERE {s}",
+                tie("r")
+            );
             (Shape::Join, "r_event_id, s_signal", sql)
         }
         3 | 4 => {
             let width = any(luck, &["10 minutes", "15 minutes", "1 hour"]);
             let having = any(luck, &["count(DISTINCT s.rule) >= 2", "count(*) >= 2", "count(*) >= 3", "count(*) < 3"]);
             let bucket = format!("date_bin(INTERVAL '{width}', s.event_time)");
-            let more = any(luck, &["", ", count(*) AS n", ", array_agg(s.signal_id) AS signals", ", max(s.severity) AS severity"]);
+            let more = any(
+                luck,
+                &["", ", count(*) AS n", ", array_agg(s.signal_id) AS signals", ", max(s.severity) AS severity"],
+            );
             let sql = format!(
                 "SELECT max(s.event_time) AS event_time, s.tenant, s.principal, {bucket} AS bucket{more}\nFROM signals s WHERE {s}\nGROUP BY s.tenant, s.principal, {bucket} HAVING {having}"
             );
@@ -87,7 +99,10 @@ fn draw(luck: &mut Luck, known: &Known) -> Rule {
         }
         5 => {
             let near = near(luck, "s.event_time", "t.event_time");
-            let sql = format!("{out}\nFROM signals s WHERE {s}\n  AND NOT EXISTS (SELECT 1 FROM signals t WHERE {t} AND {} AND t.signal_id <> s.signal_id AND {near})", tie("t"));
+            let sql = format!(
+                "{out}\nFROM signals s WHERE {s}\n  AND NOT EXISTS (SELECT 1 FROM signals t WHERE {t} AND {} AND t.signal_id <> s.signal_id AND {near})",
+                tie("t")
+            );
             (Shape::Absence, "s_signal", sql)
         }
         6 => {
@@ -100,12 +115,19 @@ fn draw(luck: &mut Luck, known: &Known) -> Rule {
         }
         7 => {
             let near = near(luck, "s.event_time", "r.event_time");
-            let sql = format!("{out}\nFROM signals s WHERE {s}\n  AND {}EXISTS (SELECT 1 FROM {table} r WHERE {} AND {near})", any(luck, &["", "NOT "]), tie("r"));
+            let sql = format!(
+                "{out}\nFROM signals s WHERE {s}\n  AND {}EXISTS (SELECT 1 FROM {table} r WHERE {} AND {near})",
+                any(luck, &["", "NOT "]),
+                tie("r")
+            );
             (Shape::Presence, "s_signal", sql)
         }
         _ => {
             let near = near(luck, "r.event_time", "s.event_time");
-            let sql = format!("{beside}, s.signal_id AS s_signal\nFROM {table} r LEFT JOIN signals s ON {s} AND {} AND {near}\nWHERE r.kind <> 'prompt'", tie("r"));
+            let sql = format!(
+                "{beside}, s.signal_id AS s_signal\nFROM {table} r LEFT JOIN signals s ON {s} AND {} AND {near}\nWHERE r.kind <> 'prompt'",
+                tie("r")
+            );
             (Shape::OuterJoin, "r_event_id, s_signal", sql)
         }
     };
@@ -203,9 +225,8 @@ pub(super) fn prove(cases: usize, seed: u64) {
                     let of = |id: &str| rules.iter().position(|rule| rule.meta.id == id).map(|at| texts[at].as_str());
                     text.extend(alone.iter().filter_map(|rule| of(&rule.meta.id)));
                     if fails(&events, &schedule).is_some() {
-                        let (events, schedule) = shrink::shrink(events, schedule, |events, schedule| {
-                            fails(events, schedule).is_some()
-                        });
+                        let (events, schedule) =
+                            shrink::shrink(events, schedule, |events, schedule| fails(events, schedule).is_some());
                         let what = fails(&events, &schedule).map(|mismatch| mismatch.what).unwrap_or_default();
                         text += &format!("{what}\n{}\n{alone:#?}", shrink::literal(&events, &schedule));
                     }
