@@ -268,11 +268,14 @@ impl std::fmt::Display for Overview {
             "  as long before a finding as it can lie, plus as far beyond it as rows of that table still matter"
         )?;
         writeln!(f, "  ({}).", beyond.join(", "))?;
-        writeln!(
-            f,
-            "  It is in memory until they have passed it by this much; for the allowed lateness after that, in which only late"
-        )?;
-        writeln!(f, "  events can need it, `run` leaves it on disk.")?;
+        // Signals are few and stay.
+        if self.scans.iter().any(|scan| scan.signals_of.is_empty()) {
+            writeln!(
+                f,
+                "  It is in memory until they have passed it by this much; for the allowed lateness after that, in which only late"
+            )?;
+            writeln!(f, "  events can need it, `run` leaves it on disk.")?;
+        }
         for scan in &self.scans {
             let keep: Vec<String> =
                 scan.keep.iter().map(|(table, micros)| format!("{table} {}", span(*micros))).collect();
