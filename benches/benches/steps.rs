@@ -16,7 +16,7 @@ use watershed_engine::evaluator::RuleSetup;
 use watershed_engine::matcher::Matcher;
 use watershed_engine::store::Commit;
 use watershed_rules::catalog::CATALOG;
-use watershed_rules::{CompiledRule, ReferenceTables, compile};
+use watershed_rules::{CompiledRule, ReferenceTables, RuleSource, compile_set};
 use watershed_schemas::{EventBatch, Plane, Timestamp};
 
 const EVENTS: u64 = 12_000;
@@ -43,11 +43,9 @@ fn raw(plane: Plane) -> RawBatch {
 }
 
 fn catalog() -> Vec<Arc<CompiledRule>> {
-    let compiled = |rule: &watershed_rules::catalog::CatalogRule| {
-        let source = rule.source().expect("front matter");
-        Arc::new(compile(&source, &ReferenceTables::default()).expect("compiles"))
-    };
-    CATALOG.iter().map(compiled).collect()
+    let sources: Vec<RuleSource> = CATALOG.iter().map(|rule| rule.source().expect("front matter")).collect();
+    let compiled = compile_set(&sources.iter().collect::<Vec<_>>(), &ReferenceTables::default());
+    compiled.into_iter().map(|rule| rule.expect("compiles")).collect()
 }
 
 fn steps(criterion: &mut Criterion) {

@@ -259,9 +259,13 @@ impl Core {
         if !fill.is_empty() {
             let mut matcher = Matcher::new(&filled);
             for segment in self.segments.live().iter().filter(|segment| segment.owner.is_none()) {
-                let Ok(batch) = segment.batch() else {
-                    fill.iter().for_each(|rule| self.evaluator.lose(*rule, segment));
-                    continue;
+                let batch = match segment.batch() {
+                    Ok(Some(batch)) => batch,
+                    Ok(None) => continue,
+                    Err(_) => {
+                        fill.iter().for_each(|rule| self.evaluator.lose(*rule, segment));
+                        continue;
+                    }
                 };
                 for Matched { scans, rows } in matcher.find(&batch, None).scans {
                     let scans: Vec<ScanId> =
@@ -370,12 +374,13 @@ impl Core {
         let columns = self.segments.columns();
         let start = Start { watermarks: &self.watermarks, next_segment: self.segments.next(), columns };
         self.evaluator.restore(&stored(evaluator::RULE_PREFIX), history, &start);
+        self.evaluator.restore_signals(&stored(evaluator::SIGNAL_PREFIX), history);
         for segment in self.segments.live().to_vec() {
             if let Some(owner) = &segment.owner {
                 self.restore_past(owner, &segment);
                 continue;
             }
-            let Ok(batch) = segment.batch() else { continue };
+            let Ok(Some(batch)) = segment.batch() else { continue };
             let mut matches = self.matcher.find(&batch, None);
             self.dedup.drop_known(&batch, &mut matches);
             for Matched { scans, rows } in matches.scans {

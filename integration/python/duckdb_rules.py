@@ -2,10 +2,12 @@
 
     duckdb_rules.py DIR
 
-DIR holds `tables.json` (for each table its columns with DuckDB's types), `runtime.jsonl`, `identity.jsonl`, reference
-tables as `reference/*.csv`, and `rules.json`: a list of {"id": …, "sql": …, "key": [columns]}. Prints one line for each
-rule: {"id": …, "rows": [[tenant, key values…, event_time], …]}, one row a key with its least event_time, times in
-microseconds; or {"id": …, "error": …}.
+DIR holds `tables.json` (for each table its columns with DuckDB's types), `signals.json` (the same of `signals`), `runtime.jsonl`, `identity.jsonl`, reference
+tables as `reference/*.csv`, and `rules.json`: a list of {"id": …, "sql": …, "key": [columns], "plane": …, "severity": …,
+"reads": [ids]}. Prints one line for each rule: {"id": …, "rows": [[tenant, key values…, event_time], …]}, one row a key with
+its least event_time, times in microseconds; or {"id": …, "error": …}.
+
+A rule runs after those that it reads: what they find is the table `signals`, one row a key.
 
 The rules run as they are written. What DuckDB calls by another name, or does differently, is translated here, by macros:
 this is the whole of it.
@@ -66,6 +68,8 @@ def load(connection, folder):
             f"CREATE TABLE {table} AS SELECT * FROM read_json(?, format = 'newline_delimited', columns = ?)",
             [str(folder / f"{table}.jsonl"), columns],
         )
+    columns = ", ".join(f"{name} {type}" for name, type in json.loads((folder / "signals.json").read_text()).items())
+    connection.execute(f"CREATE TABLE signals ({columns})")
     for path in sorted((folder / "reference").glob("*.csv")):
         connection.execute(
             f"CREATE TABLE {path.stem} AS SELECT * FROM read_csv(?, header = true, all_varchar = true)", [str(path)]
@@ -73,25 +77,63 @@ def load(connection, folder):
 
 
 def run(connection, rule):
+    """For each key its least row, and the evidence of all its rows."""
     cursor = connection.execute(rule["sql"])
     names = [column[0] for column in cursor.description]
     key = [names.index(name) for name in ["tenant", *rule["key"]]]
     time = names.index("event_time")
-    least = {}
+    evidence = [at for at, name in enumerate(names) if name.endswith(("_event_id", "_event_ids"))]
+    least, shown = {}, {}
     for row in cursor.fetchall():
         found = tuple(plain(row[at]) for at in key)
-        moment = plain(row[time])
-        least[found] = min(moment, least.get(found, moment))
-    return [[*found, moment] for found, moment in least.items()]
+        if found not in least or row[time] < least[found][time]:
+            least[found] = row
+        for at in evidence:
+            ids = row[at] if isinstance(row[at], list) else [row[at]]
+            shown.setdefault(found, set()).update(id for id in ids if id is not None)
+    return [(found, dict(zip(names, row)), sorted(shown.get(found, ()))) for found, row in least.items()]
+
+
+def insert(connection, rule, found):
+    """What a rule finds, as rows of `signals`."""
+
+    def text(columns, row):
+        return json.dumps({name: plain(row[name]) for name in columns}, default=str)
+
+    for key, row, evidence in found:
+        named = {"tenant", "event_time", "principal", "session_id", *rule["key"]}
+        details = [name for name in row if name not in named]
+        values = [
+            json.dumps([rule["id"], *key]), row["event_time"], rule["id"], row["tenant"], rule["plane"], rule["severity"],
+            row.get("principal"), row.get("session_id"), text(rule["key"], row), text(details, row), evidence,
+        ]
+        connection.execute(f"INSERT INTO signals VALUES ({', '.join('?' * len(values))})", values)
+
+
+def in_strata(rules):
+    """Each rule after those that it reads."""
+    done = set()
+    while rules:
+        now = [rule for rule in rules if done.issuperset(rule["reads"])]
+        if not now:
+            sys.exit(f"these rules read each other: {[rule['id'] for rule in rules]}")
+        yield from now
+        done.update(rule["id"] for rule in now)
+        rules = [rule for rule in rules if rule["id"] not in done]
 
 
 def main(folder):
     connection = duckdb.connect(config={"threads": 1})
     connection.execute("SET TimeZone = 'UTC'")
     load(connection, folder)
-    for rule in json.loads((folder / "rules.json").read_text()):
+    rules = json.loads((folder / "rules.json").read_text())
+    read = {name for rule in rules for name in rule["reads"]}
+    for rule in in_strata(rules):
         try:
-            answer = {"id": rule["id"], "rows": run(connection, rule)}
+            found = run(connection, rule)
+            if rule["id"] in read:
+                insert(connection, rule, found)
+            answer = {"id": rule["id"], "rows": [[*key, plain(row["event_time"])] for key, row, _ in found]}
         except duckdb.Error as error:
             answer = {"id": rule["id"], "error": str(error)}
         print(json.dumps(answer))

@@ -46,8 +46,10 @@ macro_rules! catalog {
 pub const CATALOG: &[CatalogRule] = catalog![
     "access/deactivated-account-active",
     "access/failed-sign-ins-then-success",
+    "access/finding-without-containment",
     "access/service-account-new-network",
     "access/token-used-after-revocation",
+    "cross/access-finding-then-model-finding",
     "cross/flagged-prompt-then-broader-token",
     "cross/grant-then-first-tool-use",
     "cross/risk-raised-tools-go-on",

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::physical_expr::PhysicalExpr;
-use watershed_schemas::Plane;
+use watershed_schemas::Table;
+use watershed_schemas::tables::signals;
 
 use crate::evaluate::{Apart, CachedPlan, Reduction};
 use crate::finding::Finding;
@@ -24,11 +25,11 @@ pub struct Conjunct {
     pub expr: Arc<dyn PhysicalExpr>,
 }
 
-/// One scan of a canonical table by a rule.
+/// One scan of a table by a rule.
 #[derive(Clone, Debug)]
 pub struct Scan {
     /// Which table.
-    pub plane: Plane,
+    pub table: Table,
     /// Its alias in the SQL.
     pub alias: String,
     /// What a row must meet to matter to this scan; cheap ones first.
@@ -38,7 +39,7 @@ pub struct Scan {
     /// The rule's partition key in this scan, as positions in the canonical table, in the same order for every scan.
     /// Empty for a global rule. Rows of different keys never influence each other's output.
     pub key: Vec<usize>,
-    /// For each plane (by [`Plane::index`]) how long a row must be kept, in microseconds; may be negative. `None`: that
+    /// For each plane (by [`watershed_schemas::Plane::index`]) how long a row must be kept, in microseconds; may be negative. `None`: that
     /// plane's watermark doesn't matter. It is bound through the output, so that whatever can still change an output
     /// finds every row that takes part in it: the most that the output's `event_time` can lie after the row's, plus the
     /// rule's [`CompiledRule::lookahead`] of that plane. (`r BETWEEN i AND i + 12 h` with `event_time = r.event_time`: an
@@ -53,6 +54,38 @@ pub struct Scan {
     pub around: (i64, i64),
     /// The fewest rows of a key that this scan needs for any output to be possible; 0 where the scan may be empty.
     pub min_rows: usize,
+    /// For a scan of `signals` the rules whose findings it reads, in order of their ids.
+    pub upstream: Vec<Upstream>,
+}
+
+/// A rule whose findings a scan of `signals` reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its id.
+    pub rule: String,
+    /// For each plane (by [`watershed_schemas::Plane::index`]) how far beyond a finding's `event_time` the watermark must be before the scan has
+    /// it, in microseconds: what the scan reads of it then stays as it is, late events aside. All `None`: as soon as it is said.
+    pub there: [Option<i64>; 2],
+}
+
+/// Which columns of a rule's findings follow from their key, so that they are as they stay from the first statement on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub(crate) event_time: bool,
+    pub(crate) principal: bool,
+    pub(crate) session_id: bool,
+}
+
+impl Settled {
+    /// Whether this column of `signals` is settled.
+    pub(crate) fn contains(self, column: usize) -> bool {
+        match column {
+            signals::EVENT_TIME => self.event_time,
+            signals::PRINCIPAL => self.principal,
+            signals::SESSION_ID => self.session_id,
+            column => ![signals::DETAILS, signals::EVIDENCE].contains(&column),
+        }
+    }
 }
 
 /// When a rule may speak.
@@ -65,7 +98,7 @@ pub enum Speaks {
     },
     /// At the watermark that makes a row final: when for each plane with a value W > event_time + value (µs).
     AtWatermark {
-        /// For each plane (by [`Plane::index`]) how far beyond the output's `event_time` its rows matter, in microseconds.
+        /// For each plane (by [`watershed_schemas::Plane::index`]) how far beyond the output's `event_time` its rows matter, in microseconds.
         lookahead: [Option<i64>; 2],
         /// The operator that decides it, and why.
         why: String,
@@ -82,11 +115,13 @@ pub struct CompiledRule {
     pub scans: Vec<Scan>,
     /// When it may speak.
     pub speaks: Speaks,
-    /// For each plane (by [`Plane::index`]; `None` where the rule doesn't read it) how far beyond an output's `event_time`
+    /// For each plane (by [`watershed_schemas::Plane::index`]; `None` where the rule doesn't read it) how far beyond an output's `event_time`
     /// rows of that plane can still add to it or change it, in microseconds; may be negative. An output is sealed, and
     /// neither revised nor withdrawn any more, when every named plane's watermark has passed its `event_time` plus this
     /// plus the allowed lateness. Given for every rule, also for those that speak at once.
     pub lookahead: [Option<i64>; 2],
+    /// The rules whose findings its scans of `signals` read, in order of their ids.
+    pub upstream: Vec<Arc<CompiledRule>>,
     /// What its author should look at; the rule runs all the same.
     pub warnings: Vec<LintFinding>,
     /// The SQL, with the front matter blanked out.
@@ -94,6 +129,7 @@ pub struct CompiledRule {
     /// The reference tables that it was planned with.
     pub(crate) reference: ReferenceTables,
     pub(crate) reduction: Reduction,
+    pub(crate) settled: Settled,
     pub(crate) plan: Mutex<CachedPlan>,
 }
 
@@ -134,16 +170,36 @@ impl CompiledRule {
         self.reduction.reduce(&plan.schema(), &batches).map_err(|reason| self.failed(reason))
     }
 
+    /// Every rule on whose findings this one's rest, each after those on which its own do.
+    pub fn strata(&self) -> Vec<Arc<CompiledRule>> {
+        let mut found = Vec::new();
+        self.collect_strata(&mut found);
+        found
+    }
+
+    fn collect_strata(&self, found: &mut Vec<Arc<CompiledRule>>) {
+        for rule in &self.upstream {
+            if !found.iter().any(|known| known.meta.id == rule.meta.id) {
+                rule.collect_strata(found);
+                found.push(Arc::clone(rule));
+            }
+        }
+    }
+
     /// The physical plan that is run, indented.
     pub(crate) fn physical_plan(&self) -> String {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner).to_string()
     }
 
-    /// Names of the reference tables that the rule reads, in their order. A column that is named like a table counts too.
+    /// Names of the reference tables that the rule reads, itself or through the findings of others, in their order. A column
+    /// that is named like a table counts too.
     pub fn reference_tables(&self) -> Vec<&str> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let words: BTreeSet<String> =
-            self.sql.split(|c| !plain(c)).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+        let below = self.strata();
+        let texts = below.iter().map(|rule| rule.sql.as_str()).chain([self.sql.as_str()]);
+        let words: BTreeSet<String> = texts
+            .flat_map(|sql| sql.split(|c| !plain(c)).filter(|word| !word.is_empty()).map(str::to_lowercase))
+            .collect();
         self.reference.iter().map(|(name, _)| name).filter(|name| words.contains(*name)).collect()
     }
 
@@ -160,6 +216,7 @@ impl std::fmt::Debug for CompiledRule {
             .field("scans", &self.scans)
             .field("speaks", &self.speaks)
             .field("lookahead", &self.lookahead)
+            .field("upstream", &self.upstream.iter().map(|rule| &rule.meta.id).collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }

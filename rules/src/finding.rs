@@ -1,10 +1,11 @@
 //! The rows of a rule's result, reduced to one per key.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use watershed_schemas::Timestamp;
 
 /// One finding: the least row of its key, with the evidence of all of them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// Hash of rule id, rule version, tenant and key values.
     pub signal_id: String,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
@@ -12,7 +13,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableSource};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use watershed_schemas::Plane;
+use watershed_schemas::{Plane, Table};
 
 use crate::functions;
 use crate::reference::ReferenceTables;
@@ -55,22 +56,31 @@ pub(crate) fn runtime_env(bytes: usize) -> Result<Arc<RuntimeEnv>> {
         .build_arc()
 }
 
-/// A context whose `runtime` and `identity` have the right columns but no rows: for planning.
+/// A context whose `runtime`, `identity` and `signals` have the right columns but no rows: for planning.
 pub(crate) fn planning(reference: &ReferenceTables) -> Result<SessionContext> {
     let context = base(reference, RULE_MEMORY_BYTES)?;
     // It invents aliases that would hide what is counted.
     context.remove_optimizer_rule("single_distinct_aggregation_to_group_by");
-    for plane in Plane::ALL {
-        context.register_table(plane.table(), Arc::new(PlaneTable(plane)))?;
+    for table in Table::ALL {
+        context.register_table(table.name(), Arc::new(PlannedTable(table)))?;
     }
     Ok(context)
 }
 
 /// A context over a whole history: plain DataFusion, nothing of ours but the SQL functions.
-pub(crate) fn over_history(reference: &ReferenceTables, tables: [Arc<dyn TableProvider>; 2]) -> Result<SessionContext> {
+/// `signals` is there for a rule that reads it.
+pub(crate) fn over_history(
+    reference: &ReferenceTables,
+    tables: [Arc<dyn TableProvider>; 2],
+    signals: Option<RecordBatch>,
+) -> Result<SessionContext> {
     let context = base(reference, BATCH_MEMORY_BYTES)?;
     for (plane, table) in Plane::ALL.into_iter().zip(tables) {
         context.register_table(plane.table(), table)?;
+    }
+    if let Some(rows) = signals {
+        let table = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
+        context.register_table(Table::Signals.name(), Arc::new(table))?;
     }
     Ok(context)
 }
@@ -87,10 +97,10 @@ fn base(reference: &ReferenceTables, bytes: usize) -> Result<SessionContext> {
 /// A canonical table as the planner sees it. Filters are pushed down to it `Inexact`: they stay in the plan, and the copy
 /// on the scan is a sound pre-filter.
 #[derive(Debug)]
-struct PlaneTable(Plane);
+struct PlannedTable(Table);
 
 #[async_trait::async_trait]
-impl TableProvider for PlaneTable {
+impl TableProvider for PlannedTable {
     fn schema(&self) -> SchemaRef {
         self.0.schema()
     }
@@ -106,7 +116,7 @@ impl TableProvider for PlaneTable {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        datafusion::common::internal_err!("scan of `{}` was not given a slot", self.0.table())
+        datafusion::common::internal_err!("scan of `{}` was not given a slot", self.0.name())
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
@@ -114,10 +124,10 @@ impl TableProvider for PlaneTable {
     }
 }
 
-/// The plane whose table a scan reads; `None` for a reference table.
-pub(crate) fn plane_of(source: &Arc<dyn TableSource>) -> Option<Plane> {
+/// The table that a scan reads; `None` for a reference table.
+pub(crate) fn table_of(source: &Arc<dyn TableSource>) -> Option<Table> {
     let provider = datafusion::datasource::source_as_provider(source).ok()?;
-    provider.downcast_ref::<PlaneTable>().map(|table| table.0)
+    provider.downcast_ref::<PlannedTable>().map(|table| table.0)
 }
 
 /// The provider as the logical plan holds it.

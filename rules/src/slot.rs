@@ -12,7 +12,7 @@ use datafusion::logical_expr::{Expr, TableScan};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use watershed_schemas::Plane;
+use watershed_schemas::Table;
 
 /// The rows of one scan of one rule. Cloning shares the slot.
 #[derive(Clone, Debug)]
@@ -54,15 +54,15 @@ impl PartitionStream for Slot {
 #[derive(Debug)]
 pub(crate) struct SlotTable {
     scan: usize,
-    plane: Plane,
+    table: Table,
     columns: Vec<usize>,
     slot: Slot,
 }
 
 impl SlotTable {
     /// `scan` is the scan's position in the rule, `columns` the canonical positions of the slot's columns, ascending.
-    pub(crate) fn new(scan: usize, plane: Plane, columns: Vec<usize>, slot: Slot) -> Self {
-        SlotTable { scan, plane, columns, slot }
+    pub(crate) fn new(scan: usize, table: Table, columns: Vec<usize>, slot: Slot) -> Self {
+        SlotTable { scan, table, columns, slot }
     }
 }
 
@@ -72,21 +72,21 @@ pub(crate) struct ScanRef {
     /// Its position among the rule's scans.
     pub(crate) scan: usize,
     /// Which table it reads.
-    pub(crate) plane: Plane,
+    pub(crate) table: Table,
 }
 
 impl ScanRef {
     /// The scan that this leaf of a plan stands for; `None` for a reference table.
     pub(crate) fn of(scan: &TableScan) -> Option<ScanRef> {
         let provider = source_as_provider(&scan.source).ok()?;
-        provider.downcast_ref::<SlotTable>().map(|table| ScanRef { scan: table.scan, plane: table.plane })
+        provider.downcast_ref::<SlotTable>().map(|table| ScanRef { scan: table.scan, table: table.table })
     }
 }
 
 #[async_trait::async_trait]
 impl TableProvider for SlotTable {
     fn schema(&self) -> SchemaRef {
-        self.plane.schema()
+        self.table.schema()
     }
 
     fn table_type(&self) -> TableType {
@@ -100,14 +100,14 @@ impl TableProvider for SlotTable {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let wanted: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..self.plane.columns().len()).collect());
+        let wanted: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..self.table.columns().len()).collect());
         let positions = wanted
             .iter()
             .map(|column| {
                 self.columns.binary_search(column).map_err(|_| {
                     datafusion::common::internal_datafusion_err!(
                         "column {column} of `{}` is not in its slot",
-                        self.plane.table()
+                        self.table.name()
                     )
                 })
             })

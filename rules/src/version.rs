@@ -1,15 +1,20 @@
 //! Ids that depend on what a rule says, not on how it is laid out.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use crate::compiled::CompiledRule;
+use crate::front_matter::RuleMeta;
 use crate::text::SqlText;
 
 /// Hash of the SQL's tokens and the key columns, as 16 hex digits. Comments, white space and the case of words don't
-/// change it.
-pub(crate) fn rule_version(text: &SqlText, key: &[String]) -> String {
+/// change it. A rule that reads what others say is another one when they are: what their rows hold that isn't their findings
+/// counts too.
+pub(crate) fn rule_version(text: &SqlText, key: &[String], upstream: &[Arc<CompiledRule>]) -> String {
     let mut hash = Sha256::new();
     for lexeme in &text.lexemes {
         let token = match &lexeme.token {
@@ -22,6 +27,13 @@ pub(crate) fn rule_version(text: &SqlText, key: &[String]) -> String {
     hash.update([0xff]);
     for column in key {
         part(&mut hash, column);
+    }
+    for rule in upstream {
+        hash.update([0xfe]);
+        let RuleMeta { id, plane, severity, .. } = &rule.meta;
+        for text in [id.as_str(), rule.version.as_str(), plane.name(), severity.name()] {
+            part(&mut hash, text);
+        }
     }
     hex(&hash.finalize()[..8])
 }

@@ -1,4 +1,4 @@
-//! The two tables, column by column. Changing a column is one edit, here.
+//! The tables, column by column. Changing a column is one edit, here.
 
 use crate::column::{Column, ColumnType};
 
@@ -106,5 +106,22 @@ table! {
         REQUEST_ID "request_id" Text optional "The source's request or correlation id", "api.request.uid", "aws.request_id";
         EXPIRES_AT "expires_at" Timestamp optional "When the token, grant or session ends", "authentication_token.expiration_time", "";
         ATTRIBUTES "attributes" Text optional "Everything native that has no column, as a JSON object", "unmapped", "";
+    }
+}
+
+table! {
+    /// What rules have found: a row for each finding that stands. A rule may read what other rules say.
+    signals {
+        SIGNAL_ID "signal_id" Text required "Hash of rule, rule version, tenant and key: names one finding", "finding_info.uid", "";
+        EVENT_TIME "event_time" Timestamp required "When it happened, as the rule says", "time", "";
+        RULE "rule" Text required "Id of the rule. Every scan of `signals` names the rules that it reads: `rule = 'x'` or `rule IN ('x', 'y')`", "finding_info.analytic.uid", "";
+        TENANT "tenant" Text required "The organisation", "metadata.tenant_uid", "";
+        PLANE "plane" Text required "Whose finding it is. One of: model, access, both", "", "";
+        SEVERITY "severity" Text required "As the rule's author wrote it, whatever an installation has made of it. One of: info, low, medium, high, critical", "severity", "";
+        PRINCIPAL "principal" Text optional "The identity, where the rule names one", "actor.user.uid", "";
+        SESSION_ID "session_id" Text optional "The session, where the rule names one", "actor.session.uid", "";
+        KEY "key" Text required "The key columns and their values, as a JSON object", "", "";
+        DETAILS "details" Text required "The other output columns and their values, as a JSON object. Seen once they are final", "unmapped", "";
+        EVIDENCE "evidence" TextList required "Ids of the events that show it, sorted. Seen once they are final", "finding_info.related_events_uid", "";
     }
 }

@@ -3,6 +3,7 @@
 //! * [`RuleSet`] reads and plans the rules that a configuration names; `run` and `replay` use the same.
 //! * [`check`] adds what only all parts together show, and collects every problem.
 
+mod in_strata;
 mod rule_files;
 mod rule_set;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use watershed_rules::ReferenceTables;
 
 use crate::config::{Config, Level, Loaded, Problem, Problems};
 
+pub use in_strata::{around, each_in_strata};
 pub use rule_files::{RuleFile, RuleFiles};
 pub use rule_set::{Planned, RefusedRule, RuleSet};
 

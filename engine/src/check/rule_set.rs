@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use watershed_rules::{CompiledRule, LintFinding, ReferenceTables, compile, render};
+use watershed_rules::{CompiledRule, LintFinding, Outcome, ReferenceTables, compile_beside, render};
 
+use super::in_strata::{in_strata, named_by};
 use super::rule_files::{RuleFile, RuleFiles};
 use crate::config::{Level, Problem, Rules};
 use crate::evaluator::RuleSetup;
@@ -85,36 +86,42 @@ impl RuleSet {
         }
         files.replace_with(added);
         let mut set = RuleSet { unreadable: files.problems, ..RuleSet::default() };
-        for file in files.files {
-            set.add(file, rules, &mut digests, planned);
+        let disabled: BTreeSet<String> = rules.disable.iter().cloned().collect();
+        let reads = |file: &RuleFile, source: &watershed_rules::RuleSource| match planned.0.get(&file.text) {
+            Some((rule, _)) => rule.upstream.iter().map(|rule| rule.meta.id.clone()).collect(),
+            None => named_by(source, reference),
+        };
+        let compiled = in_strata(&files.files, &disabled, reads, |at, source, beside| {
+            // The rules that it reads must be those that it was planned beside.
+            let same = |rule: &Arc<CompiledRule>| beside.get(&rule.meta.id).is_some_and(|now| Arc::ptr_eq(now, rule));
+            let known = planned.0.get(&files.files[at].text);
+            match known.filter(|(rule, digest)| rule.upstream.iter().all(same) && digests.of(rule) == *digest) {
+                Some((rule, _)) => Ok(Arc::clone(rule)),
+                None => compile_beside(source, reference, beside).map(Arc::new),
+            }
+        });
+        for (file, outcome) in files.files.into_iter().zip(compiled) {
+            set.add(file, outcome, rules, &mut digests);
         }
         set.setups.sort_by(|a, b| a.rule.meta.id.cmp(&b.rule.meta.id));
         set
     }
 
-    fn add(&mut self, file: RuleFile, rules: &Rules, digests: &mut Digests<'_>, planned: &Planned) {
+    /// Adds what became of a file; nothing where its rule is disabled.
+    fn add(&mut self, file: RuleFile, outcome: Option<Outcome>, rules: &Rules, digests: &mut Digests<'_>) {
         let RuleFile { path, text, source, .. } = file;
         let id = source.as_ref().ok().map(|source| source.meta.id.clone());
-        if let Some(id) = &id {
-            self.ids.insert(id.clone());
-            if rules.disable.contains(id) {
-                return;
-            }
-        }
-        let known = planned.0.get(&text).filter(|(rule, digest)| digests.of(rule) == *digest);
-        let rule = match known {
-            Some((rule, _)) => Ok(Arc::clone(rule)),
-            None => source.and_then(|source| compile(&source, digests.reference)).map(Arc::new),
-        };
-        match rule {
-            Ok(rule) => {
+        self.ids.extend(id.clone());
+        match outcome {
+            None => {}
+            Some(Ok(rule)) => {
                 self.warnings.extend(rule.warnings.iter().map(|finding| (path.clone(), finding.clone())));
                 let digest = digests.of(&rule);
                 self.files.insert(path, rule.meta.id.clone());
                 self.planned.0.insert(text, (Arc::clone(&rule), digest.clone()));
                 self.setups.push(RuleSetup { reference: digest, ..setup(rule, rules) });
             }
-            Err(findings) => self.refused.push(RefusedRule { path, text, id, findings }),
+            Some(Err(findings)) => self.refused.push(RefusedRule { path, text, id, findings }),
         }
     }
 

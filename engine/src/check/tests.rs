@@ -27,7 +27,7 @@ fn finds(more: &str, said: &str, level: Level) {
 fn the_catalog_is_fine() {
     let checked = with("");
     assert!(!checked.problems.any_error(), "{}", checked.problems);
-    assert_eq!(checked.summary, "12 rules, 2 receivers of ai-security and iam");
+    assert_eq!(checked.summary, "14 rules, 2 receivers of ai-security and iam");
 }
 
 #[test]
@@ -46,7 +46,24 @@ fn rules_that_are_not_there_are_named() {
 fn a_disabled_rule_does_not_run() {
     let checked = with("[rules]\ndisable = [\"repeated-denials-then-allow\"]");
     assert!(!checked.problems.any_error(), "{}", checked.problems);
-    assert!(checked.summary.starts_with("11 rules"), "{}", checked.summary);
+    assert!(checked.summary.starts_with("13 rules"), "{}", checked.summary);
+    // Of those whose signals another rule reads it is one.
+    assert_eq!(checked.problems.iter().filter(|problem| problem.setting == "W057").count(), 1, "{}", checked.problems);
+}
+
+#[test]
+fn a_rule_over_signals_needs_one_that_speaks() {
+    let all = ["deactivated-account-active", "failed-sign-ins-then-success", "token-used-after-revocation"];
+    let checked = with(&format!("[rules]\ndisable = {all:?}"));
+    assert!(checked.problems.any_error());
+    assert!(
+        checked.problems.to_string().contains("is disabled, so that it has no signals to read"),
+        "{}",
+        checked.problems
+    );
+    let more = [&all[..], &["finding-without-containment"]].concat();
+    let checked = with(&format!("[rules]\ndisable = {more:?}"));
+    assert!(!checked.problems.any_error(), "{}", checked.problems);
 }
 
 #[test]
@@ -58,7 +75,7 @@ fn a_rule_of_ones_own_takes_the_place_of_the_catalogs() {
     let more = format!("[rules]\npaths = [\"{}\"]", directory.path().display());
     let checked = with(&more);
     assert!(!checked.problems.any_error(), "{}", checked.problems);
-    assert!(checked.summary.starts_with("12 rules"), "{}", checked.summary);
+    assert!(checked.summary.starts_with("14 rules"), "{}", checked.summary);
 }
 
 #[test]

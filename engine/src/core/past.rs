@@ -119,7 +119,7 @@ impl Core {
     /// After a restart: gives a rule what had been read again for it.
     pub(super) fn restore_past(&mut self, owner: &Owner, segment: &Arc<Segment>) {
         let Some((position, matcher)) = self.readers.of(owner, &self.evaluator) else { return };
-        let Ok(batch) = segment.batch() else { return };
+        let Ok(Some(batch)) = segment.batch() else { return };
         for Matched { scans, rows } in matcher.find(&batch, None).scans {
             self.evaluator.add(&of(position, &scans), Picked::new(segment, rows));
         }

@@ -203,7 +203,7 @@ impl Segments {
     /// For each plane the columns that all of them have kept.
     pub(super) fn columns(&self) -> [ColumnSet; 2] {
         Plane::ALL.map(|plane| {
-            let own = self.live.iter().filter(|segment| segment.plane == plane);
+            let own = self.live.iter().filter(|segment| segment.table.plane() == Some(plane));
             own.fold(ColumnSet::ALL, |columns, segment| columns.common(segment.columns))
         })
     }

@@ -81,9 +81,10 @@ pub(crate) fn copied_columns(plane: Plane) -> ColumnSet {
 }
 
 impl Evidence {
-    /// Copies what may be kept of a row.
-    pub(super) fn of(row: &RowRef) -> Evidence {
+    /// Copies what may be kept of an event.
+    pub(super) fn of(row: &RowRef) -> Option<Evidence> {
         let segment = &row.segment;
+        let plane = segment.table.plane()?;
         // Rows that can't be had back leave their id and time.
         let rows = segment.rows().ok();
         let text = |column: usize| -> Option<&str> {
@@ -91,26 +92,26 @@ impl Evidence {
             (!texts.is_null(row.row as usize)).then(|| texts.value(row.row as usize))
         };
         let mut columns = BTreeMap::new();
-        for name in copied(segment.plane) {
-            if let Some(text) = segment.plane.column(name).and_then(&text) {
+        for name in copied(plane) {
+            if let Some(text) = plane.column(name).and_then(&text) {
                 columns.insert((*name).to_owned(), text.chars().take(TEXT_CHARS).collect());
             }
         }
         for name in FINGERPRINTED {
-            let Some(column) = segment.plane.column(name) else { continue };
+            let Some(column) = plane.column(name) else { continue };
             if let Some(text) = text(column) {
                 let whole = segment.columns.contains(column);
                 let shown = if whole { fingerprint(text) } else { text.to_owned() };
                 columns.insert(format!("{name}_fingerprint"), shown);
             }
         }
-        let kind = segment.plane.column("kind").and_then(&text).unwrap_or("other");
-        Evidence {
-            plane: segment.plane,
+        let kind = plane.column("kind").and_then(&text).unwrap_or("other");
+        Some(Evidence {
+            plane,
             event_id: segment.event_id(row.row).to_owned(),
             event_time: segment.event_time(row.row),
             kind: kind.to_owned(),
             columns,
-        }
+        })
     }
 }

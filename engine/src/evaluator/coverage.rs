@@ -45,14 +45,15 @@ impl Coverage {
     pub(super) fn begin(&mut self, scans: &[Scan], watermarks: &Watermarks) -> bool {
         let mut begun = false;
         for (scan, since) in scans.iter().zip(&mut self.since) {
-            if *since == Timestamp::MAX && watermarks.of(scan.plane) != Timestamp::MIN {
-                let (heard, reached) = (watermarks.heard(scan.plane), watermarks.of(scan.plane));
+            let Some(plane) = scan.table.plane() else { continue };
+            if *since == Timestamp::MAX && watermarks.of(plane) != Timestamp::MIN {
+                let (heard, reached) = (watermarks.heard(plane), watermarks.of(plane));
                 *since = match (heard, reached) {
                     // A plane without any source has no rows that could be missing.
                     (Timestamp::MIN, Timestamp::MAX) => Timestamp::MIN,
                     (heard, Timestamp::MAX) => heard,
                     // A quiet plane was taken up where it had nothing more to say.
-                    (heard, reached) => heard.max(reached).plus(watermarks.out_of_orderness(scan.plane)),
+                    (heard, reached) => heard.max(reached).plus(watermarks.out_of_orderness(plane)),
                 };
                 begun = true;
             }
@@ -72,15 +73,16 @@ pub(super) struct Donor {
 }
 
 impl Donor {
-    pub(super) fn of(scan: &Scan, since: Timestamp) -> Self {
+    /// What a scan of events keeps. Signals are kept elsewhere.
+    pub(super) fn of(scan: &Scan, since: Timestamp) -> Option<Self> {
         let filters = scan.filters.iter().map(|filter| filter.text.to_string()).collect();
-        Donor { plane: scan.plane, filters, keep: scan.keep, since }
+        Some(Donor { plane: scan.table.plane()?, filters, keep: scan.keep, since })
     }
 
     /// Since when it holds every row that `scan` can use; nothing where it may lack some.
     pub(super) fn covers(&self, scan: &Scan, watermarks: &Watermarks) -> Option<Timestamp> {
         let asks_no_more = self.filters.iter().all(|filter| scan.filters.iter().any(|own| *own.text == **filter));
-        if self.plane != scan.plane || !asks_no_more {
+        if Some(self.plane) != scan.table.plane() || !asks_no_more {
             return None;
         }
         // A row stays until every named plane has passed it; those from here on some plane has not.

@@ -21,7 +21,7 @@ const KEPT: &str = "kept";
 /// # Errors
 /// When Arrow can't write the rows.
 pub fn encode(segment: &Segment, rows: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
-    let mut bytes = vec![u8::try_from(segment.plane.index()).unwrap_or(0)];
+    let mut bytes = vec![u8::try_from(segment.table.index()).unwrap_or(0)];
     let kept = (0..rows.num_columns()).filter(|column| segment.columns.contains(*column));
     let kept = kept.map(|column| column.to_string()).collect::<Vec<_>>().join(" ");
     let owner = segment.owner.as_ref().map(|owner| format!("\t{}\t{}", owner.rule, owner.version)).unwrap_or_default();

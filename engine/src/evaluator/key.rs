@@ -39,13 +39,13 @@ impl Keys {
 
 impl KeyEncoder {
     pub(super) fn new(scan: &Scan) -> Result<Self, ArrowError> {
-        let schema = scan.plane.schema();
+        let schema = scan.table.schema();
         let types: Vec<DataType> = scan.key.iter().map(|column| schema.field(*column).data_type().clone()).collect();
         let fields = types.iter().cloned().map(SortField::new).collect();
         Ok(KeyEncoder { columns: scan.key.clone(), types, converter: RowConverter::new(fields)? })
     }
 
-    /// The keys of these rows, in their order, of a batch in the plane's full schema.
+    /// The keys of these rows, in their order, of a batch in the table's full schema.
     pub(super) fn keys(&self, batch: &RecordBatch, rows: &[u32]) -> Result<Keys, ArrowError> {
         if self.columns.is_empty() {
             return Ok(Keys::Global);

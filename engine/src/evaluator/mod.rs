@@ -17,6 +17,7 @@ mod reload;
 mod rows;
 mod rule_state;
 mod said;
+mod signals;
 mod span;
 mod status;
 mod thin;
@@ -38,12 +39,13 @@ pub use record::RULE_PREFIX;
 pub use reload::{Reload, Start};
 pub use rows::{Owner, Picked, RowRef, Segment, Unreadable, gather};
 pub use said::SAID_PREFIX;
+pub use signals::SIGNAL_PREFIX;
 pub use status::{Backfilling, RuleChange, RuleNews, RuleStatus, Tally};
 pub use thin::{FINGERPRINTED, fingerprint, read_columns};
 
-use coverage::Coverage;
 use rule_state::{Admission, RuleState, Step};
 use said::StoredStatement;
+use signals::Feeds;
 
 /// A rule and how this installation has tuned it.
 #[derive(Clone, Debug)]
@@ -65,6 +67,13 @@ impl RuleSetup {
     /// The rule as its author wrote it.
     pub fn as_written(rule: Arc<CompiledRule>) -> Self {
         RuleSetup { severity: rule.meta.severity, rule, shadow: false, backfill: false, reference: String::new() }
+    }
+
+    /// A rule as its author wrote it, after the rules on whose findings its own rest: they say what they find and count for
+    /// nothing.
+    pub fn with_strata(rule: &Arc<CompiledRule>) -> Vec<Self> {
+        let below = rule.strata().into_iter().map(|rule| RuleSetup { shadow: true, ..RuleSetup::as_written(rule) });
+        below.chain([RuleSetup::as_written(Arc::clone(rule))]).collect()
     }
 
     /// How much a finding counts for each plane.
@@ -99,6 +108,8 @@ pub trait Meter: Send {
 pub struct Evaluator {
     rules: Vec<RuleState>,
     setups: Vec<RuleSetup>,
+    /// What rules say, for those that read it.
+    feeds: Feeds,
     limits: Limits,
     /// Whether what came before the first row counts as unseen.
     cold: bool,
@@ -124,13 +135,13 @@ impl Evaluator {
     /// Rules that remember nothing yet. `cold`: what came before the first row is unseen, and not simply absent.
     pub fn new(setups: Vec<RuleSetup>, limits: Limits, cold: bool) -> Self {
         let state = |setup: &RuleSetup| {
-            let scans = setup.rule.scans.len();
             let since = if cold { Timestamp::MAX } else { Timestamp::MIN };
-            let coverage = Coverage { since: vec![since; scans], ..Coverage::whole(scans) };
+            let coverage = signals::uncovered(&setup.rule, since);
             RuleState::new(Arc::clone(&setup.rule), setup.reference.clone(), coverage)
         };
         Evaluator {
             rules: setups.iter().map(state).collect(),
+            feeds: Feeds::new(&setups),
             setups,
             limits,
             cold,
@@ -185,9 +196,9 @@ impl Evaluator {
         self.rules.iter().map(move |state| state.status(watermarks))
     }
 
-    /// Bytes that all rules hold beside the segments that they share.
+    /// Bytes that all rules hold beside the segments of events that they share.
     pub fn own_bytes(&self) -> usize {
-        self.rules.iter().map(RuleState::own_bytes).sum()
+        self.feeds.bytes() + self.rules.iter().map(RuleState::own_bytes).sum::<usize>()
     }
 
     /// What a rule holds of these segments, given with their bytes.
@@ -221,23 +232,28 @@ impl Evaluator {
     }
 
     fn admit(&mut self, scans: &[ScanId], rows: Picked, past: bool) {
-        let admission = Admission { limits: self.limits, full: self.full, reached: self.reached, past };
+        let [model, access] = self.reached;
+        let reached = [model, access, Timestamp::MIN];
+        let admission = Admission { limits: self.limits, full: self.full, reached, past };
         let rows = Arc::new(rows);
         for scan in scans {
             self.rules[scan.rule].add(scan.scan, &rows, &admission);
         }
     }
 
-    /// Runs every rule for its changed keys. `sealed` are the watermarks before the rows of this step came: what they had
+    /// Runs every rule for its changed keys, each after those whose signals it reads. `sealed` are the watermarks before
+    /// the rows of this step came: what they had
     /// closed can't change any more, and what they hadn't is still whole in memory.
     pub fn evaluate(&mut self, sealed: &Watermarks, watermarks: &Watermarks, commit: &mut Commit) -> Vec<Found> {
         let mut found = Vec::new();
         let step = Step { sealed, watermarks, limits: self.limits };
-        for (position, state) in self.rules.iter_mut().enumerate() {
-            state.begin(watermarks);
-            state.join(watermarks);
+        for position in self.feeds.order().iter().copied() {
+            self.rules[position].begin(watermarks);
+            self.rules[position].join(watermarks);
+            self.follow(position);
+            let state = &mut self.rules[position];
+            let mut statements = Vec::new();
             if !state.is_idle() {
-                let mut statements = Vec::new();
                 let measured = state.has_changes();
                 if let Some(meter) = self.meter.as_mut().filter(|_| measured) {
                     meter.enter(state.id());
@@ -247,14 +263,17 @@ impl Evaluator {
                 if let Some(meter) = self.meter.as_mut().filter(|_| measured) {
                     meter.leave();
                 }
-                for statement in statements {
-                    statement.persist(state.id(), commit);
-                    found.push(Found {
-                        signal: statement.signal(&self.setups[position]),
-                        rule: position,
-                        evidence: statement.evidence,
-                    });
-                }
+            }
+            self.show_evidence(position, &mut statements);
+            self.feed(position, &statements, sealed, watermarks, commit);
+            let state = &mut self.rules[position];
+            for statement in statements {
+                statement.persist(state.id(), commit);
+                found.push(Found {
+                    signal: statement.signal(&self.setups[position]),
+                    rule: position,
+                    evidence: statement.evidence,
+                });
             }
             state.end_backfill();
             if state.joined() {
@@ -283,6 +302,7 @@ impl Evaluator {
     /// Forgets the rows that nothing acceptable can join any more.
     pub fn expire(&mut self, watermarks: &Watermarks, commit: &mut Commit) {
         commit.deletes.append(&mut self.orphans);
+        self.feeds.expire(watermarks, commit);
         for state in &mut self.rules {
             state.expire(watermarks, commit);
         }

@@ -38,7 +38,8 @@ impl Evaluator {
             let scans = &state.compiled().scans;
             let mut since = [None::<Timestamp>; 2];
             for (scan, needed) in scans.iter().zip(reading.needs(scans)) {
-                let since = &mut since[scan.plane.index()];
+                let Some(plane) = scan.table.plane() else { continue };
+                let since = &mut since[plane.index()];
                 *since = Some(since.map_or(needed, |known| known.min(needed)));
             }
             Some(Wanted {

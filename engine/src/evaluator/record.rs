@@ -52,7 +52,10 @@ pub(super) fn shape(rule: &CompiledRule) -> u64 {
     let mut hasher = DefaultHasher::new();
     rule.lookahead.hash(&mut hasher);
     for scan in &rule.scans {
-        (scan.plane.index(), &scan.key, scan.keep, scan.around).hash(&mut hasher);
+        (scan.table.index(), &scan.key, scan.keep, scan.around).hash(&mut hasher);
+        for upstream in &scan.upstream {
+            (&upstream.rule, upstream.there).hash(&mut hasher);
+        }
         for filter in &scan.filters {
             filter.text.hash(&mut hasher);
         }

@@ -46,6 +46,7 @@ impl Evaluator {
     pub fn reload(&mut self, reload: Reload, start: &Start<'_>, commit: &mut Commit) -> Vec<usize> {
         let donors: Vec<Donor> = self.rules.iter().flat_map(RuleState::donors).collect();
         let states = std::mem::take(&mut self.rules);
+        let mut went_on = BTreeSet::new();
         let mut before: BTreeMap<String, RuleState> =
             states.into_iter().map(|state| (state.id().to_owned(), state)).collect();
         let mut fill = Vec::new();
@@ -59,6 +60,7 @@ impl Evaluator {
                 Some(state)
                     if state.version() == setup.rule.version && !(reload.revive && state.stopped().is_some()) =>
                 {
+                    went_on.insert(setup.rule.meta.id.clone());
                     self.kept(state, setup, start.watermarks)
                 }
                 Some(mut old) => {
@@ -85,7 +87,8 @@ impl Evaluator {
             commit.deletes.push(record::key(&id));
             self.tell(&state, RuleChange::Removed, start.watermarks);
         }
-        self.setups = reload.setups;
+        let replaced = std::mem::replace(&mut self.setups, reload.setups);
+        self.reload_feeds(&replaced, &went_on, start.watermarks, commit);
         fill
     }
 
@@ -104,10 +107,14 @@ impl Evaluator {
     /// A rule without a past, or one that is to be `filled` with what is remembered.
     fn begun(&mut self, setup: &RuleSetup, filled: bool, donors: &[Donor], start: &Start<'_>) -> RuleState {
         // Rows that have lost a column which it reads are no use to it.
-        let readable = |scan: &Scan| start.columns[scan.plane.index()].includes(columns_of(scan));
+        let readable = |scan: &Scan| {
+            scan.table.plane().is_none_or(|plane| start.columns[plane.index()].includes(columns_of(scan)))
+        };
         let filled = filled && setup.rule.scans.iter().all(readable);
         let since = setup.rule.scans.iter().map(|scan| {
-            let unseen = match start.watermarks.heard(scan.plane) {
+            // What it has of signals is settled when they are there.
+            let Some(plane) = scan.table.plane() else { return Timestamp::MIN };
+            let unseen = match start.watermarks.heard(plane) {
                 Timestamp::MIN if self.cold => Timestamp::MAX,
                 heard => heard,
             };
@@ -195,13 +202,15 @@ impl Evaluator {
                 self.orphans.push(key.clone());
             }
         }
-        for (position, state) in self.rules.iter_mut().enumerate() {
+        for position in self.feeds.order().iter().copied() {
+            let state = &mut self.rules[position];
             let said = said.remove(state.id()).unwrap_or_default();
             if self.known.contains(&position) {
                 state.resume(said, watermarks);
             } else {
                 state.forget(said.into_keys());
             }
+            self.resume_feed(position, watermarks);
         }
         self.set_reached(watermarks);
     }

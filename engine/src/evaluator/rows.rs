@@ -9,21 +9,21 @@ use datafusion::arrow::buffer::ScalarBuffer;
 use datafusion::arrow::compute::interleave;
 use datafusion::arrow::error::ArrowError;
 use watershed_schemas::tables::runtime;
-use watershed_schemas::{ColumnSet, EventBatch, Plane, Timestamp};
+use watershed_schemas::{ColumnSet, EventBatch, Plane, Table, Timestamp};
 
 use super::ipc::{self, Decoded};
 use super::thin::thinned;
 use crate::acceptance::event_times;
 use crate::shelf::{self, Cold};
 
-/// Rows of one plane that came together and that some rule can use. By what they are ordered stays in memory; the rest may
+/// Rows of one table that came together and that some rule can use. By what they are ordered stays in memory; the rest may
 /// be on a shelf.
 #[derive(Debug)]
 pub struct Segment {
     /// Its number in the store.
     pub id: u64,
     /// Whose rows they are.
-    pub plane: Plane,
+    pub table: Table,
     /// The columns that are as they were decoded.
     pub columns: ColumnSet,
     /// The one rule that they are for, and its version, where the log was read again for it.
@@ -77,19 +77,23 @@ impl Segment {
     }
 
     /// A segment of these rows as they are.
-    pub fn of(id: u64, plane: Plane, rows: RecordBatch, columns: ColumnSet) -> Segment {
+    pub fn of(id: u64, table: impl Into<Table>, rows: RecordBatch, columns: ColumnSet) -> Segment {
         // Buffers may be shared with others: what counts is the part that these rows are in.
         let bytes = rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum();
         let names = [runtime::EVENT_ID, runtime::SOURCE, runtime::TENANT];
+        let texts = |column: usize| {
+            let texts = rows.column(column).as_string_opt::<i32>();
+            texts.cloned().unwrap_or_else(|| StringArray::new_null(rows.num_rows()))
+        };
         Segment {
             id,
-            plane,
+            table: table.into(),
             columns,
             owner: None,
             bytes,
             newest: event_times(&rows).values().iter().max().copied().unwrap_or(i64::MIN),
             times: event_times(&rows).values().clone(),
-            names: names.map(|column| rows.column(column).as_string::<i32>().clone()),
+            names: names.map(texts),
             body: RwLock::new(Body::Here(Arc::new(rows))),
             needed: [AtomicI64::new(i64::MIN), AtomicI64::new(i64::MIN)],
         }
@@ -105,6 +109,11 @@ impl Segment {
         Segment { times, names, ..segment }
     }
 
+    /// How many rows it has.
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
     /// The same for one rule alone.
     pub fn owned_by(self, owner: Option<Owner>) -> Segment {
         Segment { owner, ..self }
@@ -114,7 +123,7 @@ impl Segment {
         self.body.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The rows, in the plane's full schema. Columns that are not among `columns` hold NULLs or fingerprints.
+    /// The rows, in the table's full schema. Columns that are not among `columns` hold NULLs or fingerprints.
     ///
     /// # Errors
     /// Where they were put on a shelf that does not give them back.
@@ -129,12 +138,13 @@ impl Segment {
         }
     }
 
-    /// The rows as they were decoded.
+    /// The rows as they were decoded, where they are events.
     ///
     /// # Errors
     /// As [`Segment::rows`].
-    pub fn batch(&self) -> Result<EventBatch, Unreadable> {
-        Ok(EventBatch::of(self.plane, self.rows()?.as_ref().clone()))
+    pub fn batch(&self) -> Result<Option<EventBatch>, Unreadable> {
+        let Some(plane) = self.table.plane() else { return Ok(None) };
+        Ok(Some(EventBatch::of(plane, self.rows()?.as_ref().clone())))
     }
 
     /// Lets go of the rows in memory, once they are on the shelf.
@@ -240,8 +250,8 @@ impl RowRef {
 ///
 /// # Errors
 /// [`Unreadable`] as an external error, where rows can't be had back from their shelf.
-pub fn gather(plane: Plane, columns: &[usize], rows: &[RowRef]) -> Result<RecordBatch, ArrowError> {
-    let schema = Arc::new(plane.schema().project(columns)?);
+pub fn gather(table: Table, columns: &[usize], rows: &[RowRef]) -> Result<RecordBatch, ArrowError> {
+    let schema = Arc::new(table.schema().project(columns)?);
     if rows.is_empty() {
         return Ok(RecordBatch::new_empty(schema));
     }

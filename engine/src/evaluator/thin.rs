@@ -28,7 +28,7 @@ pub(super) fn columns_of(scan: &Scan) -> ColumnSet {
 /// The columns that must be there in any case, and those that some of these rules read.
 pub fn read_columns(plane: Plane, rules: &[Arc<CompiledRule>]) -> ColumnSet {
     let required = plane.columns().iter().enumerate().filter(|(_, column)| column.required).map(|(at, _)| at);
-    let scans = rules.iter().flat_map(|rule| &rule.scans).filter(|scan| scan.plane == plane);
+    let scans = rules.iter().flat_map(|rule| &rule.scans).filter(|scan| scan.table == plane.into());
     scans.fold(required.collect(), |columns: ColumnSet, scan| columns.with(columns_of(scan)))
 }
 

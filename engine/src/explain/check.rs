@@ -5,7 +5,7 @@ use datafusion::logical_expr::Operator;
 use serde::Serialize;
 use watershed_rules::explain::{Condition, Input, duration};
 use watershed_schemas::tables::runtime;
-use watershed_schemas::{Plane, Timestamp};
+use watershed_schemas::{Table, Timestamp};
 
 use super::tuples::{Candidates, Tuple, shown};
 
@@ -42,7 +42,7 @@ pub struct Check {
 
 /// What rows are called.
 pub(super) struct Names<'a> {
-    pub(super) planes: &'a [Plane],
+    pub(super) tables: &'a [Table],
     pub(super) labels: &'a [String],
     /// As SQL, for each computed value.
     pub(super) computed: Vec<&'a str>,
@@ -53,7 +53,7 @@ impl Names<'_> {
     pub(super) fn place(&self, input: Input) -> String {
         match input {
             Input::Column(scan, column) => {
-                format!("{}.{}", self.labels[scan], self.planes[scan].columns()[column].name)
+                format!("{}.{}", self.labels[scan], self.tables[scan].columns()[column].name)
             }
             Input::Computed(at) => self.computed[at].to_owned(),
         }
@@ -61,7 +61,7 @@ impl Names<'_> {
 
     /// The scan as the author names it: `runtime r`.
     pub(super) fn scan(&self, scan: usize) -> String {
-        let (table, label) = (self.planes[scan].table(), &self.labels[scan]);
+        let (table, label) = (self.tables[scan].name(), &self.labels[scan]);
         if table == label { label.clone() } else { format!("{table} {label}") }
     }
 }

@@ -4,16 +4,16 @@ use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use datafusion::arrow::array::{RecordBatch, UInt32Array};
+use datafusion::arrow::array::{AsArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take_record_batch;
 use datafusion::common::ScalarValue;
 use watershed_connectors::escape::one_line;
 use watershed_rules::explain::{Condition, Explained, Input, Needs, Part};
-use watershed_schemas::tables::runtime;
-use watershed_schemas::{Plane, Signal, Timestamp};
+use watershed_schemas::tables::{runtime, signals};
+use watershed_schemas::{Signal, Table, Timestamp};
 
 use super::check::{Check, Names, check, event_of};
-use super::diagnosis_report::{Diagnosis, EventReport, Fit, MissedBy, OtherKey, Placed, Reason};
+use super::diagnosis_report::{Behind, Diagnosis, EventReport, Fit, MissedBy, OtherKey, Placed, Reason};
 use super::sample::{AskedEvent, Fate, Sample};
 use super::tuples::{Candidates, Seen, Tuple, raw, texts};
 
@@ -30,11 +30,11 @@ struct Doctor<'a> {
 
 /// Says why the events that the sample was asked about made the rule fire, or why they did not.
 pub fn diagnose(explained: &Explained, sample: &Sample) -> Diagnosis {
-    let planes: Vec<Plane> = explained.rule.scans.iter().map(|scan| scan.plane).collect();
+    let tables: Vec<Table> = explained.rule.scans.iter().map(|scan| scan.table).collect();
     let keys = keys(explained, sample);
     let candidates = candidates(explained, sample, &keys);
     let names = Names {
-        planes: &planes,
+        tables: &tables,
         labels: &explained.anatomy.labels,
         computed: explained.anatomy.computed.iter().map(|value| value.text()).collect(),
     };
@@ -48,11 +48,35 @@ fn keys(explained: &Explained, sample: &Sample) -> BTreeSet<Vec<String>> {
     let of = |event: &AskedEvent| {
         scans
             .iter()
-            .filter(|scan| scan.plane == event.plane)
+            .filter(|scan| scan.table == event.plane.into())
             .map(|scan| scan.key.iter().map(|column| texts(&event.row, *column).concat()).collect())
             .collect::<Vec<Vec<String>>>()
     };
-    sample.asked.iter().flat_map(of).collect()
+    let mut keys: BTreeSet<Vec<String>> = sample.asked.iter().flat_map(of).collect();
+    // What other rules said of these events, and of whom they are about, is asked about too.
+    for (scan, rows) in scans.iter().zip(&sample.rows).filter(|(scan, _)| scan.table == Table::Signals) {
+        let named = key_of_rows(rows, &scan.key);
+        let about = sample.asked.iter().filter_map(|event| {
+            let place = |column: &usize| event.plane.column(Table::Signals.columns()[*column].name);
+            let value = |column: &usize| Some(texts(&event.row, place(column)?).concat());
+            scan.key.iter().map(value).collect::<Option<Vec<String>>>()
+        });
+        keys.extend(about);
+        keys.extend(
+            named.into_iter().enumerate().filter(|(row, _)| rests_on_asked(rows, *row, sample)).map(|(_, key)| key),
+        );
+    }
+    keys
+}
+
+/// Whether a signal rests on an event that is asked about.
+fn rests_on_asked(signals: &RecordBatch, row: usize, sample: &Sample) -> bool {
+    sample.asked.iter().any(|event| is_evidence(signals, row, event.id()))
+}
+
+fn is_evidence(signals: &RecordBatch, row: usize, event_id: &str) -> bool {
+    let evidence = signals.column(signals::EVIDENCE).as_list::<i32>().value(row);
+    evidence.as_string::<i32>().iter().flatten().any(|id| id == event_id)
 }
 
 /// The rows that share a key with an event that is asked about.
@@ -69,7 +93,12 @@ fn candidates<'a>(explained: &'a Explained, sample: &Sample, keys: &BTreeSet<Vec
         let near =
             take_record_batch(all, &UInt32Array::from(near)).unwrap_or_else(|_| RecordBatch::new_empty(all.schema()));
         wanted.push(
-            (0..near.num_rows()).map(|row| asked.contains(&(scan.plane.index(), identity(&near, row)))).collect(),
+            (0..near.num_rows())
+                .map(|row| match scan.table {
+                    Table::Signals => rests_on_asked(&near, row, sample),
+                    table => asked.contains(&(table.index(), identity(&near, row))),
+                })
+                .collect(),
         );
         rows.push(near);
     }
@@ -169,7 +198,7 @@ impl Doctor<'_> {
         let fit = |scan: usize| {
             // The event alone, in the place of this scan.
             let mut rows: Vec<RecordBatch> =
-                scans.iter().map(|scan| RecordBatch::new_empty(scan.plane.schema())).collect();
+                scans.iter().map(|scan| RecordBatch::new_empty(scan.table.schema())).collect();
             rows[scan] = event.row.clone();
             let alone = Candidates {
                 anatomy: &self.explained.anatomy,
@@ -196,8 +225,26 @@ impl Doctor<'_> {
                 Fate::Refused(reason) => Some(reason),
                 Fate::Repeat => Some("it came before under the same id, and counts once"),
             },
-            scans: (0..scans.len()).filter(|scan| scans[*scan].plane == event.plane).map(fit).collect(),
+            scans: (0..scans.len()).filter(|scan| scans[*scan].table == event.plane.into()).map(fit).collect(),
+            behind: self.behind(event.id()),
         }
+    }
+
+    /// The signals that the rule reads and that rest on this event.
+    fn behind(&self, event_id: &str) -> Vec<Behind> {
+        let mut found = Vec::new();
+        let scans = self.explained.rule.scans.iter().enumerate().zip(&self.sample.rows);
+        for ((scan, _), rows) in scans.filter(|((_, scan), _)| scan.table == Table::Signals) {
+            for row in (0..rows.num_rows()).filter(|row| is_evidence(rows, *row, event_id)) {
+                found.push(Behind {
+                    scan: self.names.scan(scan),
+                    rule: raw(rows, signals::RULE, row).to_owned(),
+                    signal_id: raw(rows, signals::SIGNAL_ID, row).to_owned(),
+                    event_time: Timestamp::from_micros(crate::acceptance::event_times(rows).value(row)),
+                });
+            }
+        }
+        found
     }
 
     /// The signals that the events show, or that rest on rows which they take part in.
@@ -345,8 +392,9 @@ impl Doctor<'_> {
 
     /// Of the events of the scan's table that fit nowhere the one that misses fewest of the scan's conditions.
     fn missed_by(&self, scan: usize) -> Option<MissedBy> {
-        let plane = self.explained.rule.scans[scan].plane;
-        let misfits = self.sample.asked.iter().filter(|event| event.plane == plane).map(|event| self.event(event));
+        let table = self.explained.rule.scans[scan].table;
+        let misfits =
+            self.sample.asked.iter().filter(|event| table == event.plane.into()).map(|event| self.event(event));
         let misfits = misfits.filter(|report| report.scans.iter().all(|fit| !fit.fits));
         let name = self.names.scan(scan);
         let missed = misfits.filter_map(|report| {
@@ -369,7 +417,7 @@ impl Doctor<'_> {
         let differs = key.iter().enumerate().filter_map(|(at, column)| {
             let value = texts(&one, *column).concat();
             let wanted: BTreeSet<&String> = self.keys.iter().filter_map(|key| key.get(at)).collect();
-            let name = format!("{}.{}", self.names.labels[scan], self.names.planes[scan].columns()[*column].name);
+            let name = format!("{}.{}", self.names.labels[scan], self.names.tables[scan].columns()[*column].name);
             (!wanted.contains(&value)).then(|| (name, value, wanted.into_iter().take(3).cloned().collect()))
         });
         let event = Placed {

@@ -42,6 +42,22 @@ pub struct EventReport {
     pub not_history: Option<&'static str>,
     /// Which scans' places it can take.
     pub scans: Vec<Fit>,
+    /// The signals that the rule reads and that rest on it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub behind: Vec<Behind>,
+}
+
+/// A signal that the rule reads and that rests on an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Behind {
+    /// The scan that it fits.
+    pub scan: String,
+    /// Whose signal it is.
+    pub rule: String,
+    /// Its id.
+    pub signal_id: String,
+    /// When it happened.
+    pub event_time: Timestamp,
 }
 
 /// Why there is no signal, at the part of the rule that decides it.

@@ -16,8 +16,8 @@ mod words;
 
 pub use check::{Check, Looked, Missed};
 pub use diagnosis::diagnose;
-pub use diagnosis_report::{Diagnosis, EventReport, Fit, MissedBy, OtherKey, Placed, Reason};
-pub use overview::{CostReport, FilterReport, Link, Overview, ReachReport, ScanReport, overview};
+pub use diagnosis_report::{Behind, Diagnosis, EventReport, Fit, MissedBy, OtherKey, Placed, Reason};
+pub use overview::{CostReport, FilterReport, Link, Overview, ReachReport, ScanReport, SignalsOf, overview};
 pub use sample::{Asked, AskedEvent, Error, Fate, Sample};
 pub use selectivity::Selectivity;
 pub(crate) use selectivity::select;

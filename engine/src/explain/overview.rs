@@ -64,6 +64,22 @@ pub struct ScanReport {
     pub after: ReachReport,
     /// Rows of a key without which no plan runs.
     pub min_rows: usize,
+    /// For a scan of `signals` the rules that it reads.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signals_of: Vec<SignalsOf>,
+}
+
+/// A rule whose signals a scan reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SignalsOf {
+    /// Its id.
+    pub rule: String,
+    /// For each table how far its watermark must have passed a finding before the scan has it (µs); none: as soon as it is
+    /// said.
+    pub there: Vec<(&'static str, i64)>,
+    /// For each table how far beyond a finding its rows can still make or change it (µs): so much more is remembered, and
+    /// waited for where its absence decides.
+    pub lag: Vec<(&'static str, i64)>,
 }
 
 /// What it cost on a sample. Times are by the wall clock.
@@ -134,9 +150,18 @@ fn reach(chain: &Chain) -> ReachReport {
 /// Gathers it; `plans` asks for the plans as well.
 pub fn overview(explained: &Explained, sample: Option<&Sample>, plans: bool) -> Overview {
     let (rule, anatomy) = (&explained.rule, &explained.anatomy);
+    let signals_of = |upstream: &watershed_rules::Upstream| SignalsOf {
+        rule: upstream.rule.clone(),
+        there: by_table(&upstream.there),
+        lag: rule
+            .upstream
+            .iter()
+            .find(|below| below.meta.id == upstream.rule)
+            .map_or_else(Vec::new, |below| by_table(&below.lookahead)),
+    };
     let scan = |at: usize| {
         let scan = &rule.scans[at];
-        let name = |column: &usize| scan.plane.columns()[*column].name;
+        let name = |column: &usize| scan.table.columns()[*column].name;
         let ScanReach { behind, ahead } = &anatomy.reaches[at];
         let selectivity: Option<&Selectivity> = sample.map(|sample| &sample.scans[at]);
         let filter = |(number, filter): (usize, &watershed_rules::explain::Condition)| FilterReport {
@@ -145,7 +170,7 @@ pub fn overview(explained: &Explained, sample: Option<&Sample>, plans: bool) -> 
             rows_out: selectivity.map(|known| known.left[number]),
         };
         ScanReport {
-            table: scan.plane.table(),
+            table: scan.table.name(),
             name: anatomy.labels[at].clone(),
             columns: scan.projection.iter().map(name).collect(),
             filters: anatomy.filters[at].iter().enumerate().map(filter).collect(),
@@ -155,6 +180,7 @@ pub fn overview(explained: &Explained, sample: Option<&Sample>, plans: bool) -> 
             before: reach(behind),
             after: reach(ahead),
             min_rows: scan.min_rows,
+            signals_of: scan.upstream.iter().map(signals_of).collect(),
         }
     };
     let (at_once, why, waits) = match &rule.speaks {
@@ -209,6 +235,9 @@ impl std::fmt::Display for Overview {
         for scan in &self.scans {
             writeln!(f, "  {}", scan.full_name())?;
             writeln!(f, "      columns  {}", scan.columns.join(", "))?;
+            for of in &scan.signals_of {
+                writeln!(f, "      signals  {of}")?;
+            }
             if scan.filters.is_empty() {
                 let seen = scan.rows_seen.map_or(String::new(), |seen| format!(": {seen} rows of the sample"));
                 writeln!(f, "      every row{seen}")?;
@@ -239,11 +268,14 @@ impl std::fmt::Display for Overview {
             "  as long before a finding as it can lie, plus as far beyond it as rows of that table still matter"
         )?;
         writeln!(f, "  ({}).", beyond.join(", "))?;
-        writeln!(
-            f,
-            "  It is in memory until they have passed it by this much; for the allowed lateness after that, in which only late"
-        )?;
-        writeln!(f, "  events can need it, `run` leaves it on disk.")?;
+        // Signals are few and stay.
+        if self.scans.iter().any(|scan| scan.signals_of.is_empty()) {
+            writeln!(
+                f,
+                "  It is in memory until they have passed it by this much; for the allowed lateness after that, in which only late"
+            )?;
+            writeln!(f, "  events can need it, `run` leaves it on disk.")?;
+        }
         for scan in &self.scans {
             let keep: Vec<String> =
                 scan.keep.iter().map(|(table, micros)| format!("{table} {}", span(*micros))).collect();
@@ -292,6 +324,19 @@ impl std::fmt::Display for Overview {
             writeln!(f, "\nPhysical plan\n{}", indented(physical))?;
         }
         Ok(())
+    }
+}
+
+impl std::fmt::Display for SignalsOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let spans = |values: &[(&'static str, i64)]| {
+            values.iter().map(|(table, micros)| format!("{table} {}", span(*micros))).collect::<Vec<_>>().join(", ")
+        };
+        match self.there.as_slice() {
+            [] => write!(f, "of {}, as soon as they are said", self.rule)?,
+            there => write!(f, "of {}, once the watermarks have passed them: {}", self.rule, spans(there))?,
+        }
+        write!(f, "; they can come or change until {}", spans(&self.lag))
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{concat_batches, take_record_batch};
 use datafusion::arrow::error::ArrowError;
-use watershed_rules::CompiledRule;
 use watershed_rules::explain::Anatomy;
+use watershed_rules::{CompiledRule, Finding, signal_rows};
 use watershed_schemas::tables::runtime;
 use watershed_schemas::{EventBatch, Plane, Signal};
 
@@ -147,7 +147,7 @@ impl Sample {
             kept: vec![0; scans],
             sample: Sample::empty(rule),
         };
-        let mut core = Core::new(settings, vec![RuleSetup::as_written(Arc::clone(rule))]);
+        let mut core = Core::new(settings, RuleSetup::with_strata(rule));
         let mut last: BTreeMap<String, Signal> = BTreeMap::new();
         loop {
             let polled = intake.poll(POLL)?;
@@ -167,7 +167,7 @@ impl Sample {
                 reading.take(&batch, &|row| refused.get(&(origin, row)).copied())?;
             }
             last.extend(output.signals.into_iter().map(|signal| (signal.signal_id.clone(), signal)));
-            for status in core.statuses() {
+            for status in core.statuses().filter(|status| status.rule == rule.meta.id) {
                 reading.sample.most_rows = reading.sample.most_rows.max(status.rows);
                 reading.sample.most_bytes = reading.sample.most_bytes.max(status.bytes);
             }
@@ -176,11 +176,12 @@ impl Sample {
                 break;
             }
         }
+        reading.take_signals(last.values())?;
         let mut sample = reading.finish()?;
         sample.by_entity = matches!(asked, Asked::Entity(_));
         sample.tally = core.tally();
         sample.stopped = core.quarantined().next().map(|(_, reason)| reason.to_owned());
-        sample.signals = last.into_values().collect();
+        sample.signals = last.into_values().filter(|signal| signal.rule == rule.meta.id).collect();
         sample.signals.sort_by(|a, b| (a.event_time, &a.signal_id).cmp(&(b.event_time, &b.signal_id)));
         Ok(sample)
     }
@@ -220,8 +221,7 @@ impl Reading<'_> {
         self.sample.events[plane.index()] += batch.rows.num_rows() as u64;
         let mut repeats: BTreeSet<u32> = BTreeSet::new();
         let mut found: Vec<(usize, Vec<u32>)> = Vec::new();
-        for (at, scan) in self.rule.scans.iter().enumerate().filter(|(_, scan)| scan.plane == plane) {
-            debug_assert_eq!(scan.plane, plane);
+        for (at, _) in self.rule.scans.iter().enumerate().filter(|(_, scan)| scan.table == plane.into()) {
             found.push((at, select(&self.anatomy.filters[at], &batch.rows, &mut self.sample.scans[at])));
         }
         let asked = self.asked_in(batch);
@@ -258,6 +258,21 @@ impl Reading<'_> {
         Ok(())
     }
 
+    /// What stands of the signals that the rule reads.
+    fn take_signals<'s>(&mut self, signals: impl Iterator<Item = &'s Signal> + Clone) -> Result<(), Error> {
+        for (at, scan) in self.rule.scans.iter().enumerate() {
+            for upstream in &scan.upstream {
+                let Some(rule) = self.rule.upstream.iter().find(|rule| rule.meta.id == upstream.rule) else { continue };
+                let standing = signals.clone().filter(|signal| signal.rule == upstream.rule && !signal.withdrawn);
+                let findings: Vec<Finding> = standing.map(finding).collect();
+                let rows = signal_rows(rule, &findings.iter().collect::<Vec<_>>());
+                let chosen = select(&self.anatomy.filters[at], &rows, &mut self.sample.scans[at]);
+                self.pieces[at].push(take_record_batch(&rows, &UInt32Array::from(chosen))?);
+            }
+        }
+        Ok(())
+    }
+
     /// The rows of a batch that are asked about.
     fn asked_in(&self, batch: &EventBatch) -> Vec<u32> {
         let with = |column: usize, wanted: &dyn Fn(&str) -> bool| -> Vec<u32> {
@@ -282,9 +297,22 @@ impl Reading<'_> {
             .pieces
             .iter()
             .zip(&self.rule.scans)
-            .map(|(pieces, scan)| concat_batches(&scan.plane.schema(), pieces))
+            .map(|(pieces, scan)| concat_batches(&scan.table.schema(), pieces))
             .collect::<Result<_, _>>()?;
         Ok(sample)
+    }
+}
+
+fn finding(signal: &Signal) -> Finding {
+    Finding {
+        signal_id: signal.signal_id.clone(),
+        tenant: signal.tenant.clone(),
+        principal: signal.principal.clone(),
+        session_id: signal.session_id.clone(),
+        event_time: signal.event_time,
+        key: signal.key.clone(),
+        details: signal.details.clone(),
+        evidence: signal.evidence.clone(),
     }
 }
 

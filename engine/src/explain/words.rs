@@ -71,8 +71,15 @@ impl Display for EventReport {
         if let Some(reason) = self.not_history {
             writeln!(f, "      not history: {reason}")?;
         }
-        if self.scans.is_empty() {
+        if self.scans.is_empty() && self.behind.is_empty() {
             writeln!(f, "      the rule does not read {}", self.table)?;
+        }
+        for signal in &self.behind {
+            writeln!(
+                f,
+                "      is behind a signal of {} at {}, which fits {}",
+                signal.rule, signal.event_time, signal.scan
+            )?;
         }
         for fit in &self.scans {
             if fit.fits {

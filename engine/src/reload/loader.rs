@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use watershed_rules::ReferenceTables;
 
-use super::Fingerprint;
+use super::{Fingerprint, strata};
 use crate::check::{Planned, RuleSet};
 use crate::config::{Level, Problem, Rules};
 use crate::evaluator::RuleSetup;
@@ -91,12 +91,13 @@ impl Loader {
         }
         let set = RuleSet::load_again(&self.rules, &self.tables, &self.planned);
         problems.extend(set.problems().into_iter().filter(|problem| problem.level == Level::Error));
-        let kept = self.broken(&set);
-        let before = |id: &String| self.running.iter().find(|setup| setup.rule.meta.id == *id);
-        let mut setups: Vec<RuleSetup> =
-            set.setups.iter().filter(|setup| !kept.contains(&setup.rule.meta.id)).cloned().collect();
-        setups.extend(kept.iter().filter_map(before).cloned());
-        setups.sort_by(|a, b| a.rule.meta.id.cmp(&b.rule.meta.id));
+        let broken = self.broken(&set);
+        let (setups, kept) = strata::beside_those_kept(&set.setups, &self.running, broken.clone());
+        for id in kept.difference(&broken) {
+            let place = set.files.iter().chain(&self.files).find(|(_, of)| *of == id).map(|(path, _)| path.as_path());
+            let reason = "a rule that reads its signals, or whose signals it reads, can't be loaded";
+            problems.push(problem(place.unwrap_or(Path::new(id)), format!("`{id}` stays as it was: {reason}")));
+        }
         if setups.is_empty() {
             let place = self.rules.paths.first().map_or(Path::new("rules.paths"), PathBuf::as_path);
             problems.push(problem(place, "no rule is left; the rules stay as they were".to_owned()));

@@ -7,6 +7,7 @@
 
 mod fingerprint;
 mod loader;
+mod strata;
 mod watcher;
 
 pub use fingerprint::Fingerprint;

@@ -48,7 +48,13 @@ struct Measured {
 /// When the source fails.
 pub fn measure(mut intake: Intake, settings: Settings, rules: Vec<Explained>) -> Result<BenchReport, SourceError> {
     let setup = |explained: &Explained| RuleSetup::as_written(Arc::clone(&explained.rule));
-    let mut together = Core::new(settings, rules.iter().map(setup).collect());
+    let mut all: Vec<RuleSetup> = rules.iter().map(setup).collect();
+    for below in rules.iter().flat_map(|explained| explained.rule.strata()) {
+        if all.iter().all(|setup| setup.rule.meta.id != below.meta.id) {
+            all.push(RuleSetup::as_written(below));
+        }
+    }
+    let mut together = Core::new(settings, all);
     // As in production: what no rule reads is decoded only of the rows that match.
     intake.read_columns(together.columns());
     let mut bare = Core::new(settings, Vec::new());
@@ -110,7 +116,7 @@ impl Measured {
         Measured {
             matcher: Matcher::new(std::slice::from_ref(&rule)),
             filters: rule.scans.iter().map(|scan| Selectivity::of(scan.filters.len())).collect(),
-            core: Core::new(settings, vec![RuleSetup::as_written(rule)]),
+            core: Core::new(settings, RuleSetup::with_strata(&rule)),
             explained,
             match_took: Duration::ZERO,
             step_took: Duration::ZERO,
@@ -133,7 +139,7 @@ impl Measured {
         self.match_took += started.elapsed();
         self.matched += matches.rows.len() as u64;
         let scans = self.explained.rule.scans.iter().enumerate();
-        for (at, _) in scans.filter(|(_, scan)| scan.plane == batch.plane) {
+        for (at, _) in scans.filter(|(_, scan)| scan.table == batch.plane.into()) {
             select(&self.explained.anatomy.filters[at], &batch.rows, &mut self.filters[at]);
         }
     }
@@ -144,12 +150,14 @@ impl Measured {
         let started = Instant::now();
         let output = self.core.step(inputs, &mut commit);
         self.step_took += started.elapsed();
-        for status in self.core.statuses() {
+        let id = &self.explained.rule.meta.id;
+        for status in self.core.statuses().filter(|status| status.rule == *id) {
             self.most_rows = self.most_rows.max(status.rows as u64);
             self.most_bytes = self.most_bytes.max(status.bytes as u64);
         }
         self.most_late_bytes = self.most_late_bytes.max(self.core.late_bytes() as u64);
-        self.standing.extend(output.signals.into_iter().map(|signal| (signal.signal_id, !signal.withdrawn)));
+        let own = output.signals.into_iter().filter(|signal| signal.rule == *id);
+        self.standing.extend(own.map(|signal| (signal.signal_id, !signal.withdrawn)));
     }
 
     fn cost(self, bare: Duration) -> RuleCost {

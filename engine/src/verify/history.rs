@@ -172,7 +172,7 @@ impl PlaneFile {
 
 /// What the rules read of a plane, and each row's time.
 fn columns(rules: &[Arc<CompiledRule>], plane: Plane) -> Vec<usize> {
-    let scans = rules.iter().flat_map(|rule| &rule.scans).filter(|scan| scan.plane == plane);
+    let scans = rules.iter().flat_map(|rule| &rule.scans).filter(|scan| scan.table == plane.into());
     let mut columns: Vec<usize> = scans.flat_map(|scan| scan.projection.iter().copied()).collect();
     columns.push(runtime::EVENT_TIME);
     columns.sort_unstable();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 use watershed_connectors::Partition;
-use watershed_rules::{ReferenceTables, RuleSource, compile};
+use watershed_rules::{Beside, ReferenceTables, RuleSource, compile, compile_beside};
 use watershed_schemas::tables::runtime;
 use watershed_schemas::{Cell, EventBatchBuilder, Row, Timestamp};
 
@@ -51,7 +51,10 @@ struct Played {
 }
 
 fn play(settings: Settings, batches: &[&[(&str, i64, &str)]]) -> Played {
-    let rules = vec![bursts()];
+    play_rules(vec![bursts()], settings, batches)
+}
+
+fn play_rules(rules: Vec<Arc<CompiledRule>>, settings: Settings, batches: &[&[(&str, i64, &str)]]) -> Played {
     let setups = rules.iter().map(|rule| RuleSetup::as_written(Arc::clone(rule))).collect();
     let mut core = Core::new(settings, setups);
     let history = History::create(&rules).expect("a directory");
@@ -130,6 +133,32 @@ fn a_missing_a_false_and_an_altered_signal_are_told_apart() {
         standing.insert(signal.signal_id.clone(), signal);
     });
     assert!(less_evidence[0].contains("`evidence`"), "{less_evidence:?}");
+}
+
+#[test]
+fn a_rule_over_signals_is_held_against_what_its_upstream_rule_means() {
+    let bursts = bursts();
+    let text = "/*---\nid: over\ntitle: over\nplane: model\nseverity: low\nkey: [burst]\n---*/
+SELECT event_time, tenant, principal, signal_id AS burst, details, evidence AS call_event_ids FROM signals WHERE rule = 'bursts'";
+    let source = RuleSource::parse(Path::new("over.sql"), text).expect("a rule file");
+    let mut beside = Beside::default();
+    beside.add(Arc::clone(&bursts));
+    let over = Arc::new(compile_beside(&source, &ReferenceTables::default(), &beside).expect("it compiles"));
+    let verdicts = |change: &dyn Fn(&mut BTreeMap<String, Signal>)| -> Vec<Verdict> {
+        let rules = vec![Arc::clone(&over), Arc::clone(&bursts)];
+        let mut played = play_rules(rules, Settings::default(), &TWO_BURSTS);
+        change(&mut played.standing);
+        let state = StreamState::default();
+        let said = verify(&played.rules, &played.history, played.standing.values(), |_| state).expect("readable");
+        said.into_iter().map(|verdict| verdict.verdict).collect()
+    };
+    assert_eq!(verdicts(&|_| {}), [Verdict::Equal(2), Verdict::Equal(2)]);
+    // What the upstream rule should have said counts, not what it did.
+    let of = |rule: &'static str| {
+        move |standing: &mut BTreeMap<String, Signal>| standing.retain(|_, signal| signal.rule != rule)
+    };
+    assert!(matches!(verdicts(&of("bursts"))[..], [Verdict::Equal(2), Verdict::Differs { equal: 0, .. }]));
+    assert!(matches!(verdicts(&of("over"))[..], [Verdict::Differs { equal: 0, .. }, Verdict::Equal(2)]));
 }
 
 #[test]

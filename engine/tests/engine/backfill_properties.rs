@@ -17,8 +17,9 @@ use watershed_rules::CompiledRule;
 use watershed_schemas::{Mark, Plane, Timestamp};
 
 use crate::driver::{Driver, arrivals, runner, settings};
+use crate::generated::lives::was_sealed;
 use crate::history::{Event, as_written, batch, events};
-use crate::reload_properties::{absence, batch_result, join, threshold, unexplained, was_sealed};
+use crate::reload_properties::{absence, batch_result, join, threshold, unexplained};
 use crate::stream::said;
 
 /// Rules that are added. No rule before asks for as little or keeps as long.

@@ -308,21 +308,26 @@ impl Driver {
 
     /// Fails where a revision was said twice, left out, or came after a later one.
     pub(crate) fn check_numbering(&self) -> Result<(), TestCaseError> {
-        let mut last: BTreeMap<&str, u32> = BTreeMap::new();
-        let mut gone: BTreeSet<&str> = BTreeSet::new();
-        for signal in self.signals() {
-            let before = last.insert(&signal.signal_id, signal.revision).unwrap_or(0);
-            prop_assert_eq!(signal.revision, before + 1, "{:?}", signal);
-            let was_gone =
-                if signal.withdrawn { !gone.insert(&signal.signal_id) } else { gone.remove(signal.signal_id.as_str()) };
-            prop_assert!(
-                !(signal.withdrawn && (was_gone || before == 0)),
-                "withdrawn without having been said: {:?}",
-                signal
-            );
-        }
-        Ok(())
+        numbered(self.signals())
     }
+}
+
+/// Fails where of these statements a revision was said twice, left out, or came after a later one.
+pub(crate) fn numbered<'a>(signals: impl Iterator<Item = &'a Signal>) -> Result<(), TestCaseError> {
+    let mut last: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut gone: BTreeSet<&str> = BTreeSet::new();
+    for signal in signals {
+        let before = last.insert(&signal.signal_id, signal.revision).unwrap_or(0);
+        prop_assert_eq!(signal.revision, before + 1, "{:?}", signal);
+        let was_gone =
+            if signal.withdrawn { !gone.insert(&signal.signal_id) } else { gone.remove(signal.signal_id.as_str()) };
+        prop_assert!(
+            !(signal.withdrawn && (was_gone || before == 0)),
+            "withdrawn without having been said: {:?}",
+            signal
+        );
+    }
+    Ok(())
 }
 
 /// A runner with the same cases every time.

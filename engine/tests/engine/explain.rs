@@ -14,9 +14,9 @@ use watershed_engine::intake::{Intake, PlainInput};
 use watershed_engine::rule_bench;
 use watershed_engine::rule_tests::CorePipeline;
 use watershed_rules::catalog::CATALOG;
-use watershed_rules::explain::{Explained, explain};
+use watershed_rules::explain::{Explained, explain_beside};
 use watershed_rules::test_runner::{Outcome, Run, TestEvent, TestFile, run_tests};
-use watershed_rules::{CompiledRule, ReferenceTables, RuleSource};
+use watershed_rules::{Beside, CompiledRule, ReferenceTables, RuleSource, compile_set};
 use watershed_schemas::Plane;
 
 fn fixtures() -> PathBuf {
@@ -24,10 +24,15 @@ fn fixtures() -> PathBuf {
 }
 
 fn explained(rule: &str) -> Explained {
+    let mut beside = Beside::default();
+    if rule == "over" {
+        ["sequence", "absence"].into_iter().for_each(|below| beside.add(explained(below).rule));
+    }
     let path = fixtures().join("rules").join(format!("{rule}.sql"));
     let text = fs::read_to_string(&path).expect("the rule is there");
     let source = RuleSource::parse(&path, &text).unwrap_or_else(|findings| panic!("{rule}: {findings:?}"));
-    explain(&source, &ReferenceTables::default()).unwrap_or_else(|findings| panic!("{rule}: {findings:?}"))
+    explain_beside(&source, &ReferenceTables::default(), &beside)
+        .unwrap_or_else(|findings| panic!("{rule}: {findings:?}"))
 }
 
 fn intake() -> Intake {
@@ -89,6 +94,11 @@ fn why_it_fired_names_the_events() {
     assert_eq!(diagnosis.signals.len(), 1);
     let diagnosis = check("burst-fired", "burst", &Asked::Entity("cy".to_owned()));
     assert_eq!(diagnosis.signals.len(), 1);
+    // The events that the signals rest on which the rule reads.
+    let diagnosis = check("over-fired", "over", &ids("x1,p1"));
+    assert_eq!(diagnosis.signals.len(), 1);
+    let diagnosis = check("over-silent", "over", &ids("p3"));
+    assert!(diagnosis.signals.is_empty() && !diagnosis.reasons.is_empty());
 }
 
 #[test]
@@ -286,9 +296,14 @@ impl Run for Asking {
 #[test]
 fn the_parts_of_every_rule_of_the_catalog_decide_as_the_rule_does() {
     let mut fired = [0; 2];
-    for rule in CATALOG {
-        let source = rule.source().expect("a rule of the catalog");
-        let explained = explain(&source, &ReferenceTables::default()).unwrap_or_else(|error| panic!("{error:?}"));
+    let sources: Vec<RuleSource> = CATALOG.iter().map(|rule| rule.source().expect("a rule of the catalog")).collect();
+    let mut beside = Beside::default();
+    for compiled in compile_set(&sources.iter().collect::<Vec<_>>(), &ReferenceTables::default()) {
+        beside.add(compiled.expect("the catalog compiles"));
+    }
+    for (rule, source) in CATALOG.iter().zip(&sources) {
+        let explained =
+            explain_beside(source, &ReferenceTables::default(), &beside).unwrap_or_else(|error| panic!("{error:?}"));
         let compiled = Arc::clone(&explained.rule);
         let tests = TestFile::parse(&rule.tests_path(), rule.tests).unwrap_or_else(|faults| panic!("{faults:?}"));
         let asking = Asking { explained, puzzled: Mutex::default(), fired: Mutex::default() };
@@ -315,7 +330,7 @@ fn steady(mut overview: Overview) -> String {
 
 #[test]
 fn an_overview_says_what_is_read_kept_and_waited_for() {
-    for rule in ["sequence", "absence", "burst", "three", "window", "either"] {
+    for rule in ["sequence", "absence", "burst", "three", "window", "either", "over"] {
         let explained = explained(rule);
         expect(&format!("{rule}-alone"), &steady(overview(&explained, None, false)));
         let sample = sample(&explained, &Asked::Nothing);
@@ -331,7 +346,7 @@ fn selectivity_counts_rows_after_each_filter() {
     let sample = sample(&explained, &Asked::Nothing);
     for (at, scan) in explained.rule.scans.iter().enumerate() {
         let known = &sample.scans[at];
-        assert_eq!(known.seen, sample.events[scan.plane.index()]);
+        assert_eq!(known.seen, sample.events[scan.table.index()]);
         assert!(known.left.is_sorted_by(|a, b| a >= b), "{known:?}");
     }
     assert_eq!(sample.signals.len(), 1);
@@ -339,15 +354,15 @@ fn selectivity_counts_rows_after_each_filter() {
 
 #[test]
 fn a_bench_counts_what_a_replay_finds() {
-    let rules: Vec<Explained> = ["sequence", "absence", "burst"].into_iter().map(explained).collect();
+    let rules: Vec<Explained> = ["sequence", "absence", "burst", "over"].into_iter().map(explained).collect();
     let report = rule_bench::measure(intake(), Settings::default(), rules).expect("the fixture can be read");
     let mut signals: Vec<(&str, u64)> = report.rules.iter().map(|rule| (rule.rule.as_str(), rule.signals)).collect();
     signals.sort_unstable();
-    assert_eq!(signals, [("absence", 2), ("burst", 1), ("sequence", 1)]);
+    assert_eq!(signals, [("absence", 2), ("burst", 1), ("over", 1), ("sequence", 1)]);
     let total: Vec<u128> = report.rules.iter().map(rule_bench::RuleCost::total_us).collect();
     assert!(total.is_sorted_by(|a, b| a >= b), "{total:?}");
     for rule in &report.rules {
-        assert!(rule.matched > 0 && rule.most_rows > 0 && rule.most_bytes > 0, "{rule:?}");
+        assert!((rule.matched > 0 || rule.rule == "over") && rule.most_rows > 0 && rule.most_bytes > 0, "{rule:?}");
         assert!(rule.filters.iter().all(|filter| filter.rows_in >= filter.rows_out), "{rule:?}");
     }
     assert!(report.to_string().contains("sequence"));

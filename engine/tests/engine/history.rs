@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use watershed_engine::evaluator::RuleSetup;
-use watershed_rules::{CompiledRule, ReferenceTables, RuleSource, compile};
+use watershed_rules::{Beside, CompiledRule, ReferenceTables, RuleSource, compile, compile_beside};
 use watershed_schemas::tables::{identity, runtime};
 use watershed_schemas::{Cell, EventBatch, EventBatchBuilder, Plane, Row, Timestamp};
 
@@ -123,6 +123,17 @@ pub(crate) fn rule_over(
     let source =
         RuleSource::parse(Path::new("rule.sql"), &text).unwrap_or_else(|findings| panic!("{id}: {findings:?}"));
     let compiled = compile(&source, reference);
+    Arc::new(compiled.unwrap_or_else(|findings| panic!("{id}: {findings:?}")))
+}
+
+/// The same beside rules whose signals it reads.
+pub(crate) fn rule_beside(upstream: &[Arc<CompiledRule>], id: &str, more: &str, sql: &str) -> Arc<CompiledRule> {
+    let text = format!("/*---\nid: {id}\ntitle: {id}\nplane: access\nseverity: high\n{more}\n---*/\n{sql}");
+    let source =
+        RuleSource::parse(Path::new("rule.sql"), &text).unwrap_or_else(|findings| panic!("{id}: {findings:?}"));
+    let mut beside = Beside::default();
+    upstream.iter().for_each(|rule| beside.add(Arc::clone(rule)));
+    let compiled = compile_beside(&source, &ReferenceTables::default(), &beside);
     Arc::new(compiled.unwrap_or_else(|findings| panic!("{id}: {findings:?}")))
 }
 

@@ -11,6 +11,7 @@ mod incidents;
 mod lateness;
 mod limits;
 mod matching;
+mod over_signals;
 mod reload;
 mod reload_files;
 mod reload_properties;

@@ -8,7 +8,7 @@ use datafusion::arrow::array::AsArray;
 use proptest::prelude::*;
 use watershed_engine::matcher::{Matcher, Matches, ScanId};
 use watershed_rules::catalog::CATALOG;
-use watershed_rules::{CompiledRule, ReferenceTables, RuleSource, compile};
+use watershed_rules::{CompiledRule, ReferenceTables, RuleSource, compile_set};
 use watershed_schemas::tables::runtime;
 use watershed_schemas::{Cell, EventBatch, EventBatchBuilder, Plane, Row, Timestamp};
 
@@ -16,10 +16,12 @@ use crate::driver::runner;
 use crate::history::{batch, events, rule};
 
 fn rules() -> Vec<Arc<CompiledRule>> {
-    let catalog = CATALOG.iter().map(|rule| {
-        let source = RuleSource::parse(Path::new(rule.path), rule.sql).expect("the catalog parses");
-        Arc::new(compile(&source, &ReferenceTables::default()).expect("the catalog compiles"))
-    });
+    let sources: Vec<RuleSource> = CATALOG
+        .iter()
+        .map(|rule| RuleSource::parse(Path::new(rule.path), rule.sql).expect("the catalog parses"))
+        .collect();
+    let catalog = compile_set(&sources.iter().collect::<Vec<_>>(), &ReferenceTables::default());
+    let catalog = catalog.into_iter().map(|rule| rule.expect("the catalog compiles"));
     let select = |what: &str| format!("SELECT event_time, tenant, principal, event_id AS e_event_id FROM {what}");
     let ours = [
         select("runtime WHERE kind = 'tool_call' AND principal = 'p0' AND tool <> 'tool1'"),
@@ -53,7 +55,7 @@ fn same(
 ) -> Result<(), TestCaseError> {
     let mut union = std::collections::BTreeSet::new();
     for (rule, compiled) in rules.iter().enumerate() {
-        for scan in (0..compiled.scans.len()).filter(|scan| compiled.scans[*scan].plane == batch.plane) {
+        for scan in (0..compiled.scans.len()).filter(|scan| compiled.scans[*scan].table == batch.plane.into()) {
             let scan = ScanId { rule, scan };
             let candidates =
                 (0..batch.rows.num_rows()).filter(|row| accepted.is_none_or(|some| some.contains(&narrow(*row))));
@@ -113,6 +115,14 @@ fn conditions_on_content() -> Vec<Arc<CompiledRule>> {
         "content IN ('%', 'none')",
         "kind = 'prompt' AND contains(content, 'Word')",
         "regexp_like(content, 's.*d')",
+        "content ~ 'send|pass(wor)?d'",
+        "content ~* 's.?end'",
+        "content !~ 'k.y'",
+        "content !~* 'k.?y'",
+        "kind = 'prompt' AND content ~* '^pass'",
+        "regexp_match(content, '(send)er') IS NOT NULL",
+        "regexp_like(content, '^$')",
+        "content ~ '(?i)key$' AND NOT content ~ '^k.+y$'",
     ];
     let sql = |condition| {
         format!("SELECT event_time, tenant, principal, event_id AS e_event_id FROM runtime WHERE {condition}")
@@ -125,7 +135,7 @@ fn conditions_on_content() -> Vec<Arc<CompiledRule>> {
 }
 
 #[test]
-fn literals_are_found_together_as_each_condition_finds_them() {
+fn literals_and_patterns_are_found_together_as_each_condition_finds_them() {
     let rules = conditions_on_content();
     let text = proptest::collection::vec(proptest::sample::select(WORDS.to_vec()), 0..4)
         .prop_map(|words| (!words.is_empty()).then(|| words.concat()));

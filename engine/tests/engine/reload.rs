@@ -6,7 +6,7 @@ use serde_json::Value;
 use watershed_engine::core::{Input, Settings};
 use watershed_engine::evaluator::{RuleChange, RuleSetup};
 use watershed_rules::{CompiledRule, ReferenceTables};
-use watershed_schemas::{Mark, Plane, Timestamp};
+use watershed_schemas::{Mark, Plane, Severity, Timestamp};
 
 use crate::driver::{Driver, partition, settings};
 use crate::history::{Event, MINUTE, START, as_written, rule, rule_over};
@@ -248,6 +248,22 @@ fn a_finding_of_the_past_pages_nobody_until_something_new_adds_to_it() {
     let output = driver.step_rows(&history, &[2]);
     assert!(output.signals[0].marks.is_empty() && output.signals[0].revision == 2);
     assert_eq!((output.incidents.len(), output.tellings.len()), (1, 1));
+}
+
+#[test]
+fn an_edited_rule_that_is_graver_now_calls_nobody_again() {
+    let graver =
+        |condition: &str| RuleSetup { severity: Severity::Critical, ..RuleSetup::as_written(followed(10, condition)) };
+    let history = [sign_in(0, 0), prompt(3, 0), prompt(4, 0)];
+    let mut driver = played(&[followed(10, "")], &history, 0..2);
+    // Edited, and edited back: found again both times, under another id and under the first one.
+    for condition in ["AND r.tool <> 'none'", ""] {
+        let output = driver.reload(vec![graver(condition)]);
+        assert_eq!((output.signals.len(), output.tellings.len()), (1, 0), "{condition}");
+        assert_eq!(output.signals[0].severity, Severity::Critical);
+    }
+    let output = driver.step_rows(&history, &[2]);
+    assert_eq!(output.tellings.len(), 1, "what is new is as grave as the rule says");
 }
 
 #[test]

@@ -159,3 +159,60 @@ fn reference_data_reaches_the_rules_that_read_it() {
     assert!(loaded.setups.is_none(), "nothing else has changed");
     assert!(loaded.problems[0].message.contains("the tables stay as they were"), "{}", loaded.problems[0]);
 }
+
+/// A rule over the signals of others.
+fn over(id: &str, upstream: &str, condition: &str) -> String {
+    format!(
+        "/*---\nid: {id}\ntitle: {id}\nplane: model\nseverity: high\nkey: [upstream]\n---*/\n\
+         SELECT s.event_time, s.tenant, s.principal, s.signal_id AS upstream FROM signals s WHERE s.rule = '{upstream}' {condition}"
+    )
+}
+
+fn versions(place: &Place) -> Vec<(String, String)> {
+    place.ids().iter().map(|(id, version)| ((*id).to_owned(), (*version).to_owned())).collect()
+}
+
+#[test]
+fn a_rule_over_signals_changes_with_the_one_that_it_reads() {
+    let mut place = Place::new();
+    place.write("third.sql", &over("third", "first", ""));
+    assert_eq!(place.look().and_then(|loaded| loaded.setups).map(|setups| setups.len()), Some(3));
+    let before = versions(&place);
+    place.write("deeper/first.sql", &text("first", "AND r.tool = 'edited'"));
+    let setups = place.look().and_then(|loaded| loaded.setups).expect("both have changed");
+    assert!(setups[0].rule.version != before[0].1 && setups[2].rule.version != before[2].1);
+    assert_eq!(setups[1].rule.version, before[1].1);
+    assert!(Arc::ptr_eq(&setups[2].rule.upstream[0], &setups[0].rule), "each beside the other");
+}
+
+#[test]
+fn what_a_broken_rule_reads_stays_as_it_was_with_it() {
+    let edited = text("first", "AND r.tool = 'edited'");
+    let broken = text("first", "AND no_such_column = 1");
+    let cyclic = over("first", "third", "");
+    for (first, third, why) in [
+        // The rule that reads is broken, or the one that it reads, or that is gone, or they read each other.
+        (Some(&edited), over("third", "first", "AND no_such_column = 1"), "no_such_column"),
+        (Some(&broken), over("third", "first", ""), "the rule `first` is refused"),
+        (None, over("third", "first", ""), "there is no rule `first`"),
+        (Some(&cyclic), over("third", "first", ""), "`third` reads `first` reads `third`"),
+    ] {
+        let mut place = Place::new();
+        place.write("third.sql", &over("third", "first", ""));
+        place.look().and_then(|loaded| loaded.setups).expect("one was added");
+        let before = versions(&place);
+        match first {
+            Some(first) => place.write("deeper/first.sql", first),
+            None => std::fs::remove_file(place.rules.path().join("deeper/first.sql")).expect("it was there"),
+        }
+        place.write("third.sql", &third);
+        // A rule that has nothing to do with it goes on changing.
+        place.write("fourth.sql", &text("fourth", ""));
+        let loaded = place.look().expect("they have changed");
+        let told = loaded.problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>().join("\n");
+        assert!(told.contains(why), "{told}");
+        let now = versions(&place);
+        assert_eq!(now.iter().filter(|(id, _)| id != "fourth").cloned().collect::<Vec<_>>(), before, "{told}");
+        assert_eq!(now.len(), 4, "{told}");
+    }
+}

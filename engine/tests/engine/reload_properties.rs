@@ -1,7 +1,8 @@
 //! Random histories, and rules that change in the middle of them.
 //!
 //! A rule that stays says what its batch means, as if nothing had happened. One that is edited or added does so for every
-//! output that lies behind its coverage start; what it says of earlier ones is true or marked.
+//! output that lies behind its coverage start; what it says of earlier ones is true or marked. The generated cases change
+//! any rule at any time; here pairs of versions stand beside each other of which one must be filled by the other, or can't.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use watershed_rules::{CompiledRule, batch as truth};
 use watershed_schemas::{Mark, Plane, Timestamp};
 
 use crate::driver::{Driver, arrivals, runner, settings};
+use crate::generated::lives::was_sealed;
 use crate::history::{Event, batch, events, rule};
 use crate::stream::{meant, said};
 
@@ -123,14 +125,6 @@ pub(crate) fn batch_result(rule: &CompiledRule, events: &[Event]) -> BTreeMap<St
     });
     let findings = truth(rule, runtime, identity).expect("the batch runs");
     findings.iter().map(|finding| (finding.signal_id.clone(), (finding.event_time, meant(finding)))).collect()
-}
-
-/// Whether nothing acceptable could change an output of this time when the rules changed.
-pub(crate) fn was_sealed(rule: &CompiledRule, time: Timestamp, watermarks: &Watermarks) -> bool {
-    Plane::ALL.into_iter().all(|plane| match rule.lookahead[plane.index()] {
-        None => true,
-        Some(bound) => watermarks.of(plane).plus_micros(-watermarks.lateness_micros(plane)) > time.plus_micros(bound),
-    })
 }
 
 #[test]

@@ -8,11 +8,12 @@ use watershed_connectors::formats::{Limits, Registry};
 use watershed_connectors::{RawBatch, RawRecord};
 use watershed_engine::core::{Core, Input, Settings};
 use watershed_engine::correlator::Telling;
+use watershed_engine::evaluator::RuleSetup;
 use watershed_engine::router::{Receiver, Router, Routes};
 use watershed_engine::store::Commit;
 use watershed_rules::catalog::CATALOG;
 use watershed_rules::test_runner::{TestEvent, TestFile};
-use watershed_rules::{CompiledRule, ReferenceTables, RuleSource, compile};
+use watershed_rules::{CompiledRule, ReferenceTables, RuleSource, compile_set};
 use watershed_schemas::{Notification, Plane, RulePlane, Verdict};
 
 use crate::driver::partition;
@@ -34,7 +35,7 @@ fn planted(plane: Plane, column: &str) -> String {
 
 fn tellings(rule: &Arc<CompiledRule>, timeline: &[TestEvent]) -> Vec<Telling> {
     let registry = Registry::builtin(Limits::default());
-    let mut core = Core::new(Settings::default(), as_written(std::slice::from_ref(rule)));
+    let mut core = Core::new(Settings::default(), RuleSetup::with_strata(rule));
     let mut commit = Commit::default();
     let mut told = Vec::new();
     for (offset, event) in (0..).zip(timeline) {
@@ -84,9 +85,13 @@ fn routed(rule: &Arc<CompiledRule>, receivers: Vec<Receiver>, fallback: usize, t
 
 /// Calls `check` for each rule of the catalog with each case in which it fires, and what must then be told.
 fn each_firing(check: impl Fn(&Arc<CompiledRule>, &[TestEvent], &[Telling])) {
-    for rule in CATALOG {
-        let source = RuleSource::parse(Path::new(rule.path), rule.sql).expect("the catalog parses");
-        let compiled = Arc::new(compile(&source, &ReferenceTables::default()).expect("the catalog compiles"));
+    let sources: Vec<RuleSource> = CATALOG
+        .iter()
+        .map(|rule| RuleSource::parse(Path::new(rule.path), rule.sql).expect("the catalog parses"))
+        .collect();
+    let compiled = compile_set(&sources.iter().collect::<Vec<_>>(), &ReferenceTables::default());
+    for (rule, compiled) in CATALOG.iter().zip(compiled) {
+        let compiled = compiled.expect("the catalog compiles");
         let tests = TestFile::parse(&rule.tests_path(), rule.tests).expect("its tests parse");
         let firing: Vec<_> =
             tests.cases.iter().filter(|case| case.expect.signals.iter().any(|signal| !signal.withdrawn)).collect();

@@ -5,25 +5,31 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use watershed_rules::{CompiledRule, compile};
+use watershed_rules::{CompiledRule, compile_beside, signals_read};
 
 use crate::driver::{arrivals, played, runner};
 use crate::history::events;
-use crate::shape_file::{Shape, reference, shapes};
+use crate::shape_file::{compile_file, reference, shapes};
 use crate::stream::{batch_result, said};
 
 /// Histories for each group.
 const CASES: u32 = 40;
 
-fn compiled(shape: &Shape) -> Arc<CompiledRule> {
-    let rule = shape.source().and_then(|source| compile(&source, reference()));
-    Arc::new(rule.unwrap_or_else(|findings| panic!("{}: {findings:?}", shape.name)))
+/// The accepted shapes of a group.
+fn accepted(group: &str) -> Vec<Arc<CompiledRule>> {
+    let shapes = shapes(Some(group));
+    let compiled = compile_file(
+        &shapes,
+        |source| signals_read(source, reference()).unwrap_or_default(),
+        |source, beside| compile_beside(source, reference(), beside).map(Arc::new),
+    );
+    let accepted = shapes.iter().zip(compiled).filter(|(shape, _)| shape.is_accepted());
+    accepted.map(|(shape, rule)| rule.unwrap_or_else(|findings| panic!("{}: {findings:?}", shape.name))).collect()
 }
 
 /// Plays random histories in random disorder, with repeats and restarts, under all accepted shapes of a group.
 fn streams(group: &str) {
-    let accepted = shapes(Some(group)).into_iter().filter(Shape::is_accepted);
-    let rules: Vec<Arc<CompiledRule>> = accepted.map(|shape| compiled(&shape)).collect();
+    let rules = accepted(group);
     let ids: BTreeSet<&str> = rules.iter().map(|rule| rule.meta.id.as_str()).collect();
     assert_eq!(ids.len(), rules.len(), "two shapes of {group} have one id");
     let fired = std::cell::RefCell::new(BTreeMap::<String, u32>::new());
@@ -69,4 +75,4 @@ macro_rules! groups {
     };
 }
 
-groups!(combined, filters, groups, history, joins, presence, sessions, sets, windows);
+groups!(combined, filters, groups, history, joins, presence, sessions, sets, signals, windows);

@@ -17,10 +17,10 @@ use serde_json::{Map, Value, json};
 use watershed_connectors::formats::watershed::to_json;
 use watershed_integration::program;
 use watershed_integration::wait::say;
-use watershed_rules::RuleSource;
 use watershed_rules::catalog::CATALOG;
 use watershed_rules::test_runner::TestFile;
-use watershed_schemas::{Plane, Timestamp};
+use watershed_rules::{ReferenceTables, RuleSource, signals_read};
+use watershed_schemas::{Plane, Table, Timestamp};
 
 use grammar::{Luck, Shape};
 
@@ -50,6 +50,8 @@ impl Work {
             tables.insert(plane.table().to_owned(), Value::Object(columns.collect()));
         }
         std::fs::write(dir.path().join("tables.json"), Value::Object(tables).to_string()).expect("written");
+        let signals = Table::Signals.columns().iter().map(|column| (column.name.to_owned(), json!(column.ty.sql())));
+        std::fs::write(dir.path().join("signals.json"), Value::Object(signals.collect()).to_string()).expect("written");
         Work { dir, rules: Vec::new() }
     }
 
@@ -58,7 +60,12 @@ impl Work {
         let source = RuleSource::parse(Path::new("rule.sql"), file).expect("a front matter");
         let id = source.meta.id.clone();
         std::fs::write(self.dir.path().join(format!("rules/{id}.sql")), file).expect("written");
-        self.rules.push(json!({"id": id, "sql": &file[source.sql_offset..], "key": source.meta.key}));
+        let reads = signals_read(&source, &ReferenceTables::default()).unwrap_or_default();
+        let meta = &source.meta;
+        self.rules.push(json!({
+            "id": id, "sql": &file[source.sql_offset..], "key": meta.key, "reads": reads,
+            "plane": meta.plane.name(), "severity": meta.severity.name(),
+        }));
     }
 
     /// What Watershed's signals say, after a whole replay. All of the history is accepted.

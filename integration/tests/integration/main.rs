@@ -8,6 +8,7 @@ mod duckdb;
 mod harness;
 mod poison;
 mod quadrants;
+mod recorded;
 mod rerun;
 mod secure;
 mod waves;

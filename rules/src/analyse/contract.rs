@@ -119,7 +119,7 @@ pub(super) fn may_be_null(text: &SqlText, plan: &LogicalPlan, reduction: &Reduct
 pub(super) fn warnings(text: &SqlText, reduction: &Reduction, determined: &dyn Fn(usize) -> bool) -> Vec<LintFinding> {
     let mut findings = Vec::new();
     if reduction.evidence.is_empty() {
-        let help = "select the ids of the events that show it, such as `r.event_id AS tool_event_id` or `array_agg(event_id) AS call_event_ids`";
+        let help = "select the ids of the events that show it, such as `r.event_id AS tool_event_id`, `array_agg(event_id) AS call_event_ids` or, of a signal, `s.evidence AS finding_event_ids`";
         findings.push(text.finding(
             Code::EvidenceMissing,
             text.output("select"),
@@ -139,14 +139,15 @@ pub(super) fn warnings(text: &SqlText, reduction: &Reduction, determined: &dyn F
     findings
 }
 
-/// Whether what the rule reads fits whose finding it says it is.
-pub(super) fn reads(source: &RuleSource, text: &SqlText, planes: &[Plane]) -> Option<LintFinding> {
-    if planes.is_empty() {
-        let help = "select from `runtime` or `identity`";
+/// Whether what the rule reads fits whose finding it says it is. `planes` are those of its scans, also of what it reads through
+/// `signals`.
+pub(super) fn reads(source: &RuleSource, text: &SqlText, scans: usize, planes: &[Plane]) -> Option<LintFinding> {
+    if scans == 0 {
+        let help = "select from `runtime`, `identity` or `signals`";
         return Some(text.finding(
             Code::NoInput,
             text.start(),
-            "the query reads neither `runtime` nor `identity`",
+            "the query reads neither `runtime` nor `identity` nor `signals`",
             help,
         ));
     }

@@ -21,6 +21,8 @@ pub(super) struct Horizon {
     pub(super) around: Vec<(i64, i64)>,
     pub(super) lookahead: [Option<i64>; 2],
     pub(super) speaks: Speaks,
+    /// Whether a finding's `event_time` follows from its key.
+    pub(super) settled: bool,
 }
 
 pub(super) fn horizon(
@@ -65,14 +67,14 @@ pub(super) fn horizon(
             why: why.clone(),
         },
     };
-    Ok(Horizon { keep, around, lookahead, speaks })
+    Ok(Horizon { keep, around, lookahead, speaks, settled: bounds.settled })
 }
 
-/// For each plane the most that a row of one of these scans can lie after the moment.
+/// For each plane how far beyond the moment its rows can make, or change, a row of one of these scans.
 fn farthest(scans: &[FoundScan], reaches: &BTreeMap<usize, Reach>, counts: impl Fn(usize) -> bool) -> [Option<i64>; 2] {
     Plane::ALL.map(|plane| {
-        let of_plane = scans.iter().enumerate().filter(|(at, scan)| scan.plane == plane && counts(*at));
-        of_plane.filter_map(|(at, _)| reaches.get(&at)?.ahead).max()
+        let counted = scans.iter().enumerate().filter(|(at, _)| counts(*at));
+        counted.filter_map(|(at, scan)| Some(reaches.get(&at)?.ahead?.saturating_add(scan.lag[plane.index()]?))).max()
     })
 }
 
@@ -146,7 +148,7 @@ fn never_forgets(
     reaches: &BTreeMap<usize, Reach>,
 ) -> LintFinding {
     let scan = &scans[at];
-    let (table, alias) = (scan.plane.table(), scan.alias.as_str());
+    let (table, alias) = (scan.table.name(), scan.alias.as_str());
     let name = if table == alias { table.to_owned() } else { format!("{table} {alias}") };
     if feeds_window(plan, at, false) {
         let message = format!("a window over `{name}` reaches further than any bound");

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Join, JoinType, LogicalPlan, Operator};
+use watershed_schemas::ColumnType;
 use watershed_schemas::tables::runtime;
-use watershed_schemas::{ColumnType, Plane};
 
 use super::bounds::window_function;
 use crate::evaluate::OwnerColumns;
@@ -41,17 +41,17 @@ pub(super) struct Key {
 }
 
 /// The key that all scans share and that the rule's own key determines.
-pub(super) fn key(plan: &LogicalPlan, planes: &[Plane], rule_key: &[usize], tenant: usize) -> Key {
+pub(super) fn key(plan: &LogicalPlan, scans: usize, rule_key: &[usize], tenant: usize) -> Key {
     let node = visit(plan);
     let group: BTreeSet<usize> = rule_key.iter().copied().chain([tenant]).collect();
     let determined = determined(&node, &group);
     let mut classes: BTreeMap<Vec<usize>, BTreeSet<usize>> = BTreeMap::new();
     for class in grouped(&node, &group) {
-        if class.members.len() == planes.len() && !planes.is_empty() {
+        if class.members.len() == scans && scans > 0 {
             classes.entry(class.members.into_values().collect()).or_default().extend(class.outputs);
         }
     }
-    if let [_] = planes {
+    if scans == 1 {
         // Each event alone where that is all that the rule looks at; else what it groups by.
         let event = classes.keys().find(|columns| columns[0] == runtime::EVENT_ID).cloned();
         classes.retain(|columns, _| {
@@ -65,7 +65,7 @@ pub(super) fn key(plan: &LogicalPlan, planes: &[Plane], rule_key: &[usize], tena
     let mut classes: Vec<(Vec<usize>, BTreeSet<usize>)> = classes.into_iter().collect();
     let tenant_first = |columns: &[usize]| !columns.iter().all(|&column| column == runtime::TENANT);
     classes.sort_by_key(|(columns, _)| (tenant_first(columns), columns.clone()));
-    let columns = (0..planes.len()).map(|scan| classes.iter().map(|(class, _)| class[scan]).collect()).collect();
+    let columns = (0..scans).map(|scan| classes.iter().map(|(class, _)| class[scan]).collect()).collect();
     let values: Option<Vec<usize>> = classes.iter().map(|(_, outputs)| outputs.first().copied()).collect();
     let event = rule_key.iter().copied().find(|&column| !node.events[column].is_empty());
     let owner = match (values, event) {
@@ -109,7 +109,7 @@ fn visit(plan: &LogicalPlan) -> Node {
                 return Node { classes, events: vec![BTreeSet::new(); columns] };
             };
             let read: Vec<usize> = scan.projection.clone().unwrap_or_default();
-            let table = found.plane.columns();
+            let table = found.table.columns();
             let usable =
                 |column: usize| matches!(table[column].ty, ColumnType::Text | ColumnType::Int | ColumnType::Bool);
             let classes = read.iter().enumerate().filter(|(_, column)| usable(**column)).map(|(at, &column)| Class {

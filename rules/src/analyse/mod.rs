@@ -7,6 +7,7 @@
 //! * [`guards`]: how many rows it takes before there can be an output.
 //! * [`contract`]: what the output must hold; [`present`]: that it is never NULL where it mustn't be.
 //! * [`unique`]: whether functions that pick rows by their order always pick the same ones.
+//! * [`upstream`]: rules over what other rules say.
 //! * [`probe`]: whether an expression fails on some values; [`spans`]: whether one compares hours with days.
 
 mod bounds;
@@ -17,26 +18,31 @@ mod key;
 mod monotone;
 mod present;
 mod probe;
+mod reach;
 mod scans;
 mod shown;
 mod spans;
 mod unique;
+pub(crate) mod upstream;
+mod words;
 
 pub(crate) use bounds::interval_of;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use watershed_schemas::tables::runtime;
-use watershed_schemas::{ColumnType, Plane};
+use watershed_schemas::{ColumnType, Plane, Table};
 
-use crate::compiled::{Scan, Speaks};
+use crate::compiled::{CompiledRule, Scan, Settled, Speaks};
 use crate::evaluate::Reduction;
-use crate::explain::ScanReach;
 use crate::front_matter::RuleSource;
 use crate::lint::{Code, LintFinding};
 use crate::slot::Slot;
 use crate::text::SqlText;
+pub use reach::{Chain, ScanReach, Step};
 use scans::FoundScan;
 pub(crate) use scans::filter_texts;
+pub use words::duration;
+pub(crate) use words::{compares, words};
 
 /// What the analysis found.
 pub(crate) struct Analysed {
@@ -47,21 +53,32 @@ pub(crate) struct Analysed {
     pub(crate) speaks: Speaks,
     pub(crate) lookahead: [Option<i64>; 2],
     pub(crate) reduction: Reduction,
+    pub(crate) settled: Settled,
     pub(crate) warnings: Vec<LintFinding>,
 }
 
-/// Analyses the optimised plan of a rule.
+/// Analyses the optimised plan of a rule. `upstream` are the rules whose signals it reads.
 pub(crate) fn analyse(
     source: &RuleSource,
     text: &SqlText,
     state: &SessionState,
     optimised: LogicalPlan,
     version: &str,
+    upstream: &[&CompiledRule],
 ) -> Result<Analysed, Vec<LintFinding>> {
     let mut reduction = contract::contract(source, text, version, &optimised)?;
-    let (plan, found) =
+    let (plan, mut found) =
         scans::assign_slots(optimised, state).map_err(|error| vec![crate::sandbox::planning_error(text, &error)])?;
-    let planes: Vec<Plane> = found.iter().map(|scan| scan.plane).collect();
+    let unnamed: Vec<LintFinding> = found.iter().filter_map(|scan| upstream::unnamed(text, scan)).collect();
+    if !unnamed.is_empty() {
+        return Err(unnamed);
+    }
+    let disabled = upstream::disabled(text, &found, upstream)?;
+    for scan in found.iter_mut().filter(|scan| scan.table == Table::Signals) {
+        scan.lag = upstream::lag(scan, upstream);
+    }
+    let read = |plane: &Plane| found.iter().any(|scan| scan.lag[plane.index()].is_some());
+    let planes: Vec<Plane> = Plane::ALL.into_iter().filter(read).collect();
     if let Some(expr) = spans::compared_by_parts(&plan) {
         let message = format!(
             "`{}` compares a time span with days part by part: any number of hours is less than a day",
@@ -79,7 +96,7 @@ pub(crate) fn analyse(
         let help = "write NOT EXISTS with the equality inside, and say what a NULL shall mean";
         return Err(vec![text.finding(Code::NotIn, text.find(&["not"]), message, help)]);
     }
-    let refused: Vec<LintFinding> = contract::reads(source, text, &planes)
+    let refused: Vec<LintFinding> = contract::reads(source, text, found.len(), &planes)
         .into_iter()
         .chain(open_order(text, &plan))
         .chain(contract::may_be_null(text, &plan, &reduction))
@@ -89,8 +106,8 @@ pub(crate) fn analyse(
         return Err(refused);
     }
     let name = |scan: usize| {
-        let FoundScan { plane, alias, .. } = &found[scan];
-        if alias == plane.table() { alias.clone() } else { format!("{} {alias}", plane.table()) }
+        let FoundScan { table, alias, .. } = &found[scan];
+        if alias == table.name() { alias.clone() } else { format!("{} {alias}", table.name()) }
     };
     let verdict = monotone::verdict(&plan, &reduction.key, &name);
     if let Some(condition) = &verdict.float_predicate {
@@ -105,20 +122,29 @@ pub(crate) fn analyse(
     }
     reduction.gathered.clone_from(&verdict.moving);
     let horizon = horizon::horizon(text, &plan, &reduction, &found, &verdict)?;
-    let key = key::key(&plan, &planes, &reduction.key, reduction.tenant);
+    let key = key::key(&plan, found.len(), &reduction.key, reduction.tenant);
     reduction.owner.clone_from(&key.owner);
     let guards = guards::min_rows(&plan);
     let mut warnings = contract::warnings(text, &reduction, &|column| key.determined.contains(&column));
+    warnings.extend(disabled);
     if key.columns.iter().all(|columns| columns.iter().all(|&column| column == runtime::TENANT)) {
         let message = "no key is shared by all scans: the rule runs on one worker for each tenant";
         let help = "join the scans on a column such as `principal` or `credential_id`, and have the key or the GROUP BY name it";
         warnings.push(text.finding(Code::Global, text.start(), message, help));
     }
+    let determined = |column: Option<usize>| column.is_none_or(|column| key.determined.contains(&column));
+    let settled = Settled {
+        event_time: horizon.settled,
+        principal: determined(reduction.principal),
+        session_id: determined(reduction.session_id),
+    };
     let (mut slots, mut scans) = (Vec::new(), Vec::new());
     for (at, scan) in found.into_iter().enumerate() {
+        let upstream = upstream::reads(&scan, upstream);
         slots.push(scan.slot);
         scans.push(Scan {
-            plane: scan.plane,
+            upstream,
+            table: scan.table,
             alias: scan.alias,
             filters: scan.filters,
             projection: scan.projection,
@@ -128,7 +154,16 @@ pub(crate) fn analyse(
             min_rows: guards.get(&at).copied().unwrap_or(0),
         });
     }
-    Ok(Analysed { plan, slots, scans, speaks: horizon.speaks, lookahead: horizon.lookahead, reduction, warnings })
+    Ok(Analysed {
+        plan,
+        slots,
+        scans,
+        speaks: horizon.speaks,
+        lookahead: horizon.lookahead,
+        reduction,
+        settled,
+        warnings,
+    })
 }
 
 /// For each scan why its rows are kept as long as they are. `labels` names the scans.
@@ -150,7 +185,7 @@ fn has_null_aware_join(plan: &LogicalPlan) -> bool {
 
 /// A column that rules can't read.
 fn unreadable(text: &SqlText, scan: &FoundScan) -> Option<LintFinding> {
-    let column = scan.plane.columns().get(runtime::INGEST_TIME)?;
+    let column = scan.table.plane()?.columns().get(runtime::INGEST_TIME)?;
     debug_assert_eq!(column.ty, ColumnType::Timestamp);
     let filtered = scan.filters.iter().any(|conjunct| conjunct.text.contains(column.name));
     (filtered || scan.projection.contains(&runtime::INGEST_TIME)).then(|| {

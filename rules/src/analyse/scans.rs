@@ -1,6 +1,6 @@
 //! Which rows each scan of a canonical table can use, and the slot that it will read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
@@ -9,21 +9,27 @@ use datafusion::common::{Column, DFSchema, Result};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, TableScan};
-use watershed_schemas::Plane;
 use watershed_schemas::tables::runtime;
+use watershed_schemas::{Plane, Table};
 
 use super::shown;
+use super::upstream;
 use crate::compiled::Conjunct;
-use crate::session::{plane_of, source_of};
+use crate::session::{source_of, table_of};
 use crate::slot::{ScanRef, Slot, SlotTable};
 
 /// A scan of a canonical table as the plan has it.
 pub(super) struct FoundScan {
-    pub(super) plane: Plane,
+    pub(super) table: Table,
     pub(super) alias: String,
     pub(super) filters: Vec<Conjunct>,
     pub(super) projection: Vec<usize>,
     pub(super) slot: Slot,
+    /// The rules that a scan of `signals` names; absent where it names none.
+    pub(super) names: Option<BTreeSet<String>>,
+    /// For each plane (by [`Plane::index`]) how far beyond its time a row of the scan can still come or change; absent
+    /// where it doesn't depend on that plane. An event is there as soon as its plane has passed it.
+    pub(super) lag: [Option<i64>; 2],
 }
 
 /// Gives every scan of a canonical table a slot of its own, in the order of the plan.
@@ -60,30 +66,32 @@ fn slotted(
     state: &SessionState,
     scans: &mut Vec<FoundScan>,
 ) -> Result<TableScan> {
-    let Some(plane) = plane_of(&scan.source) else { return Ok(scan) };
-    let read = scan.projection.clone().unwrap_or_else(|| (0..plane.columns().len()).collect());
+    let Some(table) = table_of(&scan.source) else { return Ok(scan) };
+    let read = scan.projection.clone().unwrap_or_else(|| (0..table.columns().len()).collect());
     let mut projection = read.clone();
     // Whoever keeps the rows needs their time.
     projection.push(runtime::EVENT_TIME);
     projection.sort_unstable();
     projection.dedup();
-    let schema = Schema::new(projection.iter().map(|&at| plane.schema().field(at).clone()).collect::<Vec<_>>());
+    let schema = Schema::new(projection.iter().map(|&at| table.schema().field(at).clone()).collect::<Vec<_>>());
     let slot = Slot::new(Arc::new(schema));
-    let table = SlotTable::new(scans.len(), plane, projection.clone(), slot.clone());
-    let filters = conjuncts(plane, &scan.filters, state)?;
+    let leaf = SlotTable::new(scans.len(), table, projection.clone(), slot.clone());
+    let filters = conjuncts(table, &scan.filters, state)?;
     scans.push(FoundScan {
-        plane,
-        alias: alias.unwrap_or_else(|| plane.table().to_owned()),
+        table,
+        alias: alias.unwrap_or_else(|| table.name().to_owned()),
         filters,
         projection,
         slot,
+        names: upstream::named(&scan.filters),
+        lag: Plane::ALL.map(|plane| (table.plane() == Some(plane)).then_some(0)),
     });
-    Ok(TableScan { source: source_of(Arc::new(table)), projection: Some(read), ..scan })
+    Ok(TableScan { source: source_of(Arc::new(leaf)), projection: Some(read), ..scan })
 }
 
 /// The conditions one by one, without alias, cheap ones first.
-fn conjuncts(plane: Plane, filters: &[Expr], state: &SessionState) -> Result<Vec<Conjunct>> {
-    let schema = DFSchema::try_from(plane.schema())?;
+fn conjuncts(table: Table, filters: &[Expr], state: &SessionState) -> Result<Vec<Conjunct>> {
+    let schema = DFSchema::try_from(table.schema())?;
     let mut found: Vec<(Cost, Conjunct)> = Vec::new();
     for filter in filters.iter().flat_map(split_conjunction) {
         let bare = canonical(unqualified(filter.clone())?);

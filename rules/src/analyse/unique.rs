@@ -128,11 +128,11 @@ fn unique(plan: &LogicalPlan, columns: &BTreeSet<usize>) -> bool {
             let others = columns.iter().filter_map(source).filter(|source| source != list).collect();
             element && is_hop(*list, &unnest.input) && unique(&unnest.input, &others)
         }
-        // The two tables share no event.
+        // The tables share no event, and no signal is an event.
         LogicalPlan::Union(union) => {
-            let planes: Vec<Option<usize>> = union.inputs.iter().map(|input| plane_of(input)).collect();
+            let tables: Vec<Option<usize>> = union.inputs.iter().map(|input| table_of(input)).collect();
             let mut seen = BTreeSet::new();
-            planes.into_iter().all(|plane| plane.is_some_and(|plane| seen.insert(plane)))
+            tables.into_iter().all(|table| table.is_some_and(|table| seen.insert(table)))
                 && union.inputs.iter().all(|input| unique(input, columns))
         }
         _ => false,
@@ -140,11 +140,11 @@ fn unique(plan: &LogicalPlan, columns: &BTreeSet<usize>) -> bool {
 }
 
 /// The one table whose rows a plan passes on.
-fn plane_of(plan: &LogicalPlan) -> Option<usize> {
+fn table_of(plan: &LogicalPlan) -> Option<usize> {
     match plan {
-        LogicalPlan::TableScan(scan) => ScanRef::of(scan).map(|found| found.plane.index()),
+        LogicalPlan::TableScan(scan) => ScanRef::of(scan).map(|found| found.table.index()),
         LogicalPlan::SubqueryAlias(_) | LogicalPlan::Filter(_) | LogicalPlan::Projection(_) => {
-            plan.inputs().into_iter().find_map(plane_of)
+            plan.inputs().into_iter().find_map(table_of)
         }
         _ => None,
     }

@@ -1,11 +1,10 @@
 use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use watershed_schemas::RulePlane;
 
 use super::*;
-use crate::compile::compile;
+use crate::compile::signals_read;
 use crate::reference::ReferenceTables;
+use crate::strata::compile_set;
 use crate::test_runner::compiled_run::CompiledRun;
 use crate::test_runner::plain_sql::PlainSql;
 use crate::test_runner::{CaseResult, TestFile, run_cases, run_tests};
@@ -60,7 +59,14 @@ fn every_rule_says_what_a_team_needs() {
         }
         let lines = source.text[source.sql_offset..].lines().filter(|line| !line.trim_start().starts_with("--"));
         let words: BTreeSet<&str> = lines.flat_map(str::split_whitespace).collect();
-        let reads = [words.contains("runtime"), words.contains("identity")];
+        // What a rule reads through `signals` it reads too.
+        let through = |plane: &str| {
+            let below = signals_read(&source, &ReferenceTables::default()).expect("it can be planned");
+            CATALOG.iter().any(|rule| {
+                rule.path.starts_with(plane) && below.iter().any(|id| rule.path.ends_with(&format!("/{id}.sql")))
+            })
+        };
+        let reads = [words.contains("runtime") || through("model"), words.contains("identity") || through("access")];
         match rule.path.split('/').next() {
             Some("model") => assert!(meta.plane == RulePlane::Model && reads == [true, false], "{}", meta.id),
             Some("access") => assert!(meta.plane == RulePlane::Access && reads == [false, true], "{}", meta.id),
@@ -128,10 +134,12 @@ fn every_case_means_what_it_says_in_plain_sql() {
 
 #[test]
 fn every_case_means_the_same_when_the_rule_is_compiled() {
-    for (rule, source) in sources() {
-        let compiled = compile(&source, &ReferenceTables::default())
-            .unwrap_or_else(|findings| panic!("{}: {findings:?}", rule.path));
-        let report = run_tests(&Arc::new(compiled), &tests_of(rule), &CompiledRun);
+    let (rules, sources): (Vec<&CatalogRule>, Vec<RuleSource>) = sources().unzip();
+    let compiled = compile_set(&sources.iter().collect::<Vec<_>>(), &ReferenceTables::default());
+    assert_eq!(compiled.len(), rules.len());
+    for (rule, compiled) in rules.into_iter().zip(compiled) {
+        let compiled = compiled.unwrap_or_else(|findings| panic!("{}: {findings:?}", rule.path));
+        let report = run_tests(&compiled, &tests_of(rule), &CompiledRun);
         assert!(report.passed() && !report.cases.is_empty(), "\n{report}");
     }
 }
@@ -165,6 +173,14 @@ fn cases_fail_when_the_rule_is_changed() {
         ("first-tool-use-then-outbound", "'1 day'", "'1 hour'"),
         ("indirect-injection-then-sensitive-tool", "'30 minutes'", "'60 minutes'"),
         ("indirect-injection-then-sensitive-tool", "NOT LIKE 'prompt%'", "NOT LIKE 'other%'"),
+        ("access-finding-then-model-finding", "'30 minutes'", "'60 minutes'"),
+        (
+            "access-finding-then-model-finding",
+            "m.event_time > a.event_time",
+            "m.event_time > a.event_time - INTERVAL '1 hour'",
+        ),
+        ("finding-without-containment", "'15 minutes'", "'16 minutes'"),
+        ("finding-without-containment", "c.principal = s.principal", "c.principal IS NOT NULL"),
     ] {
         let (rule, mut source) = sources().find(|(_, source)| source.meta.id == id).expect(id);
         assert!(source.text.contains(from), "{id}: `{from}` is no longer there");

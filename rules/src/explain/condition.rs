@@ -11,7 +11,9 @@ use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFunctionExpr};
-use watershed_schemas::Plane;
+use watershed_schemas::Table;
+
+use crate::analyse::compares;
 
 /// Where a value that a condition reads comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,11 +63,11 @@ impl Condition {
     }
 
     /// A condition over a scan's full row.
-    pub(crate) fn of_scan(text: String, scan: usize, plane: Plane, expr: Arc<dyn PhysicalExpr>) -> Self {
+    pub(crate) fn of_scan(text: String, scan: usize, table: Table, expr: Arc<dyn PhysicalExpr>) -> Self {
         let read = datafusion::physical_expr::utils::collect_columns(&expr);
         let columns: BTreeSet<usize> = read.iter().map(|column| column.index()).collect();
         let inputs: Vec<Input> = columns.into_iter().map(|column| Input::Column(scan, column)).collect();
-        let schema = schema_of(&inputs, &|_| plane, &[]);
+        let schema = schema_of(&inputs, &|_| table, &[]);
         let narrow = datafusion::physical_expr::utils::reassign_expr_columns(expr, &schema);
         let trial = narrow.ok().map(|expr| Trial { schema, expr, sides: None });
         Condition { text, inputs, operator: None, sides: None, trial }
@@ -75,18 +77,18 @@ impl Condition {
     pub(crate) fn new(
         text: String,
         expr: Option<Expr>,
-        planes: &[Plane],
+        tables: &[Table],
         computed: &[FieldRef],
         state: &SessionState,
     ) -> Self {
         let Some(expr) = expr else { return Condition::opaque(text) };
-        let Some(inputs) = reads(&expr, planes) else { return Condition::opaque(text) };
+        let Some(inputs) = reads(&expr, tables) else { return Condition::opaque(text) };
         let comparison = match &expr {
             Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(*op) => Some((left, *op, right)),
             _ => None,
         };
-        let sides = comparison.and_then(|(left, _, right)| Some([reads(left, planes)?, reads(right, planes)?]));
-        let trial = trial(&expr, &inputs, planes, computed, state).ok();
+        let sides = comparison.and_then(|(left, _, right)| Some([reads(left, tables)?, reads(right, tables)?]));
+        let trial = trial(&expr, &inputs, tables, computed, state).ok();
         Condition { text, inputs, operator: comparison.map(|(_, op, _)| op), sides, trial }
     }
 
@@ -145,14 +147,14 @@ impl Value {
     pub(crate) fn new(
         text: String,
         expr: &Expr,
-        planes: &[Plane],
+        tables: &[Table],
         computed: &[FieldRef],
         state: &SessionState,
     ) -> Option<Self> {
-        let inputs = reads(expr, planes)?;
-        let named = df_schema(&inputs, planes, computed).ok()?;
+        let inputs = reads(expr, tables)?;
+        let named = df_schema(&inputs, tables, computed).ok()?;
         let expr = state.create_physical_expr(expr.clone(), &named).ok()?;
-        Some(Value { text, schema: schema_of(&inputs, &|scan| planes[scan], computed), inputs, expr })
+        Some(Value { text, schema: schema_of(&inputs, &|scan| tables[scan], computed), inputs, expr })
     }
 
     /// Its values over rows whose values of [`Value::inputs`] are these columns, in their order.
@@ -181,7 +183,7 @@ impl Aggregate {
     pub(crate) fn new(
         text: String,
         expr: Option<&AggregateFunction>,
-        planes: &[Plane],
+        tables: &[Table],
         computed: &[FieldRef],
         state: &SessionState,
     ) -> Self {
@@ -189,11 +191,11 @@ impl Aggregate {
         let Some(AggregateFunction { func, params }) = expr.filter(|expr| expr.params.filter.is_none()) else {
             return unknown(text);
         };
-        let read: Option<Vec<Vec<Input>>> = params.args.iter().map(|argument| reads(argument, planes)).collect();
+        let read: Option<Vec<Vec<Input>>> = params.args.iter().map(|argument| reads(argument, tables)).collect();
         let Some(read) = read else { return unknown(text) };
         let read: Vec<Input> = read.into_iter().flatten().collect::<BTreeSet<_>>().into_iter().collect();
-        let schema = schema_of(&read, &|scan| planes[scan], computed);
-        let function = df_schema(&read, planes, computed).and_then(|named| {
+        let schema = schema_of(&read, &|scan| tables[scan], computed);
+        let function = df_schema(&read, tables, computed).and_then(|named| {
             let arguments: Result<Vec<_>> =
                 params.args.iter().map(|argument| state.create_physical_expr(argument.clone(), &named)).collect();
             AggregateExprBuilder::new(Arc::clone(func), arguments?)
@@ -233,36 +235,30 @@ pub(crate) fn scan_column(scan: usize, name: &str) -> Column {
 }
 
 /// What a column of an expression stands for.
-pub(crate) fn input_of(column: &Column, planes: &[Plane]) -> Option<Input> {
+pub(crate) fn input_of(column: &Column, tables: &[Table]) -> Option<Input> {
     let relation = column.relation.as_ref()?.table();
     if relation == "c" {
         return column.name.parse().ok().map(Input::Computed);
     }
     let scan: usize = relation.strip_prefix('s')?.parse().ok()?;
-    Some(Input::Column(scan, planes.get(scan)?.column(&column.name)?))
+    Some(Input::Column(scan, tables.get(scan)?.column(&column.name)?))
 }
 
-/// Whether the operator compares two values.
-pub(crate) fn compares(op: Operator) -> bool {
-    use Operator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
-    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq)
-}
-
-fn reads(expr: &Expr, planes: &[Plane]) -> Option<Vec<Input>> {
-    let read: Option<BTreeSet<Input>> = expr.column_refs().into_iter().map(|column| input_of(column, planes)).collect();
+fn reads(expr: &Expr, tables: &[Table]) -> Option<Vec<Input>> {
+    let read: Option<BTreeSet<Input>> = expr.column_refs().into_iter().map(|column| input_of(column, tables)).collect();
     Some(read?.into_iter().collect())
 }
 
 fn fields<'a>(
     inputs: &'a [Input],
-    plane: &'a dyn Fn(usize) -> Plane,
+    table: &'a dyn Fn(usize) -> Table,
     computed: &'a [FieldRef],
 ) -> impl Iterator<Item = (Option<TableReference>, FieldRef)> + 'a {
     inputs.iter().map(move |input| match *input {
         Input::Column(scan, column) => {
-            let plane = plane(scan).schema();
+            let table = table(scan).schema();
             // A row of a side that may be absent has no values at all.
-            let field = plane.field(column).clone().with_nullable(true);
+            let field = table.field(column).clone().with_nullable(true);
             (Some(TableReference::bare(format!("s{scan}"))), Arc::new(field))
         }
         Input::Computed(at) => {
@@ -272,26 +268,26 @@ fn fields<'a>(
     })
 }
 
-pub(crate) fn schema_of(inputs: &[Input], plane: &dyn Fn(usize) -> Plane, computed: &[FieldRef]) -> SchemaRef {
-    Arc::new(Schema::new(fields(inputs, plane, computed).map(|(_, field)| field).collect::<Vec<_>>()))
+pub(crate) fn schema_of(inputs: &[Input], table: &dyn Fn(usize) -> Table, computed: &[FieldRef]) -> SchemaRef {
+    Arc::new(Schema::new(fields(inputs, table, computed).map(|(_, field)| field).collect::<Vec<_>>()))
 }
 
-fn df_schema(inputs: &[Input], planes: &[Plane], computed: &[FieldRef]) -> Result<DFSchema> {
-    DFSchema::new_with_metadata(fields(inputs, &|scan| planes[scan], computed).collect(), HashMap::new())
+fn df_schema(inputs: &[Input], tables: &[Table], computed: &[FieldRef]) -> Result<DFSchema> {
+    DFSchema::new_with_metadata(fields(inputs, &|scan| tables[scan], computed).collect(), HashMap::new())
 }
 
 fn trial(
     expr: &Expr,
     inputs: &[Input],
-    planes: &[Plane],
+    tables: &[Table],
     computed: &[FieldRef],
     state: &SessionState,
 ) -> Result<Trial> {
-    let named = df_schema(inputs, planes, computed)?;
+    let named = df_schema(inputs, tables, computed)?;
     let physical = |expr: &Expr| state.create_physical_expr(expr.clone(), &named);
     let sides = match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(*op) => Some([physical(left)?, physical(right)?]),
         _ => None,
     };
-    Ok(Trial { schema: schema_of(inputs, &|scan| planes[scan], computed), expr: physical(expr)?, sides })
+    Ok(Trial { schema: schema_of(inputs, &|scan| tables[scan], computed), expr: physical(expr)?, sides })
 }

@@ -8,27 +8,27 @@ mod condition;
 mod part;
 mod walk;
 mod window;
-mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use watershed_schemas::Plane;
+use watershed_schemas::Table;
 
 pub use condition::{Aggregate, Condition, Input, Tried, Value};
 pub use part::{Needs, Part};
 pub use window::Windows;
-pub use words::duration;
-pub(crate) use words::words;
 
-use crate::analyse;
+pub use crate::analyse::{Chain, ScanReach, Step, duration};
+
+use crate::analyse::{self, words};
 use crate::compile::compile_with;
 use crate::compiled::{CompiledRule, Scan};
 use crate::front_matter::RuleSource;
 use crate::lint::LintFinding;
 use crate::reference::ReferenceTables;
+use crate::strata::Beside;
 
 /// A compiled rule and its parts.
 #[derive(Debug)]
@@ -80,39 +80,24 @@ impl Computed {
     }
 }
 
-/// How far the rows of a scan can lie from a finding's `event_time`, and why.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ScanReach {
-    /// Before it.
-    pub behind: Chain,
-    /// After it.
-    pub ahead: Chain,
-}
-
-/// Bounds that add up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Chain {
-    /// Their sum in microseconds; absent where nothing bounds it.
-    pub micros: Option<i64>,
-    /// One after the other, from the finding to the row. Steps that add nothing and say nothing are left out.
-    pub steps: Vec<Step>,
-}
-
-/// One bound of a chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// The predicate in the SQL that it comes from; absent where it follows from the plan's shape.
-    pub because: Option<String>,
-    /// What it adds, in microseconds.
-    pub micros: i64,
-}
-
 /// Compiles a rule and takes its plan apart.
 ///
 /// # Errors
 /// As [`crate::compile`].
 pub fn explain(source: &RuleSource, reference: &ReferenceTables) -> Result<Explained, Vec<LintFinding>> {
-    compile_with(source, reference, |rule, plan, state| {
+    explain_beside(source, reference, &Beside::default())
+}
+
+/// As [`explain`], beside the rules whose signals it may read.
+///
+/// # Errors
+/// As [`crate::compile`].
+pub fn explain_beside(
+    source: &RuleSource,
+    reference: &ReferenceTables,
+    beside: &Beside,
+) -> Result<Explained, Vec<LintFinding>> {
+    compile_with(source, reference, beside, |rule, plan, state| {
         let anatomy = anatomy(&rule, plan, state);
         Explained { rule: Arc::new(rule), anatomy }
     })
@@ -120,7 +105,7 @@ pub fn explain(source: &RuleSource, reference: &ReferenceTables) -> Result<Expla
 
 fn anatomy(rule: &CompiledRule, plan: &LogicalPlan, state: &SessionState) -> Anatomy {
     let labels = labels(&rule.scans);
-    let planes: Vec<Plane> = rule.scans.iter().map(|scan| scan.plane).collect();
+    let tables: Vec<Table> = rule.scans.iter().map(|scan| scan.table).collect();
     let texts = analyse::filter_texts(plan);
     let filters: Vec<Vec<Condition>> = rule
         .scans
@@ -134,14 +119,14 @@ fn anatomy(rule: &CompiledRule, plan: &LogicalPlan, state: &SessionState) -> Ana
                     || conjunct.text.to_string(),
                     |expr| words(expr, &|column| format!("{label}.{}", column.name)),
                 );
-                Condition::of_scan(text, at, scan.plane, Arc::clone(&conjunct.expr))
+                Condition::of_scan(text, at, scan.table, Arc::clone(&conjunct.expr))
             };
             scan.filters.iter().map(condition).collect()
         })
         .collect();
     let mut walk = walk::Walk {
         state,
-        planes: &planes,
+        tables: &tables,
         labels: &labels,
         filters: &filters,
         computed: Vec::new(),

@@ -51,11 +51,22 @@ fn a_chain_names_the_predicates_that_bind_a_row() {
     );
 }
 
+/// The rules of the catalog, each beside the others.
+fn catalog() -> Vec<(&'static crate::catalog::CatalogRule, Explained)> {
+    let reference = ReferenceTables::default();
+    let source = |rule: &crate::catalog::CatalogRule| rule.source().expect("a rule of the catalog");
+    let sources: Vec<RuleSource> = crate::catalog::CATALOG.iter().map(source).collect();
+    let mut beside = Beside::default();
+    for compiled in crate::strata::compile_set(&sources.iter().collect::<Vec<_>>(), &reference) {
+        beside.add(compiled.unwrap_or_else(|error| panic!("{error:?}")));
+    }
+    let explained = |source| explain_beside(source, &reference, &beside).unwrap_or_else(|error| panic!("{error:?}"));
+    crate::catalog::CATALOG.iter().zip(&sources).map(|(rule, source)| (rule, explained(source))).collect()
+}
+
 #[test]
 fn chains_add_up_to_what_the_engine_is_told() {
-    for rule in crate::catalog::CATALOG {
-        let source = rule.source().expect("a rule of the catalog");
-        let explained = explain(&source, &ReferenceTables::default()).unwrap_or_else(|error| panic!("{error:?}"));
+    for (rule, explained) in catalog() {
         for (scan, reach) in explained.rule.scans.iter().zip(&explained.anatomy.reaches) {
             let sums = (reach.behind.micros.map(|behind| -behind), reach.ahead.micros);
             assert_eq!(sums, (Some(scan.around.0), Some(scan.around.1)), "{} {}", rule.path, scan.alias);
@@ -65,9 +76,7 @@ fn chains_add_up_to_what_the_engine_is_told() {
 
 #[test]
 fn every_condition_of_the_catalog_can_be_tried() {
-    for rule in crate::catalog::CATALOG {
-        let source = rule.source().expect("a rule of the catalog");
-        let explained = explain(&source, &ReferenceTables::default()).unwrap_or_else(|error| panic!("{error:?}"));
+    for (rule, explained) in catalog() {
         let mut open = vec![&explained.anatomy.root];
         let mut conditions: Vec<&Condition> = explained.anatomy.filters.iter().flatten().collect();
         while let Some(part) = open.pop() {

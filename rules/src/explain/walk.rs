@@ -8,13 +8,13 @@ use datafusion::common::{Column, DFSchema, JoinType};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Aggregate as Grouping, BinaryExpr, Expr, Join, LogicalPlan, Operator, Unnest, Window};
-use watershed_schemas::Plane;
+use watershed_schemas::Table;
 
 use super::Computed;
 use super::condition::{Aggregate, Condition, Input, Value, computed_column, input_of, scan_column};
 use super::part::{Needs, Part};
 use super::window::Windows;
-use super::words::words;
+use crate::analyse::words;
 use crate::slot::ScanRef;
 
 /// A part, and for each of its output columns the expression over scans that it stands for.
@@ -26,7 +26,7 @@ struct Node {
 /// What is gathered on the way.
 pub(super) struct Walk<'a> {
     pub(super) state: &'a SessionState,
-    pub(super) planes: &'a [Plane],
+    pub(super) tables: &'a [Table],
     /// What the author calls each scan.
     pub(super) labels: &'a [String],
     /// The filters of each scan, as text: the plan repeats them above it.
@@ -142,7 +142,7 @@ impl Walk<'_> {
             grouping.group_expr.iter().map(|expr| resolved(expr, schema, &node.columns)).collect();
         let by = grouping.group_expr.iter().zip(&columns).map(|(expr, column)| {
             let text = self.text(expr, schema, &node.columns);
-            Value::new(text, column.as_ref()?, self.planes, &self.types, self.state)
+            Value::new(text, column.as_ref()?, self.tables, &self.types, self.state)
         });
         let by = by.collect();
         let mut aggregates = Vec::new();
@@ -152,7 +152,7 @@ impl Walk<'_> {
                 Some(Expr::AggregateFunction(function)) => Some(function),
                 _ => None,
             };
-            let value = Aggregate::new(text, function.as_ref(), self.planes, &self.types, self.state);
+            let value = Aggregate::new(text, function.as_ref(), self.tables, &self.types, self.state);
             let field = grouping.schema.field(grouping.group_expr.len() + at).as_ref().clone();
             let at = self.compute(Computed::Aggregate(value), field);
             columns.push(Some(Expr::Column(computed_column(at))));
@@ -168,7 +168,7 @@ impl Walk<'_> {
         let functions: Option<Vec<Expr>> =
             window.window_expr.iter().map(|expr| resolved(expr, schema, &node.columns)).collect();
         let texts = window.window_expr.iter().map(|expr| self.text(expr, schema, &node.columns)).collect::<Vec<_>>();
-        let windows = functions.and_then(|functions| Windows::new(functions, self.planes, &self.types, self.state));
+        let windows = functions.and_then(|functions| Windows::new(functions, self.tables, &self.types, self.state));
         let mut columns = node.columns;
         let input = Box::new(node.part);
         let Some(windows) = windows else {
@@ -196,7 +196,7 @@ impl Walk<'_> {
         let value = list.and_then(|at| {
             let list = node.columns.get(at)?.as_ref()?;
             let text = words(list, &|column| self.name(column));
-            Some((at, Value::new(text, list, self.planes, &self.types, self.state)?))
+            Some((at, Value::new(text, list, self.tables, &self.types, self.state)?))
         });
         let stands_for = |at: usize| unnest.dependency_indices.get(at).copied();
         let outputs = 0..unnest.schema.fields().len();
@@ -231,7 +231,7 @@ impl Walk<'_> {
 
     fn condition(&self, expr: &Expr, schema: &DFSchema, columns: &[Option<Expr>]) -> Condition {
         let text = self.text(expr, schema, columns);
-        Condition::new(text, resolved(expr, schema, columns), self.planes, &self.types, self.state)
+        Condition::new(text, resolved(expr, schema, columns), self.tables, &self.types, self.state)
     }
 
     /// The expression as its author would know it: with their names for scans, and computed values spelled out.
@@ -243,7 +243,7 @@ impl Walk<'_> {
     }
 
     fn name(&self, column: &Column) -> String {
-        match input_of(column, self.planes) {
+        match input_of(column, self.tables) {
             Some(Input::Column(scan, _)) => format!("{}.{}", self.labels[scan], column.name),
             Some(Input::Computed(at)) => self.computed[at].text().to_owned(),
             None => column.name.clone(),

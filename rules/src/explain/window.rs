@@ -12,7 +12,7 @@ use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 use datafusion::physical_plan::collect;
-use watershed_schemas::Plane;
+use watershed_schemas::Table;
 
 use super::condition::{Input, input_of, schema_of};
 use crate::evaluate::on_plain_thread;
@@ -35,15 +35,15 @@ impl Windows {
     /// `functions` read columns `s<scan>.<name>` and computed values `c.<position>`.
     pub(crate) fn new(
         functions: Vec<Expr>,
-        planes: &[Plane],
+        tables: &[Table],
         computed: &[FieldRef],
         state: &SessionState,
     ) -> Option<Self> {
         let read: Option<BTreeSet<Input>> =
-            functions.iter().flat_map(Expr::column_refs).map(|column| input_of(column, planes)).collect();
+            functions.iter().flat_map(Expr::column_refs).map(|column| input_of(column, tables)).collect();
         let inputs: Vec<Input> = read?.into_iter().collect();
         let place = |column: &Column| {
-            let input = input_of(column, planes)?;
+            let input = input_of(column, tables)?;
             inputs.iter().position(|known| *known == input)
         };
         let functions: Result<Vec<Expr>> = functions
@@ -62,7 +62,7 @@ impl Windows {
                 Ok(placed?.data)
             })
             .collect();
-        let read = schema_of(&inputs, &|scan| planes[scan], computed);
+        let read = schema_of(&inputs, &|scan| tables[scan], computed);
         let mut fields: Vec<FieldRef> = read
             .fields()
             .iter()

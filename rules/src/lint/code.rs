@@ -57,7 +57,7 @@ codes! {
     UnknownName "W031" Error "A table or column doesn't exist.";
     Planning "W032" Error "The query can't be planned.";
     IngestTime "W033" Error "`ingest_time` can't be read by rules.";
-    NoInput "W034" Error "The query reads neither `runtime` nor `identity`.";
+    NoInput "W034" Error "The query reads neither `runtime` nor `identity` nor `signals`.";
     NeverFires "W035" Error "The query can't have a result.";
     Shadow "W036" Error "A query in WITH, or an alias, has the name of a table.";
     OrderMissing "W037" Error "A function picks rows by an order that isn't unique.";
@@ -77,6 +77,10 @@ codes! {
     WindowUnbounded "W051" Error "A window function isn't partitioned and bounded in time.";
     Global "W052" Warning "The rule has no key that all its scans share.";
     FloatPredicate "W053" Error "A float sum or average decides, and depends on the order of rows.";
+    SignalsOfWhom "W054" Error "A scan of `signals` doesn't name the rules that it reads.";
+    SignalsOfNobody "W055" Error "A rule whose signals are read isn't there.";
+    SignalsCycle "W056" Error "The rule reads signals that rest on its own.";
+    SignalsDisabled "W057" Warning "A rule whose signals are read, among others, is disabled.";
 }
 
 impl std::fmt::Display for Code {

@@ -512,6 +512,50 @@ impl Code {
                     "SELECT max(event_time) AS event_time, tenant, principal, date_bin(INTERVAL '1 hour', event_time) AS bucket, array_agg(event_id) AS e_event_ids\nFROM runtime GROUP BY tenant, principal, date_bin(INTERVAL '1 hour', event_time) HAVING sum(TRY_CAST(score AS DECIMAL(18, 6))) > 2.5",
                 ),
             ),
+            Code::SignalsOfWhom => example(
+                "What a rule finds of another's signals follows from that rule: when it may speak, and how long rows are remembered. So each scan of `signals` names the rules that it reads.",
+                Sql(
+                    "upstream_signal",
+                    "SELECT s.event_time, s.tenant, s.principal, s.signal_id AS upstream_signal, s.evidence AS upstream_event_ids\nFROM signals s WHERE s.severity = 'high' OR s.rule = 'token-revoked'",
+                ),
+                Sql(
+                    "upstream_signal",
+                    "SELECT s.event_time, s.tenant, s.principal, s.signal_id AS upstream_signal, s.evidence AS upstream_event_ids\nFROM signals s WHERE s.rule = 'token-revoked' AND s.principal LIKE 'svc-%'",
+                ),
+            ),
+            Code::SignalsOfNobody => example(
+                "A rule that reads signals which nobody writes would be silent for ever. A disabled rule has none; one in shadow has.",
+                Sql(
+                    "upstream_signal",
+                    "SELECT s.event_time, s.tenant, s.principal, s.signal_id AS upstream_signal, s.evidence AS upstream_event_ids\nFROM signals s WHERE s.rule = 'tokens-revoked'",
+                ),
+                Sql(
+                    "upstream_signal",
+                    "SELECT s.event_time, s.tenant, s.principal, s.signal_id AS upstream_signal, s.evidence AS upstream_event_ids\nFROM signals s WHERE s.rule = 'token-revoked'",
+                ),
+            ),
+            Code::SignalsDisabled => example(
+                "A rule that is disabled says nothing, so that part of what this one looks for can't be found. Where no other rule is left to a scan it is refused.",
+                Sql(
+                    "upstream_signal",
+                    "-- Here `session-revoked` is disabled.\nSELECT s.event_time, s.tenant, s.principal, s.signal_id AS upstream_signal, s.evidence AS upstream_event_ids\nFROM signals s WHERE s.rule IN ('token-revoked', 'session-revoked')",
+                ),
+                Sql(
+                    "upstream_signal",
+                    "SELECT s.event_time, s.tenant, s.principal, s.signal_id AS upstream_signal, s.evidence AS upstream_event_ids\nFROM signals s WHERE s.rule = 'token-revoked'",
+                ),
+            ),
+            Code::SignalsCycle => example(
+                "Rules are evaluated one stratum after the other; what rests on itself, also through others, has no first one.",
+                Sql(
+                    "upstream_signal",
+                    "SELECT s.event_time, s.tenant, s.principal, s.signal_id AS upstream_signal, s.evidence AS upstream_event_ids\nFROM signals s WHERE s.rule IN ('token-revoked', 'example')",
+                ),
+                Sql(
+                    "upstream_signal",
+                    "SELECT s.event_time, s.tenant, s.principal, s.signal_id AS upstream_signal, s.evidence AS upstream_event_ids\nFROM signals s WHERE s.rule = 'token-revoked'",
+                ),
+            ),
         }
     }
 }

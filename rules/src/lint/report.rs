@@ -52,7 +52,7 @@ impl std::fmt::Display for RuleReport {
 }
 
 fn name(scan: &Scan) -> String {
-    let table = scan.plane.table();
+    let table = scan.table.name();
     if scan.alias == table { table.to_owned() } else { format!("{table} {}", scan.alias) }
 }
 
@@ -70,7 +70,7 @@ fn key(rule: &CompiledRule) -> String {
     };
     let classes = (0..first.key.len()).map(|at| {
         let mut columns: Vec<&str> =
-            rule.scans.iter().filter_map(|scan| Some(scan.plane.columns().get(*scan.key.get(at)?)?.name)).collect();
+            rule.scans.iter().filter_map(|scan| Some(scan.table.columns().get(*scan.key.get(at)?)?.name)).collect();
         columns.dedup();
         columns.join(" = ")
     });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, BooleanBuilder, ListBuilder, RecordBatch, StringBuilder};
 use datafusion::arrow::datatypes::{Field, Schema};
 use serde_json::Value;
-use watershed_schemas::{ColumnType, Plane};
+use watershed_schemas::{ColumnType, Table};
 
 use super::ReferenceError;
 use super::read::Records;
@@ -62,7 +62,7 @@ pub const TOOLS: [ReferenceColumn; 3] = [
 pub(super) const DOCUMENTED: [(&str, &[ReferenceColumn]); 2] = [("agents", &AGENTS), ("tools", &TOOLS)];
 
 /// Names that rules know as something else.
-const TAKEN: [&str; 5] = ["accounts", "grants", "tokens", "sessions", "signals"];
+const TAKEN: [&str; 4] = ["accounts", "grants", "tokens", "sessions"];
 
 /// The table that a file is, by its stem.
 pub(super) fn name_of(path: &Path) -> Result<String, ReferenceError> {
@@ -71,7 +71,7 @@ pub(super) fn name_of(path: &Path) -> Result<String, ReferenceError> {
         let reason = format!("`{name}` can't name a table; use lower-case letters, digits and `_`, a letter first");
         return Err(ReferenceError::invalid(path, None, reason));
     }
-    if Plane::from_table(&name).is_some() || TAKEN.contains(&name.as_str()) {
+    if Table::from_name(&name).is_some() || TAKEN.contains(&name.as_str()) {
         return Err(ReferenceError::invalid(
             path,
             None,

@@ -10,7 +10,7 @@ use super::functions::{AGGREGATE, SCALAR, WINDOW};
 use crate::analyse::interval_of;
 use crate::functions::{MAX_BUCKETS, hop_widths};
 use crate::lint::{Code, LintFinding};
-use crate::session::plane_of;
+use crate::session::table_of;
 use crate::text::SqlText;
 
 /// The longest regular expression, in bytes, and the memory that it may compile to.
@@ -73,7 +73,7 @@ impl Checker<'_> {
                 }
             }
             LogicalPlan::Aggregate(aggregate) => {
-                if aggregate.group_expr.is_empty() && reads_a_plane(&aggregate.input) {
+                if aggregate.group_expr.is_empty() && reads_a_stream(&aggregate.input) {
                     self.empty_aggregate(&aggregate.aggr_expr);
                 }
             }
@@ -292,8 +292,8 @@ impl Checker<'_> {
     }
 }
 
-fn reads_a_plane(plan: &LogicalPlan) -> bool {
-    plan.exists(|node| Ok(matches!(node, LogicalPlan::TableScan(scan) if plane_of(&scan.source).is_some())))
+fn reads_a_stream(plan: &LogicalPlan) -> bool {
+    plan.exists(|node| Ok(matches!(node, LogicalPlan::TableScan(scan) if table_of(&scan.source).is_some())))
         .unwrap_or(true)
 }
 

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     Distinct, Expr, Function, Query, Select, SetExpr, SetOperator, Spanned, Statement as SqlStatement, TableFactor,
     UnaryOperator, Visit, Visitor, WindowFrameBound, WindowType,
 };
-use watershed_schemas::Plane;
+use watershed_schemas::Table;
 
 use super::functions::VOLATILE;
 use super::not_in;
@@ -149,7 +149,7 @@ impl Checker<'_> {
     }
 
     fn is_table(&self, name: &str) -> bool {
-        Plane::from_table(name).is_some() || name == "signals" || self.tables.contains(&name)
+        Table::from_name(name).is_some() || self.tables.contains(&name)
     }
 
     /// An alias that is the name of another table.
@@ -281,7 +281,7 @@ impl Visitor for Checker<'_> {
             Code::TableFunction,
             place,
             refused,
-            "read `runtime`, `identity` or a reference table, and join them",
+            "read `runtime`, `identity`, `signals` or a reference table, and join them",
         );
         ControlFlow::Continue(())
     }
@@ -338,11 +338,7 @@ pub(crate) fn planning_error(text: &SqlText, error: &DataFusionError) -> LintFin
         return text.finding(Code::TooComplex, text.start(), "the query nests too deep to be parsed", help);
     }
     let (code, help) = if lower.contains("no field named") {
-        (Code::UnknownName, "see the columns of `runtime` and `identity` in the reference")
-    } else if lower.contains("table '") && lower.contains("signals") && lower.contains("not found") {
-        let help = "read `runtime` and `identity` as the other rule does, and join both in one rule";
-        let place = text.word("signals").unwrap_or_else(|| text.start());
-        return text.finding(Code::UnknownName, place, "rules over `signals` can't be streamed yet", help);
+        (Code::UnknownName, "see the columns of `runtime`, `identity` and `signals` in the reference")
     } else if lower.contains("a call to 'hop' function") {
         let help = "write `hop(event_time, INTERVAL '10 minutes', INTERVAL '5 minutes')`";
         return text.finding(
@@ -356,7 +352,7 @@ pub(crate) fn planning_error(text: &SqlText, error: &DataFusionError) -> LintFin
         let help = "put it in parentheses, such as `(a IS DISTINCT FROM b) AND …`: without them the AND belongs to its right side";
         return text.finding(Code::Planning, place, message.replace('\n', " "), help);
     } else if lower.contains("table '") && lower.contains("not found") {
-        (Code::UnknownName, "read `runtime`, `identity` or a reference table")
+        (Code::UnknownName, "read `runtime`, `identity`, `signals` or a reference table")
     } else if lower.contains("invalid function") {
         (Code::UnknownFunction, "use one of the listed functions")
     } else if matches!(error.find_root(), DataFusionError::SQL(_, _)) {

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch};
-use datafusion::arrow::compute::{and, filter_record_batch};
-use watershed_schemas::{Plane, Signal, SignalReason};
+use datafusion::arrow::compute::{and, concat_batches, filter_record_batch};
+use watershed_schemas::{Plane, Signal, SignalReason, Table};
 
 use super::plain_sql::{incident, table};
 use super::{Outcome, Run, TestEvent};
 use crate::batch::batch;
 use crate::compiled::{CompiledRule, Scan};
 use crate::finding::Finding;
+use crate::signals::rows;
 
 /// The compiled rule without streams.
 pub(crate) struct CompiledRun;
@@ -21,8 +22,11 @@ impl Run for CompiledRun {
         let history = [table(Plane::Model, &timeline)?, table(Plane::Access, &timeline)?];
         let mut outcome = Outcome::default();
         for rule in rules {
+            let signals = signals(rule, &history)?;
+            let [runtime, identity] = &history;
+            let tables = [runtime, identity, &signals];
             let rows: Vec<RecordBatch> =
-                rule.scans.iter().map(|scan| let_through(scan, &history)).collect::<Result<_, _>>()?;
+                rule.scans.iter().map(|scan| let_through(scan, tables)).collect::<Result<_, _>>()?;
             outcome.scans_matched.push(rows.iter().map(|rows| rows.num_rows() as u64).collect());
             let findings = rule.evaluate(&rows).map_err(|error| error.to_string())?;
             let [runtime, identity] = history.clone();
@@ -36,9 +40,20 @@ impl Run for CompiledRun {
     }
 }
 
-/// The rows that pass the scan's filters, in the columns of its projection.
-fn let_through(scan: &Scan, history: &[RecordBatch; 2]) -> Result<RecordBatch, String> {
-    let rows = &history[scan.plane.index()];
+/// What the rules that it reads find.
+fn signals(rule: &CompiledRule, history: &[RecordBatch; 2]) -> Result<RecordBatch, String> {
+    let mut all = vec![RecordBatch::new_empty(Table::Signals.schema())];
+    for below in &rule.upstream {
+        let [runtime, identity] = history.clone();
+        let findings = batch(below, runtime, identity).map_err(|error| error.to_string())?;
+        all.push(rows(below, &findings.iter().collect::<Vec<_>>()));
+    }
+    concat_batches(&Table::Signals.schema(), &all).map_err(|error| error.to_string())
+}
+
+/// The rows that pass the scan's filters, in the columns of its projection. `tables` by [`Table::index`].
+fn let_through(scan: &Scan, tables: [&RecordBatch; 3]) -> Result<RecordBatch, String> {
+    let rows = tables[scan.table.index()];
     let mut passes = BooleanArray::from(vec![true; rows.num_rows()]);
     for conjunct in &scan.filters {
         let holds = conjunct.expr.evaluate(rows).and_then(|value| value.into_array(rows.num_rows()));

@@ -6,17 +6,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use serde_json::{Map, Value};
 use watershed_schemas::{
     Cell, ColumnType, Coverage, EventBatchBuilder, IncidentRevision, IncidentStatus, Origin, Plane, PlaneCoverage,
-    PlaneScores, Row, Signal, Timestamp, Verdict,
+    PlaneScores, Row, Signal, Table, Timestamp, Verdict,
 };
 
 use super::{Outcome, TestEvent};
+use crate::catalog::CATALOG;
+use crate::compile::{compile, signals_read};
+use crate::finding::Finding;
 use crate::front_matter::RuleSource;
+use crate::functions;
+use crate::reference::ReferenceTables;
+use crate::signals::rows;
 
 /// Runs one rule as plain SQL.
 pub(crate) struct PlainSql<'a>(pub(crate) &'a RuleSource);
@@ -24,11 +31,18 @@ pub(crate) struct PlainSql<'a>(pub(crate) &'a RuleSource);
 impl PlainSql<'_> {
     pub(crate) fn run(&self, timeline: Vec<TestEvent>) -> Result<Outcome, String> {
         let looked_at = timeline.len() as u64;
+        let below = signals_read(self.0, &ReferenceTables::default()).map_err(|findings| format!("{findings:?}"))?;
         let tables = Plane::ALL.map(|plane| table(plane, &timeline));
+        let signals = if below.is_empty() { None } else { Some(self.below(&below, &timeline)?) };
         let sql = self.0.text[self.0.sql_offset..].to_owned();
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
         let batches = runtime.block_on(async {
             let context = SessionContext::new();
+            functions::register(&context);
+            if let Some(rows) = signals {
+                let table = MemTable::try_new(rows.schema(), vec![vec![rows]]).map_err(|error| error.to_string())?;
+                context.register_table(Table::Signals.name(), Arc::new(table)).map_err(|error| error.to_string())?;
+            }
             for (plane, rows) in Plane::ALL.into_iter().zip(tables) {
                 let rows = rows?;
                 let table = MemTable::try_new(rows.schema(), vec![vec![rows]]).map_err(|error| error.to_string())?;
@@ -40,6 +54,28 @@ impl PlainSql<'_> {
         let signals = self.signals(&batches);
         let incidents = signals.iter().map(incident).collect();
         Ok(Outcome { signals, incidents, scans_matched: vec![vec![looked_at]] })
+    }
+
+    /// What these rules of the catalog find, as rows of `signals`.
+    fn below(&self, ids: &BTreeSet<String>, timeline: &[TestEvent]) -> Result<RecordBatch, String> {
+        let mut all = vec![RecordBatch::new_empty(Table::Signals.schema())];
+        for rule in CATALOG.iter().filter(|rule| ids.iter().any(|id| rule.path.ends_with(&format!("/{id}.sql")))) {
+            let source = rule.source().map_err(|findings| format!("{findings:?}"))?;
+            let found = PlainSql(&source).run(timeline.to_vec())?.signals.into_iter().map(|signal| Finding {
+                signal_id: format!("{} {}", signal.rule, signal.signal_id),
+                tenant: signal.tenant,
+                principal: signal.principal,
+                session_id: signal.session_id,
+                event_time: signal.event_time,
+                key: signal.key,
+                details: signal.details,
+                evidence: signal.evidence,
+            });
+            let found: Vec<Finding> = found.collect();
+            let rule = compile(&source, &ReferenceTables::default()).map_err(|findings| format!("{findings:?}"))?;
+            all.push(rows(&rule, &found.iter().collect::<Vec<_>>()));
+        }
+        concat_batches(&Table::Signals.schema(), &all).map_err(|error| error.to_string())
     }
 
     /// One signal a key: the earliest row, with the evidence of all.

@@ -149,9 +149,11 @@ fn a_key_that_is_no_output() {
 #[test]
 fn rules_that_read_signals() {
     let select = "SELECT s.event_time, s.tenant, s.principal, s.signal_id AS e_event_id FROM signals s";
-    check(sql(select), Code::UnknownName, (10, 76), "rules over `signals` can't be streamed yet");
-    let twice = format!("{select} JOIN signals t ON t.tenant = s.tenant");
-    check(sql(&twice), Code::UnknownName, (10, 76), "rules over `signals` can't be streamed yet");
+    check(sql(select), Code::SignalsOfWhom, (10, 76), "doesn't say whose signals it reads");
+    let twice = format!("{select} JOIN signals t ON t.tenant = s.tenant AND t.rule = 'x' WHERE s.rule = 'y'");
+    check(sql(&twice), Code::SignalsOfNobody, (10, 137), "there is no rule `x`");
+    let itself = format!("{select} WHERE s.rule = 'under-test'");
+    check(sql(&itself), Code::SignalsCycle, (10, 101), "the rule reads its own signals");
 }
 
 #[test]

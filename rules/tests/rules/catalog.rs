@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use watershed_rules::{RuleSource, report};
 
-use crate::check::compiled;
+use crate::check::{compiled_set, list};
 
 fn rule_files() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalog");
@@ -22,9 +22,19 @@ fn rule_files() -> Vec<PathBuf> {
 #[test]
 fn every_rule_compiles_with_a_key_and_without_warnings() {
     let mut faults = Vec::new();
-    for path in rule_files() {
-        let text = fs::read_to_string(&path).expect("readable");
-        let rule = RuleSource::parse(&path, &text).and_then(|source| compiled(&source));
+    let files: Vec<(PathBuf, String)> = rule_files()
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).expect("readable");
+            (path, text)
+        })
+        .collect();
+    let sources: Vec<RuleSource> = files
+        .iter()
+        .map(|(path, text)| RuleSource::parse(path, text).unwrap_or_else(|findings| panic!("{}", list(&findings))))
+        .collect();
+    let compiled = compiled_set(&sources.iter().collect::<Vec<_>>());
+    for ((path, text), rule) in files.into_iter().zip(compiled) {
         match rule {
             Err(findings) => faults.push(watershed_rules::render(&path, &text, &findings, false)),
             Ok(rule) => {

@@ -1,9 +1,12 @@
 //! How the tests write rules.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
-use watershed_rules::{CompiledRule, LintFinding, ReferenceTables, RuleSource, compile};
+use watershed_rules::{
+    Beside, CompiledRule, LintFinding, Outcome, ReferenceTables, RuleSource, compile_beside, compile_set, signals_read,
+};
 
 /// Held for reading by whoever compiles: the count of plannings is one for the whole process.
 static COMPILING: RwLock<()> = RwLock::new(());
@@ -23,8 +26,29 @@ pub(crate) fn compiled_with(
     source: &RuleSource,
     reference: &ReferenceTables,
 ) -> Result<CompiledRule, Vec<LintFinding>> {
+    compiled_beside(source, reference, &Beside::default())
+}
+
+/// Compiles rules of which some may read the signals of others.
+pub(crate) fn compiled_set(sources: &[&RuleSource]) -> Vec<Outcome> {
     let _held = COMPILING.read().unwrap_or_else(PoisonError::into_inner);
-    compile(source, reference)
+    compile_set(sources, &ReferenceTables::default())
+}
+
+/// The rules whose signals a rule reads.
+pub(crate) fn reads(source: &RuleSource, reference: &ReferenceTables) -> BTreeSet<String> {
+    let _held = COMPILING.read().unwrap_or_else(PoisonError::into_inner);
+    signals_read(source, reference).unwrap_or_default()
+}
+
+/// The same beside rules whose signals it may read.
+pub(crate) fn compiled_beside(
+    source: &RuleSource,
+    reference: &ReferenceTables,
+    beside: &Beside,
+) -> Result<CompiledRule, Vec<LintFinding>> {
+    let _held = COMPILING.read().unwrap_or_else(PoisonError::into_inner);
+    compile_beside(source, reference, beside)
 }
 
 /// A rule file around this SQL. The SQL begins on line 10.

@@ -9,7 +9,7 @@ const MINUTE: i64 = 60_000_000;
 const HOUR: i64 = 60 * MINUTE;
 
 fn named(rule: &CompiledRule, scan: usize, columns: &[usize]) -> Vec<&'static str> {
-    columns.iter().map(|&column| rule.scans[scan].plane.columns()[column].name).collect()
+    columns.iter().map(|&column| rule.scans[scan].table.columns()[column].name).collect()
 }
 
 fn keys(rule: &CompiledRule) -> Vec<Vec<&'static str>> {
@@ -32,7 +32,7 @@ fn an_interval_join_keeps_each_side_as_long_as_the_other_can_follow() {
     let rule = accepted("tool_event_id", REVOKED);
     assert_eq!(keys(&rule), [["tenant", "credential_id"], ["tenant", "credential_id"]]);
     let (r, i) = (scan(&rule, "r"), scan(&rule, "i"));
-    assert_eq!((r.plane, i.plane), (Plane::Model, Plane::Access));
+    assert_eq!((r.table, i.table), (Plane::Model.into(), Plane::Access.into()));
     assert_eq!(r.keep, [Some(0), Some(0)]);
     assert_eq!(i.keep, [Some(6 * HOUR), Some(6 * HOUR)]);
     assert_eq!((r.around, i.around), ((0, 0), (-6 * HOUR, 0)));

@@ -19,7 +19,7 @@ fn text(value: &'static str) -> Cell<'static> {
 
 /// Over the matching rows, as the engine runs it, and over all of them, as plain SQL: both the same.
 fn found(rule: &CompiledRule, history: &[RecordBatch; 2]) -> Vec<Finding> {
-    let rows: Vec<RecordBatch> = rule.scans.iter().map(|scan| matching(scan, history)).collect();
+    let rows: Vec<RecordBatch> = rule.scans.iter().map(|scan| matching(rule, scan, history)).collect();
     let found = run(rule, &rows);
     assert_eq!(found, truth(rule, history));
     found
@@ -134,7 +134,7 @@ fn a_row_with_an_unknown_key_is_alone_and_not_lost() {
         .scans
         .iter()
         .map(|scan| {
-            let rows = matching(scan, &history);
+            let rows = matching(&rule, scan, &history);
             keep(&rows, |row| key_of(scan, &rows, row) == [Some("t0".to_owned()), None])
         })
         .collect();

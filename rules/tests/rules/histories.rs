@@ -2,12 +2,12 @@
 
 use proptest::prelude::*;
 use watershed_rules::Scan;
-use watershed_rules::{CompiledRule, Finding, batch};
+use watershed_rules::{CompiledRule, Finding, batch, signal_rows};
 use watershed_schemas::tables::{identity, runtime};
-use watershed_schemas::{Cell, EventBatchBuilder, Plane, Row, Timestamp};
+use watershed_schemas::{Cell, EventBatchBuilder, Plane, Row, Table, Timestamp};
 
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
-use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::compute::{concat_batches, filter_record_batch};
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::physical_expr::PhysicalExpr;
@@ -130,14 +130,26 @@ pub(crate) fn truth(rule: &CompiledRule, history: &[RecordBatch; 2]) -> Vec<Find
     batch(rule, history[0].clone(), history[1].clone()).expect("the batch runs")
 }
 
-/// The rows that a scan's conditions let through, in the plane's full schema.
-pub(crate) fn matching(scan: &Scan, history: &[RecordBatch; 2]) -> RecordBatch {
-    let mut rows = history[scan.plane.index()].clone();
+/// The rows that a scan's conditions let through, in the table's full schema.
+pub(crate) fn matching(rule: &CompiledRule, scan: &Scan, history: &[RecordBatch; 2]) -> RecordBatch {
+    let mut rows = match scan.table.plane() {
+        Some(plane) => history[plane.index()].clone(),
+        None => signals(rule, history),
+    };
     for conjunct in &scan.filters {
         let holds = evaluate(conjunct.expr.as_ref(), &rows);
         rows = filter_record_batch(&rows, &holds).expect("same length");
     }
     rows
+}
+
+/// What the rules that it reads find.
+fn signals(rule: &CompiledRule, history: &[RecordBatch; 2]) -> RecordBatch {
+    let found = rule.upstream.iter().map(|below| {
+        let findings = truth(below, history);
+        signal_rows(below, &findings.iter().collect::<Vec<_>>())
+    });
+    concat_batches(&Table::Signals.schema(), &found.collect::<Vec<_>>()).expect("same columns")
 }
 
 fn evaluate(expr: &dyn PhysicalExpr, rows: &RecordBatch) -> BooleanArray {

@@ -3,15 +3,25 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use watershed_rules::{Code, LintFinding, RuleSource, Sample, lint_page};
+use watershed_rules::{Beside, Code, LintFinding, Missing, ReferenceTables, RuleSource, Sample, lint_page};
 
-use crate::check::{compiled, list};
+use crate::check::{compiled, compiled_beside, list};
+
+const UPSTREAM: &str = "/*---\nid: token-revoked\ntitle: A token was revoked\nplane: access\nseverity: low\nkey: [revocation_event_id]\n---*/
+SELECT event_time, tenant, principal, event_id AS revocation_event_id FROM identity WHERE kind = 'token_revoked'";
 
 /// What the compiler finds in a file, warnings included.
 fn findings(sample: &Sample) -> Vec<LintFinding> {
     let source = RuleSource::parse_bytes(Path::new("example.sql"), &sample.file());
-    match source.and_then(|source| compiled(&source)) {
+    // What examples over `signals` read.
+    let mut beside = Beside::default();
+    let upstream =
+        RuleSource::parse_bytes(Path::new("upstream.sql"), UPSTREAM.as_bytes()).and_then(|source| compiled(&source));
+    beside.miss("session-revoked".to_owned(), Missing::Disabled);
+    beside.add(Arc::new(upstream.unwrap_or_else(|found| panic!("{}", list(&found)))));
+    match source.and_then(|source| compiled_beside(&source, &ReferenceTables::default(), &beside)) {
         Ok(rule) => rule.warnings,
         Err(findings) => findings,
     }

@@ -1,14 +1,16 @@
 //! The shapes of rules that authors write, from `rules/tests/shapes/*.sql`. The tests of the engine read them too.
 //!
 //! A shape begins with `-- shape: NAME`, then come `-- key: COLUMNS`, perhaps `-- emit: early`, and what the compiler says
-//! of it: `-- proves: …` or `-- refuses: LINE:COLUMN: CODE: …`, where lines count from the first of the SQL.
+//! of it: `-- proves: …` or `-- refuses: LINE:COLUMN: CODE: …`, where lines count from the first of the SQL. A shape may
+//! read the signals of others of its file, by their ids.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use watershed_rules::{LintFinding, ReferenceTables, RuleSource};
+use watershed_rules::{Beside, LintFinding, Outcome, ReferenceTables, RuleSource, in_strata};
 
 /// One shape.
 #[derive(Clone, Debug)]
@@ -47,6 +49,24 @@ impl Shape {
         );
         RuleSource::parse(Path::new("shape.sql"), &text)
     }
+}
+
+/// What becomes of each shape of a file, each beside those whose signals it reads.
+pub(crate) fn compile_file(
+    shapes: &[Shape],
+    reads: impl Fn(&RuleSource) -> BTreeSet<String>,
+    compile: impl Fn(&RuleSource, &Beside) -> Outcome,
+) -> Vec<Outcome> {
+    let sources: Vec<_> = shapes.iter().map(Shape::source).collect();
+    let readable: Vec<&RuleSource> = sources.iter().flatten().collect();
+    let compiled =
+        in_strata(&readable, &BTreeSet::new(), |_, source| reads(source), |_, source, beside| compile(source, beside));
+    let mut compiled = compiled.into_iter();
+    let outcome = |source: Result<RuleSource, Vec<LintFinding>>| match source {
+        Ok(_) => compiled.next().flatten().expect("each is compiled"),
+        Err(findings) => Err(findings),
+    };
+    sources.into_iter().map(outcome).collect()
 }
 
 /// The reference tables that shapes join.

@@ -3,19 +3,21 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::sync::Arc;
 
-use watershed_rules::{CompiledRule, LintFinding, Speaks};
+use watershed_rules::{Beside, CompiledRule, Outcome, RuleSource, Speaks};
 use watershed_schemas::Plane;
 
-use crate::check::compiled_with;
-use crate::shape_file::{Shape, files, read, reference};
+use crate::check::{compiled_beside, reads};
+use crate::shape_file::{Shape, compile_file, files, read, reference};
 
 /// The line of the rule file on which the SQL of a shape begins.
 const SQL_LINE: usize = 10;
 
-/// Compiles a shape.
-pub(crate) fn compile(shape: &Shape) -> Result<CompiledRule, Vec<LintFinding>> {
-    compiled_with(&shape.source()?, reference())
+/// Compiles the shapes of one file.
+pub(crate) fn compiled(shapes: &[Shape]) -> Vec<Outcome> {
+    let compile = |source: &RuleSource, beside: &Beside| compiled_beside(source, reference(), beside).map(Arc::new);
+    compile_file(shapes, |source| reads(source, reference()), compile)
 }
 
 /// The text of a file of shapes.
@@ -33,7 +35,7 @@ fn written(head: &str, shapes: &[Shape]) -> String {
 }
 
 /// What the compiler says, in one line.
-fn said(result: &Result<CompiledRule, Vec<LintFinding>>) -> String {
+fn said(result: &Outcome) -> String {
     match result {
         Ok(rule) => format!("proves: {}", proven(rule)),
         Err(findings) => {
@@ -58,9 +60,9 @@ fn proven(rule: &CompiledRule) -> String {
         }
     }];
     for scan in &rule.scans {
-        let key: Vec<&str> = scan.key.iter().map(|&column| scan.plane.columns()[column].name).collect();
+        let key: Vec<&str> = scan.key.iter().map(|&column| scan.table.columns()[column].name).collect();
         let (least, most) = scan.around;
-        let table = scan.plane.table();
+        let table = scan.table.name();
         let name = if scan.alias == table { table.to_owned() } else { format!("{table} {}", scan.alias) };
         let needs = if scan.min_rows == 0 { String::new() } else { format!(" needs {}", scan.min_rows) };
         parts.push(format!("{name} by {} {}..{}{needs}", key.join(", "), span(least), span(most)));
@@ -87,8 +89,9 @@ fn every_shape_is_accepted_or_refused_as_written() {
     for path in files() {
         let (head, mut shapes) = read(&path);
         assert!(!shapes.is_empty(), "{}", path.display());
-        for shape in &mut shapes {
-            let said = said(&compile(shape));
+        let compiled = compiled(&shapes);
+        for (shape, result) in shapes.iter_mut().zip(&compiled) {
+            let said = said(result);
             let count = if said.starts_with("proves") { &mut accepted } else { &mut refused };
             *count += 1;
             if said != shape.expected {

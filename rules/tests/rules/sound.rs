@@ -1,10 +1,12 @@
 //! What the compiler proves holds: over random histories, against plain DataFusion over all rows, for every accepted shape.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use watershed_rules::{CompiledRule, Finding, Speaks, plannings};
+use watershed_rules::{CompiledRule, Finding, Scan, Speaks, plannings};
+use watershed_schemas::Plane;
 
 use datafusion::arrow::array::{RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take_record_batch;
@@ -14,30 +16,48 @@ use crate::histories::{
     EVENTS, Event, START, events, history as history_of, keep, key_of, matching, run, time_of, truth,
 };
 use crate::shape_file::{Shape, shapes};
-use crate::shapes::compile;
+use crate::shapes::compiled;
 
 /// Histories for each shape; `WATERSHED_SHAPE_CASES` asks for more of them.
 fn cases() -> u32 {
     std::env::var("WATERSHED_SHAPE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24)
 }
 
-fn compiled(shape: &Shape) -> CompiledRule {
-    compile(shape).unwrap_or_else(|findings| panic!("{} is refused: {}", shape.name, list(&findings)))
+/// The accepted shapes of a group, beside the others of it.
+fn accepted(group: &str) -> Vec<(Shape, Arc<CompiledRule>)> {
+    let shapes = shapes(Some(group));
+    let rules = compiled(&shapes);
+    let accepted = shapes.into_iter().zip(rules).filter(|(shape, _)| shape.is_accepted());
+    accepted
+        .map(|(shape, rule)| {
+            let rule = rule.unwrap_or_else(|findings| panic!("{} is refused: {}", shape.name, list(&findings)));
+            (shape, rule)
+        })
+        .collect()
+}
+
+/// Beyond a row's time how far each plane's watermark must be before the row is there as it stays.
+fn lags(rule: &CompiledRule, scan: &Scan) -> [Option<i64>; 2] {
+    if let Some(plane) = scan.table.plane() {
+        return Plane::ALL.map(|other| (other == plane).then_some(0));
+    }
+    let read =
+        scan.upstream.iter().flat_map(|upstream| rule.upstream.iter().filter(|rule| rule.meta.id == upstream.rule));
+    read.fold([None; 2], |lags, rule| [0, 1].map(|plane: usize| lags[plane].max(rule.lookahead[plane])))
 }
 
 /// Holds each accepted shape of a group against everything below, over random histories.
 fn sound(group: &str) {
-    let accepted: Vec<Shape> = shapes(Some(group)).into_iter().filter(Shape::is_accepted).collect();
+    let accepted = accepted(group);
     assert!(!accepted.is_empty(), "{group} has no shapes");
     let mut faults = Vec::new();
-    for shape in &accepted {
-        let rule = compiled(shape);
+    for (shape, rule) in &accepted {
         let found = std::cell::Cell::new(0_u32);
         let choice = proptest::collection::vec(0_usize..1_000, EVENTS);
         let config = Config { cases: cases(), failure_persistence: None, ..Config::default() };
         let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
         let result = runner.run(&(events(), choice), |(events, choice)| {
-            let case = Case::of(&rule, &events);
+            let case = Case::of(rule, &events);
             case.the_cached_plan_gives_the_batch_result()?;
             case.rows_of_different_keys_never_influence_each_other()?;
             case.rows_beyond_the_bounds_never_matter()?;
@@ -72,14 +92,14 @@ macro_rules! groups {
     };
 }
 
-groups!(combined, filters, groups, history, joins, presence, sessions, sets, windows);
+groups!(combined, filters, groups, history, joins, presence, sessions, sets, signals, windows);
 
 #[test]
 fn running_a_rule_never_plans() {
     // A scan that may be empty: the plan runs even over nothing.
-    let shape = shapes(Some("sets")).into_iter().find(|shape| shape.name == "union all").expect("there is one");
-    let rule = compiled(&shape);
-    let rows: Vec<RecordBatch> = rule.scans.iter().map(|scan| matching(scan, &history_of(&[]))).collect();
+    let found = accepted("sets").into_iter().find(|(shape, _)| shape.name == "union all");
+    let (_, rule) = found.expect("there is one");
+    let rows: Vec<RecordBatch> = rule.scans.iter().map(|scan| matching(&rule, scan, &history_of(&[]))).collect();
     let alone = nobody_compiles();
     let planned = plannings();
     for _ in 0..10 {
@@ -87,7 +107,7 @@ fn running_a_rule_never_plans() {
     }
     assert_eq!(plannings(), planned);
     drop(alone);
-    compiled(&shape);
+    compiled(&shapes(Some("sets")));
     assert!(plannings() > planned);
 }
 
@@ -107,7 +127,7 @@ struct Case<'a> {
 impl<'a> Case<'a> {
     fn of(rule: &'a CompiledRule, events: &[Event]) -> Self {
         let history = history_of(events);
-        let rows = rule.scans.iter().map(|scan| matching(scan, &history)).collect();
+        let rows = rule.scans.iter().map(|scan| matching(rule, scan, &history)).collect();
         Case { rule, rows, expected: truth(rule, &history) }
     }
 
@@ -202,7 +222,13 @@ impl<'a> Case<'a> {
                         .scans
                         .iter()
                         .zip(rows)
-                        .map(|(scan, rows)| keep(rows, |row| time_of(rows, row) < watermarks[scan.plane.index()]))
+                        .map(|(scan, rows)| {
+                            let bounds = lags(rule, scan);
+                            let closed = |time: i64, plane: usize| {
+                                bounds[plane].is_none_or(|lag| time + lag < watermarks[plane])
+                            };
+                            keep(rows, |row| (0..2).all(|plane| closed(time_of(rows, row), plane)))
+                        })
                         .collect();
                     for finding in run(rule, &part) {
                         let passed = |plane: usize, ahead: i64| watermarks[plane] > finding.event_time.micros() + ahead;

@@ -107,12 +107,6 @@ FROM runtime r JOIN (VALUES ('tool0', 1), ('tool2', 5)) AS w (tool, weight) ON w
 -- refuses: 1:109: W028: an aggregate as a subquery gives a value even when nothing happened, and can't be bounded in time; join what it counts, with a LEFT JOIN where there may be none, and write `GROUP BY r.tenant, r.principal, r.event_time, r.event_id HAVING count(i.event_id) < 3`
 SELECT r.event_time, r.tenant, r.principal, r.event_id AS e_event_id FROM runtime r WHERE r.score > (SELECT max(score) FROM runtime)
 
--- shape: rules over signals
--- key: e_event_id
--- refuses: 1:75: W031: rules over `signals` can't be streamed yet; read `runtime` and `identity` as the other rule does, and join both in one rule
-SELECT s.event_time, s.tenant, s.principal, r.event_id AS e_event_id FROM signals s JOIN runtime r ON r.tenant = s.tenant AND r.principal = s.principal
- AND r.event_time BETWEEN s.event_time AND s.event_time + INTERVAL '5 minutes'
-
 -- shape: except
 -- key: e_event_id
 -- refuses: 1:75: W026: EXCEPT can't be bounded in time; write EXISTS or NOT EXISTS with a bound on `event_time`
@@ -120,5 +114,5 @@ SELECT event_time, tenant, principal, event_id AS e_event_id FROM runtime EXCEPT
 
 -- shape: a table of constants alone
 -- key: principal
--- refuses: 1:1: W034: the query reads neither `runtime` nor `identity`; select from `runtime` or `identity`
+-- refuses: 1:1: W034: the query reads neither `runtime` nor `identity` nor `signals`; select from `runtime`, `identity` or `signals`
 SELECT TIMESTAMP '2024-01-01T00:00:00' AS event_time, 'a' AS tenant, 'b' AS principal

@@ -1,13 +1,15 @@
 //! `watershed rules bench`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use watershed_connectors::escape::json_line;
-use watershed_rules::{explain::explain, render};
+use watershed_rules::{explain::explain_beside, render};
 
 use super::sample::SampleArgs;
 use super::{reference, rule_files};
+use crate::check::{around, each_in_strata};
 use crate::cli::{Error, Exit, Output};
 use crate::rule_bench::measure;
 
@@ -44,8 +46,13 @@ pub(super) fn bench(args: &BenchArgs, output: &mut Output) -> Result<Exit, Error
     }
     let reference = reference(args.reference.as_ref())?;
     let (mut rules, mut refused) = (Vec::new(), false);
-    for file in files.files {
-        match file.source.and_then(|source| explain(&source, &reference)) {
+    let beside = around(&files);
+    let compiled = each_in_strata(files.files, beside, &reference, |source, beside| {
+        let explained = explain_beside(source, &reference, beside)?;
+        Ok((Arc::clone(&explained.rule), explained))
+    });
+    for (file, explained) in compiled {
+        match explained {
             Ok(explained) => rules.push(explained),
             Err(findings) => {
                 refused = true;

@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use clap::Args;
 use watershed_connectors::escape::{json_line, one_line};
-use watershed_rules::{RuleSource, explain::explain as compile, render};
+use watershed_rules::{
+    RuleSource,
+    explain::{Explained, explain_beside},
+    render,
+};
 
 use super::sample::SampleArgs;
 use super::{reference, rule_files};
-use crate::check::RuleFile;
+use crate::check::{RuleFile, RuleFiles, around, each_in_strata};
 use crate::cli::{Error, Exit, Output};
 use crate::explain::{Asked, AskedEvent, Sample, diagnose, overview};
 
@@ -57,9 +61,14 @@ pub struct ExplainArgs {
 
 pub(super) fn explain(args: &ExplainArgs, output: &mut Output) -> Result<Exit, Error> {
     let asked = asked(args)?;
-    let file = file(args)?;
+    let (file, beside) = file(args)?;
     let reference = reference(args.reference.as_ref())?;
-    let explained = match file.source.and_then(|source| compile(&source, &reference)) {
+    let compiled = each_in_strata(vec![file], beside, &reference, |source, beside| {
+        let explained = explain_beside(source, &reference, beside)?;
+        Ok((Arc::clone(&explained.rule), explained))
+    });
+    let Some((file, explained)) = compiled.into_iter().next() else { return Ok(Exit::Fine) };
+    let explained: Explained = match explained {
         Ok(explained) => explained,
         Err(findings) => {
             output.line(render(&file.path, &file.text, &findings, output.colour()))?;
@@ -102,14 +111,16 @@ fn asked(args: &ExplainArgs) -> Result<Asked, Error> {
     Ok(asked)
 }
 
-/// The file of the rule that is named by path or id.
-fn file(args: &ExplainArgs) -> Result<RuleFile, Error> {
+/// The file of the rule that is named by path or id, and those that it may read.
+fn file(args: &ExplainArgs) -> Result<(RuleFile, RuleFiles), Error> {
     let path = Path::new(&args.rule);
     if path.extension().is_some_and(|extension| extension == "sql") {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Error::Usage(format!("`{}` can't be read: {error}", path.display())))?;
         let source = RuleSource::parse(path, &text);
-        return Ok(RuleFile { path: path.to_owned(), text, source, tests: None });
+        let file = RuleFile { path: path.to_owned(), text, source, tests: None };
+        let beside = around(&RuleFiles { files: vec![file.clone()], problems: Vec::new() });
+        return Ok((file, beside));
     }
     let files = rule_files(args.rules.as_ref())?;
     if let Some(problem) = files.problems.first() {
@@ -121,14 +132,20 @@ fn file(args: &ExplainArgs) -> Result<RuleFile, Error> {
         Err(_) => file.path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
     };
     let ids: BTreeSet<String> = files.files.iter().map(id).collect();
-    files.files.into_iter().find(|file| id(file) == args.rule).ok_or_else(|| {
+    let found = files.files.iter().find(|file| id(file) == args.rule).cloned();
+    let file = found.ok_or_else(|| {
         let known: Vec<&str> = ids.iter().map(String::as_str).collect();
         Error::Usage(format!(
             "there is no rule `{}`; there is {}; or name a rule file that ends in `.sql`",
             one_line(&args.rule, 80),
             known.join(", ")
         ))
-    })
+    })?;
+    // Its own file isn't beside it.
+    let files = RuleFiles { files: files.files.into_iter().filter(|other| other.path != file.path).collect(), ..files };
+    let mut beside = RuleFiles::catalog();
+    beside.replace_with(files);
+    Ok((file, beside))
 }
 
 /// Every event that is asked about must be there: one that is not answers nothing.

@@ -1,12 +1,13 @@
 //! `watershed rules lint`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::json;
-use watershed_rules::{Level, LintFinding, compile, render, report};
+use watershed_rules::{Level, LintFinding, compile_beside, render, report};
 
 use super::{LintArgs, reference, rule_files};
-use crate::check::RuleFiles;
+use crate::check::{RuleFiles, around, each_in_strata};
 use crate::cli::{Error, Exit, Output};
 
 pub(super) fn lint(args: &LintArgs, output: &mut Output) -> Result<Exit, Error> {
@@ -14,8 +15,12 @@ pub(super) fn lint(args: &LintArgs, output: &mut Output) -> Result<Exit, Error> 
     let reference = reference(args.reference.as_ref())?;
     let (mut fine, mut refused, mut warnings) = (0_usize, files.problems.len(), 0_usize);
     problems(&files, args.json, output)?;
-    for file in files.files {
-        let rule = file.source.and_then(|source| compile(&source, &reference));
+    let beside = around(&files);
+    let compiled = each_in_strata(files.files, beside, &reference, |source, beside| {
+        let rule = Arc::new(compile_beside(source, &reference, beside)?);
+        Ok((Arc::clone(&rule), rule))
+    });
+    for (file, rule) in compiled {
         let findings = match &rule {
             Ok(rule) => {
                 fine += 1;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use clap::Args;
 use watershed_rules::test_runner::{RuleReport, Run, TestFile, run_tests, tests_of, write_junit};
-use watershed_rules::{ReferenceTables, compile};
+use watershed_rules::{CompiledRule, LintFinding, compile_beside};
 
 use super::{reference, rule_files};
-use crate::check::RuleFile;
+use crate::check::{RuleFile, around, each_in_strata};
 use crate::cli::{Error, Exit, Output};
 use crate::rule_tests::CorePipeline;
 
@@ -35,8 +35,13 @@ pub(super) fn test(args: &RulesTestArgs, output: &mut Output) -> Result<Exit, Er
     }
     let mut passed = files.problems.is_empty();
     let mut reports = Vec::new();
-    for file in &files.files {
-        let report = report(file, &reference, &CorePipeline);
+    let beside = around(&files);
+    let compiled = each_in_strata(files.files, beside, &reference, |source, beside| {
+        let rule = Arc::new(compile_beside(source, &reference, beside)?);
+        Ok((Arc::clone(&rule), rule))
+    });
+    for (file, rule) in compiled {
+        let report = report(&file, rule, &CorePipeline);
         output.text(report.to_string())?;
         passed &= report.passed();
         reports.push(report);
@@ -56,7 +61,7 @@ pub(super) fn test(args: &RulesTestArgs, output: &mut Output) -> Result<Exit, Er
 }
 
 /// Reads and runs the tests of one rule; whatever keeps them from running is a failure of its own.
-fn report(file: &RuleFile, reference: &ReferenceTables, pipeline: &dyn Run) -> RuleReport {
+fn report(file: &RuleFile, rule: Result<Arc<CompiledRule>, Vec<LintFinding>>, pipeline: &dyn Run) -> RuleReport {
     let stem = file.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let tests_path = tests_of(&file.path);
     let source = match &file.source {
@@ -65,8 +70,8 @@ fn report(file: &RuleFile, reference: &ReferenceTables, pipeline: &dyn Run) -> R
             return RuleReport::unusable(&stem, file.path.clone(), findings.iter().map(ToString::to_string).collect());
         }
     };
-    let rule = match compile(source, reference) {
-        Ok(rule) => Arc::new(rule),
+    let rule = match rule {
+        Ok(rule) => rule,
         Err(findings) => {
             return RuleReport::unusable(
                 &source.meta.id,

@@ -133,6 +133,11 @@ impl Keys {
     }
 
     /// Every key's state, in no order that means anything.
+    pub(super) fn states(&self) -> impl Iterator<Item = &KeyState> {
+        self.states.iter()
+    }
+
+    /// The same, to be changed.
     pub(super) fn states_mut(&mut self) -> impl Iterator<Item = &mut KeyState> {
         self.states.iter_mut()
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use watershed_rules::{CompiledRule, Scan, Speaks};
-use watershed_schemas::{Mark, Timestamp};
+use watershed_schemas::{Mark, Plane, Timestamp};
 
 use super::keys::{Expiries, SlotId};
 use super::run::{Failure, is_sealed, passed, run};
@@ -280,7 +280,7 @@ impl RuleState {
             return Vec::new();
         }
         let since = self.donated.as_ref().unwrap_or(&self.coverage.since);
-        self.rule().scans.iter().zip(since).map(|(scan, since)| Donor::of(scan, *since)).collect()
+        self.rule().scans.iter().zip(since).filter_map(|(scan, since)| Donor::of(scan, *since)).collect()
     }
 
     /// What the store has to know, where it does not.
@@ -325,7 +325,8 @@ impl RuleState {
     /// Event time after which it says everything, where some plane that it reads is not there yet and something of before
     /// can still be said.
     pub(in crate::evaluator) fn warming_until(&self, watermarks: &Watermarks) -> Option<Timestamp> {
-        let heard = self.rule().scans.iter().map(|scan| watermarks.heard(scan.plane)).min().unwrap_or(Timestamp::MAX);
+        let read = Plane::ALL.into_iter().filter(|plane| self.rule().lookahead[plane.index()].is_some());
+        let heard = read.map(|plane| watermarks.heard(plane)).min().unwrap_or(Timestamp::MAX);
         let open = self.warm_after >= heard && !is_sealed(self.rule(), self.warm_after, watermarks);
         (self.stopped.is_none() && self.warm_after != Timestamp::MIN && open).then_some(self.warm_after)
     }

@@ -23,7 +23,7 @@ impl RuleState {
     pub(in crate::evaluator) fn lose_segment(&mut self, segment: &Segment) {
         self.tally.unreadable += 1;
         let rule = std::sync::Arc::clone(self.rule());
-        for scan in rule.scans.iter().filter(|scan| scan.plane == segment.plane) {
+        for scan in rule.scans.iter().filter(|scan| scan.table == segment.table) {
             let (first, last) = segment.span();
             let touched = Span::touched_by(first, scan.around).joined(Some(Span::touched_by(last, scan.around)));
             self.lost = Some(touched.joined(self.lost));

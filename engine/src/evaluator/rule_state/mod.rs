@@ -7,6 +7,7 @@ mod lost;
 mod probe;
 mod rereading;
 mod run;
+mod signals;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -29,9 +30,10 @@ use asleep::{Asleep, Sleeping};
 use keys::{Expiries, KeyState, Keys, SlotId};
 use probe::Outcome;
 use rereading::is_past;
-use run::{Failure, is_sealed, passed, say};
+use run::{Failure, is_sealed, say};
 
 pub(super) use rereading::{Reading, Rereading, needed_since};
+pub(super) use run::passed;
 
 /// The state of one rule.
 pub(super) struct RuleState {
@@ -100,8 +102,9 @@ pub(super) struct Admission {
     pub(super) limits: Limits,
     /// Whether all rules together hold as much as they may.
     pub(super) full: bool,
-    /// The planes' watermarks before the present step.
-    pub(super) reached: [Timestamp; 2],
+    /// For each table (by [`watershed_schemas::Table::index`]) the time before which rows are late: the planes' watermarks
+    /// before the present step; of signals either all or none.
+    pub(super) reached: [Timestamp; 3],
     /// Whether the rows are of the past and only put where they belong.
     pub(super) past: bool,
 }
@@ -205,10 +208,14 @@ impl RuleState {
             return;
         }
         let full = admission.full || self.memory.bytes(self.keys.len()) >= admission.limits.rule_bytes;
-        let reached = admission.reached[rows.segment.plane.index()];
+        let reached = admission.reached[rows.segment.table.index()];
         let rule = Arc::clone(self.rule());
         rows.segment.needed_for(&rule.scans[scan].keep);
-        if !full && self.asleep.lacks_another(&rule.scans, scan) {
+        if !full && self.rereading.is_none() && self.asleep.lacks_another(&rule.scans, scan) {
+            if rows.segment.table.plane().is_none() {
+                // Signals are few, and may be taken back.
+                return self.take_in(scan, rows, admission, reached);
+            }
             self.memory.hold(&rows.segment, rows.rows.len());
             self.asleep.put(scan, Arc::clone(rows), reached);
             return;

@@ -162,7 +162,7 @@ fn run(rule: &CompiledRule, group: &[Candidate<'_>]) -> Option<Apart> {
         .enumerate()
         .map(|(at, scan)| {
             let rows: Vec<RowRef> = group.iter().flat_map(|candidate| candidate.slices[at]).cloned().collect();
-            gather(scan.plane, &scan.projection, &rows)
+            gather(scan.table, &scan.projection, &rows)
         })
         .collect();
     rule.evaluate_apart(&inputs.ok()?).ok()

@@ -127,7 +127,11 @@ impl RuleState {
         let rule = Arc::clone(self.rule());
         let Some(reading) = &mut self.rereading else { return };
         let needs = reading.needs(&rule.scans);
-        let seen = rule.scans.iter().zip(&needs).map(|(scan, needed)| since[scan.plane.index()].max(*needed));
+        let seen = rule.scans.iter().zip(&needs).map(|(scan, needed)| match scan.table.plane() {
+            Some(plane) => since[plane.index()].max(*needed),
+            // What other rules say is not in the log.
+            None => Timestamp::MAX,
+        });
         let whole = seen.zip(&self.coverage.since).map(|(seen, before)| seen.min(*before)).collect();
         let coverage = Coverage { since: whole, ..self.coverage.clone() };
         self.warm_after = coverage.warm_after(&rule.scans);

@@ -58,7 +58,7 @@ fn run_part(rule: &CompiledRule, state: &KeyState, span: Span, tally: &mut Tally
     tally.evaluations += 1;
     tally.rows_read += slices.iter().map(|rows| rows.len() as u64).sum::<u64>();
     let inputs: Result<Vec<RecordBatch>, _> =
-        rule.scans.iter().zip(&slices).map(|(scan, rows)| gather(scan.plane, &scan.projection, rows)).collect();
+        rule.scans.iter().zip(&slices).map(|(scan, rows)| gather(scan.table, &scan.projection, rows)).collect();
     let inputs = inputs.map_err(|error| match error {
         ArrowError::ExternalError(error) if error.is::<Unreadable>() => Failure::Unreadable,
         error => Failure::Plan(EvaluateError { rule: rule.meta.id.clone(), reason: error.to_string() }),
@@ -130,7 +130,8 @@ pub(super) fn say(
 pub(super) fn evidence(rule: &CompiledRule, scans: &[Kept], finding: &Finding) -> Vec<RowRef> {
     let moment = Span { least: finding.event_time.micros(), most: finding.event_time.micros() };
     let mut rows: Vec<RowRef> = Vec::new();
-    for (scan, kept) in rule.scans.iter().zip(scans) {
+    let events = rule.scans.iter().zip(scans).filter(|(scan, _)| scan.table.plane().is_some());
+    for (scan, kept) in events {
         for row in moment.seen(scan.around).slice(&kept.rows) {
             let id = row.segment.event_id(row.row);
             if finding.evidence.binary_search_by(|known| known.as_str().cmp(id)).is_ok() {
@@ -139,7 +140,7 @@ pub(super) fn evidence(rule: &CompiledRule, scans: &[Kept], finding: &Finding) -
         }
     }
     // Several scans may have kept the same row.
-    let order = |a: &RowRef, b: &RowRef| (a.order(), a.segment.plane).cmp(&(b.order(), b.segment.plane));
+    let order = |a: &RowRef, b: &RowRef| (a.order(), a.segment.table).cmp(&(b.order(), b.segment.table));
     rows.sort_by(order);
     rows.dedup_by(|a, b| order(a, b).is_eq());
     rows
@@ -151,7 +152,12 @@ pub(super) fn is_sealed(rule: &CompiledRule, event_time: Timestamp, watermarks: 
 }
 
 /// Whether every named plane's watermark (less the allowed lateness, where `late` rows count) has passed the time by its bound.
-pub(super) fn passed(time: Timestamp, bounds: &[Option<i64>; 2], watermarks: &Watermarks, late: bool) -> bool {
+pub(in crate::evaluator) fn passed(
+    time: Timestamp,
+    bounds: &[Option<i64>; 2],
+    watermarks: &Watermarks,
+    late: bool,
+) -> bool {
     Plane::ALL.into_iter().all(|plane| match bounds[plane.index()] {
         None => true,
         Some(bound) => {

@@ -86,6 +86,8 @@ pub(super) struct Bounds {
     pub(super) of_row: BTreeMap<usize, Reach>,
     /// From the `event_time` of a finding: the least of all rows of its key.
     pub(super) of_finding: BTreeMap<usize, Reach>,
+    /// Whether all rows of a key have the same `event_time`.
+    pub(super) settled: bool,
 }
 
 /// Why there are no bounds.
@@ -119,10 +121,18 @@ pub(super) fn bounds(plan: &LogicalPlan, event_time: usize, key: &[usize]) -> st
     if shared.is_empty() {
         return Err(NoBounds::Key);
     }
+    let settled = is_settled(&node, output, &shared)?;
     let least = walk.fresh();
     let edges = group_member(&node, output, &shared, least)?;
     node.system.edges.extend(edges);
-    Ok(Bounds { of_finding: node.system.reaches(least)?, of_row })
+    Ok(Bounds { of_finding: node.system.reaches(least)?, of_row, settled })
+}
+
+/// Whether a moment lies at a fixed distance from one that all rows of a group share.
+fn is_settled(node: &Node, time: Time, shared: &BTreeSet<Var>) -> std::result::Result<bool, Contradiction> {
+    let (after, before) = (uppers(&node.system.edges, time.var)?, lowers(&node.system.edges, time.var)?);
+    let fixed = |var: &Var| after.get(var).zip(before.get(var)).is_some_and(|(after, before)| after + before == 0);
+    Ok(shared.iter().any(fixed))
 }
 
 /// The root of a plan, and the moment that its output column holds.
