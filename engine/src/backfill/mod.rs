@@ -21,6 +21,9 @@ use crate::core::{Backfill, Input, Past};
 
 use reader::Reader;
 
+/// Rules for which the log is read at the same time; others wait for their turn.
+const MOST_READERS: usize = 4;
+
 /// Opens a private reader of the log: of each plane that has a time what was written since, up to the positions.
 pub type Open =
     dyn Fn([Option<Timestamp>; 2], &Positions) -> Result<Box<dyn Reading>, SourceError> + Send + Sync + 'static;
@@ -52,7 +55,7 @@ impl Backfiller {
         let tickets: Vec<_> = wanted.iter().map(ticket).collect();
         self.readers.retain(|known, _| tickets.contains(known));
         for (ticket, backfill) in tickets.into_iter().zip(wanted) {
-            if !self.readers.contains_key(&ticket) {
+            if !self.readers.contains_key(&ticket) && self.readers.len() < MOST_READERS {
                 tracing::info!(rule = %ticket.0, "reading the log again for a rule");
                 let reader = Reader::start(backfill, Arc::clone(&self.open), self.registry.clone(), self.skew);
                 self.readers.insert(ticket, reader);

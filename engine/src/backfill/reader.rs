@@ -79,9 +79,16 @@ fn read_all(
     let since = backfill.wanted.since.map(|since| since.map(|since| since.minus(skew)));
     let mut past = with_patience(|| open(since, &backfill.wanted.until))?;
     let mut progress = Progress::new(past.extents());
+    let mut heard = Instant::now();
     loop {
         match with_patience(|| past.poll(LOOK))? {
             PastEvent::End => return Ok(Some(progress.covered(skew))),
+            PastEvent::Quiet if heard.elapsed() > PATIENCE => {
+                let waited = PATIENCE.as_secs();
+                return Err(SourceError::Stop(format!(
+                    "nothing has come of the log for {waited} s, and it is not at its end"
+                )));
+            }
             PastEvent::Quiet => {}
             PastEvent::Batch(raw) => {
                 let raw = Arc::new(raw);
@@ -90,6 +97,7 @@ fn read_all(
                 if batch.rows.num_rows() > 0 && send.send(Past::Rows { batch, percent: progress.percent() }).is_err() {
                     return Ok(None);
                 }
+                heard = Instant::now();
             }
         }
     }

@@ -130,3 +130,23 @@ fn what_nobody_wants_any_more_is_not_given() {
     assert!(backfiller.turn(Vec::new()).is_empty());
     assert!(backfiller.readers.is_empty());
 }
+
+#[test]
+fn only_some_rules_read_at_a_time_and_the_others_follow() {
+    let open = |_: [Option<Timestamp>; 2], _: &Positions| -> Result<Box<dyn Reading>, SourceError> {
+        Ok(Box::new(Told { events: VecDeque::new(), extents: BTreeMap::new() }))
+    };
+    let mut backfiller = Backfiller::new(open, Registry::builtin(Limits::default()), SKEW);
+    let mut left: Vec<u64> = (0..10).collect();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !left.is_empty() {
+        assert!(Instant::now() < deadline, "{left:?} are left");
+        let inputs = backfiller.turn(left.iter().flat_map(|ticket| wanted(*ticket)).collect());
+        assert!(backfiller.readers.len() <= MOST_READERS);
+        for input in inputs {
+            let Input::Past { ticket, past: Past::End { failed: None, .. }, .. } = input else { panic!("{input:?}") };
+            left.retain(|known| *known != ticket);
+        }
+        std::thread::yield_now();
+    }
+}

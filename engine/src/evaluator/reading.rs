@@ -90,8 +90,9 @@ impl Evaluator {
     /// The reading of a rule that begins, where it asks for one, can have one, and needs one.
     pub(super) fn reading(&mut self, setup: &RuleSetup, coverage: &Coverage, start: &Start<'_>) -> Option<Rereading> {
         let until = self.log.clone().filter(|log| setup.backfill && !log.is_empty())?;
-        let needed = setup.rule.scans.iter().map(|scan| needed_since(scan, start.watermarks));
-        if needed.zip(&coverage.since).all(|(needed, since)| *since <= needed) {
+        // What other rules say is not in the log.
+        let mut events = setup.rule.scans.iter().zip(&coverage.since).filter(|(scan, _)| scan.table.plane().is_some());
+        if events.all(|(scan, since)| *since <= needed_since(scan, start.watermarks)) {
             return None;
         }
         let reading = Reading { until, began: start.watermarks.snapshot(), first_live: start.next_segment };

@@ -110,7 +110,7 @@ impl Segment {
     }
 
     /// How many rows it has.
-    pub fn len(&self) -> usize {
+    pub fn row_count(&self) -> usize {
         self.times.len()
     }
 

@@ -10,7 +10,7 @@ use watershed_engine::store::{Commit, MemoryStore, StateStore};
 use watershed_schemas::{Mark, Timestamp};
 
 use crate::driver::{Driver, arrivals, runner, settings};
-use crate::history::{Event, MINUTE, as_written, events};
+use crate::history::{Event, MINUTE, as_written, events, rule};
 use crate::reload::{busy, followed, line, play, played, prompt, said, sign_in, unexplained};
 use crate::stream::shapes;
 
@@ -186,4 +186,30 @@ fn the_store_serves_as_a_shelf_for_what_is_committed() {
     play(&mut driver, &history, 3..4);
     assert_eq!(said(&driver, 0).last(), Some(&line("followed", "i0 r3", &[])));
     assert!(driver.core.cold_counts().loads > loads);
+}
+
+#[test]
+fn a_rule_that_can_not_be_filled_does_not_take_what_is_lost_for_absent() {
+    let edited = rule(
+        "unexplained",
+        "model",
+        "key: [prompt_event_id]",
+        "SELECT r.event_time, r.tenant, r.principal, r.event_id AS prompt_event_id FROM runtime r
+         WHERE r.kind = 'prompt' AND r.tool <> 'none' AND NOT EXISTS (SELECT 1 FROM identity i
+           WHERE i.tenant = r.tenant AND i.principal = r.principal
+           AND i.kind = 'authentication' AND i.event_time BETWEEN r.event_time - INTERVAL '10 minutes' AND r.event_time)",
+    );
+    let history = [sign_in(0, 0), prompt(2, 0), sign_in(40, 1), prompt(40, 0), sign_in(60, 1), prompt(60, 1)];
+    for broken in [false, true] {
+        let shelf = TestShelf::default();
+        let mut driver = on(&shelf, played(&[unexplained()], &history, 0..0));
+        play(&mut driver, &history, 0..1);
+        shelf.broken.store(broken, Ordering::Relaxed);
+        driver.reload(as_written(&[Arc::clone(&edited)]));
+        assert_eq!(driver.status("unexplained").tally.unreadable > 0, broken);
+        shelf.broken.store(false, Ordering::Relaxed);
+        play(&mut driver, &history, 1..6);
+        assert_eq!(said(&driver, 0), [line("unexplained", "r3", &[])], "broken: {broken}");
+        assert_eq!(driver.status("unexplained").tally.suppressed, u64::from(broken));
+    }
 }

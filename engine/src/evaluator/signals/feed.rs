@@ -381,6 +381,6 @@ impl Feed {
 /// What a row takes: its part of the segment, and its places here.
 fn weight(row: &Row) -> usize {
     const PLACES: usize = 256;
-    let part = row.at.as_ref().map_or(0, |at| at.segment.bytes / at.segment.len().max(1));
+    let part = row.at.as_ref().map_or(0, |at| at.segment.bytes / at.segment.row_count().max(1));
     PLACES + part
 }
