@@ -136,6 +136,18 @@ fn behind(times: impl Iterator<Item = i64>, reached: Timestamp) -> u64 {
     times.filter(|time| *time < reached.micros()).count() as u64
 }
 
+/// Positions of the rows that do not come from the future; absent where none does.
+pub(crate) fn not_from_the_future(batch: &EventBatch, skew: Duration) -> Option<Vec<u32>> {
+    let times = event_times(&batch.rows);
+    let ingest = batch.rows.column(runtime::INGEST_TIME).as_primitive::<TimestampMicrosecondType>();
+    let fits = |row: usize| {
+        let ingest = (!ingest.is_null(row)).then(|| ingest.value(row));
+        !beyond(Some(times.value(row)), ingest, skew)
+    };
+    let rows: Vec<u32> = (0..times.len()).filter(|row| fits(*row)).filter_map(|row| u32::try_from(row).ok()).collect();
+    (rows.len() < times.len()).then_some(rows)
+}
+
 fn beyond(time: Option<i64>, ingest: Option<i64>, skew: Duration) -> bool {
     match (time, ingest) {
         (Some(time), Some(ingest)) => time > Timestamp::from_micros(ingest).plus(skew).micros(),

@@ -5,12 +5,14 @@
 //! the same inputs give the same bytes. Everything that must survive a crash is in the step's [`Commit`].
 
 mod dedup;
+mod past;
 mod segments;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use watershed_connectors::Partition;
+use watershed_connectors::sources::Positions;
 use watershed_rules::CompiledRule;
 use watershed_schemas::{ColumnSet, EventBatch, IncidentRevision, Plane, Signal, Timestamp};
 
@@ -18,12 +20,16 @@ use crate::acceptance::{self, Refused};
 use crate::correlator::{self, Correlator, Telling};
 use crate::evaluator::{self, Evaluator, Limits, Meter, Picked, Reload, RuleNews, RuleSetup, RuleStatus, Start, Tally};
 use crate::matcher::{Matched, Matcher, ScanId};
+use crate::shelf::{ColdCounts, Shelf};
 use crate::store::Commit;
 use crate::verify::Witness;
 use crate::watermark::{PlaneTime, Snapshot, Watermarks};
 
 use dedup::Dedup;
+use past::Readers;
+pub use past::{Backfill, Past};
 use segments::Segments;
+pub use segments::key as segment_key;
 
 /// What the core is told once.
 #[derive(Clone, Copy, Debug)]
@@ -75,8 +81,19 @@ pub enum Input {
     Revoked(Partition),
     /// A partition had nothing older left at this time.
     CaughtUp(Partition, Timestamp),
+    /// How far the log has been read: rules that come now may ask for what lies before.
+    Log(Positions),
     /// Another set of rules takes the place of the present one.
     Rules(Reload),
+    /// What the log said before a rule came into force.
+    Past {
+        /// The rule's id.
+        rule: String,
+        /// The ticket that it asked with.
+        ticket: u64,
+        /// What was read.
+        past: Past,
+    },
     /// A rule is to be stopped: the shell has measured that it takes too long.
     Stop {
         /// Its id.
@@ -126,6 +143,7 @@ pub struct Core {
     correlator: Correlator,
     dedup: Dedup,
     segments: Segments,
+    readers: Readers,
     /// Who sees what becomes history; nobody unless asked for.
     witness: Option<Box<dyn Witness>>,
 }
@@ -150,6 +168,7 @@ impl Core {
             correlator: Correlator::new(incidents),
             dedup: Dedup::default(),
             segments: Segments::default(),
+            readers: Readers::default(),
             witness: None,
         }
     }
@@ -175,7 +194,9 @@ impl Core {
                 Input::Assigned(partition) => self.watermarks.add(&partition),
                 Input::Revoked(partition) => self.watermarks.remove(&partition),
                 Input::CaughtUp(partition, at) => self.watermarks.caught_up(&partition, at),
+                Input::Log(positions) => self.evaluator.log_read_to(positions),
                 Input::Rules(rules) => self.reload(rules, commit, &mut output),
+                Input::Past { rule, ticket, past } => self.take_past(&rule, ticket, past, commit),
                 Input::Stop { rule, reason } => self.evaluator.stop(&rule, &reason),
                 Input::End => ended = true,
             }
@@ -201,6 +222,7 @@ impl Core {
             } else {
                 self.segments.expire(commit);
             }
+            self.segments.shelve(&self.watermarks);
         }
         self.sealed = self.watermarks.clone();
         // Not the end itself: should more be heard after a restart, it is history too.
@@ -233,10 +255,18 @@ impl Core {
         let filled: Vec<_> = fill.iter().map(|position| Arc::clone(&rules[*position])).collect();
         self.matcher = Matcher::new(&rules);
         self.kept = kept_columns(&rules);
+        self.readers.clear();
         if !fill.is_empty() {
             let mut matcher = Matcher::new(&filled);
-            for segment in self.segments.live() {
-                let Some(batch) = segment.batch() else { continue };
+            for segment in self.segments.live().iter().filter(|segment| segment.owner.is_none()) {
+                let batch = match segment.batch() {
+                    Ok(Some(batch)) => batch,
+                    Ok(None) => continue,
+                    Err(_) => {
+                        fill.iter().for_each(|rule| self.evaluator.lose(*rule, segment));
+                        continue;
+                    }
+                };
                 for Matched { scans, rows } in matcher.find(&batch, None).scans {
                     let scans: Vec<ScanId> =
                         scans.iter().map(|scan| ScanId { rule: fill[scan.rule], ..*scan }).collect();
@@ -246,6 +276,27 @@ impl Core {
             self.evaluate(commit, output);
         }
         self.segments.sweep(commit);
+    }
+
+    /// From now on rows may leave memory for this shelf: beyond so many bytes of them those that are needed last, and where
+    /// it costs nothing all that only late rows can join. What is found does not depend on it.
+    pub fn keep_cold(&mut self, shelf: Box<dyn Shelf>, budget: usize) {
+        self.segments.keep_cold(shelf, budget);
+    }
+
+    /// Bytes of remembered rows that only late rows can need: they may be on a shelf.
+    pub fn late_bytes(&self) -> usize {
+        self.segments.late_bytes(&self.watermarks)
+    }
+
+    /// Bytes of remembered rows in memory, and on the shelf.
+    pub fn hot_and_cold_bytes(&self) -> [usize; 2] {
+        self.segments.hot_and_cold()
+    }
+
+    /// What happened between memory and shelf.
+    pub fn cold_counts(&self) -> ColdCounts {
+        self.segments.cold_counts()
     }
 
     /// States that nobody keeps commits: what is only for them is left out where it costs.
@@ -293,10 +344,7 @@ impl Core {
             return;
         };
         for Matched { scans, rows } in matches.scans {
-            // Positions in the batch become positions in the segment.
-            let rows = rows.iter().filter_map(|row| matches.rows.binary_search(row).ok());
-            let rows = rows.filter_map(|row| u32::try_from(row).ok()).collect();
-            self.evaluator.add(&scans, Picked::new(&segment, rows));
+            self.evaluator.add(&scans, Picked::new(&segment, within(&matches.rows, &rows)));
         }
     }
 
@@ -306,6 +354,12 @@ impl Core {
             Ok(rows) => EventBatch { rows, rest: None, ..batch.clone() },
             Err(_) => batch.clone(),
         }
+    }
+
+    /// How far the log had been read before a restart: rules that came while nothing ran may ask for what lies before. Comes
+    /// before [`Core::restore`].
+    pub fn log_read_to(&mut self, positions: Positions) {
+        self.evaluator.log_read_to(positions);
     }
 
     /// Takes up what was durable before a restart. `stored` reads every pair under a prefix.
@@ -321,12 +375,16 @@ impl Core {
         let start = Start { watermarks: &self.watermarks, next_segment: self.segments.next(), columns };
         self.evaluator.restore(&stored(evaluator::RULE_PREFIX), history, &start);
         self.evaluator.restore_signals(&stored(evaluator::SIGNAL_PREFIX), history);
-        for segment in self.segments.live() {
-            let Some(batch) = segment.batch() else { continue };
+        for segment in self.segments.live().to_vec() {
+            if let Some(owner) = &segment.owner {
+                self.restore_past(owner, &segment);
+                continue;
+            }
+            let Ok(Some(batch)) = segment.batch() else { continue };
             let mut matches = self.matcher.find(&batch, None);
             self.dedup.drop_known(&batch, &mut matches);
             for Matched { scans, rows } in matches.scans {
-                self.evaluator.add(&scans, Picked::new(segment, rows));
+                self.evaluator.add(&scans, Picked::new(&segment, rows));
             }
         }
         self.evaluator.resume(&stored(evaluator::SAID_PREFIX), &self.watermarks);
@@ -351,7 +409,9 @@ impl Core {
 
     /// How each rule stands.
     pub fn statuses(&self) -> impl Iterator<Item = RuleStatus> {
-        self.evaluator.statuses(&self.watermarks)
+        let shelved = self.segments.shelved();
+        let statuses = self.evaluator.statuses(&self.watermarks).enumerate();
+        statuses.map(|(rule, status)| RuleStatus { cold_bytes: self.evaluator.bytes_of(rule, shelved), ..status })
     }
 
     /// Bytes that all rules hold, what they share counted once.
@@ -383,6 +443,12 @@ impl Core {
     pub fn open_incidents(&self) -> usize {
         self.correlator.open()
     }
+}
+
+/// Positions in a batch as positions among those of its rows that became a segment.
+fn within(segment: &[u32], rows: &[u32]) -> Vec<u32> {
+    let places = rows.iter().filter_map(|row| segment.binary_search(row).ok());
+    places.filter_map(|place| u32::try_from(place).ok()).collect()
 }
 
 /// What rules read and incidents show.

@@ -9,12 +9,14 @@
 //!   [`evaluator`] and [`correlator`].
 //! * [`router`] turns incident revisions into notifications: who is told what, and what they may see.
 //! * [`store`] and [`outbox`] make a commit durable; [`deliver`] drains the outbox to receivers.
+//! * [`shelf`] is where remembered rows go that are hardly needed any more.
 //! * [`explain`](mod@explain) and [`rule_bench`] tell the author of a rule why it fired, or did not, and what it costs.
-//! * [`reload`] takes up changed rules and reference tables.
+//! * [`reload`] takes up changed rules and reference tables, [`backfill`] reads the log again for rules that want their past.
 //! * [`verify`] holds a replay against plain SQL over the same history.
 //! * [`config`], [`check`], [`cli`] and [`console`] are the shell around it.
 
 pub mod acceptance;
+pub mod backfill;
 pub mod check;
 pub mod cli;
 pub mod config;
@@ -37,6 +39,7 @@ pub mod rule_bench;
 pub mod rule_tests;
 pub mod run;
 pub mod setup;
+pub mod shelf;
 pub mod store;
 pub mod verify;
 pub mod watermark;

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use watershed_connectors::Partition;
 use watershed_connectors::dlq::{DeadLetter, DeadLetters};
 use watershed_connectors::sources::{Positions, SourceError};
-use watershed_schemas::{IncidentRevision, Notification, Signal};
+use watershed_schemas::{IncidentRevision, Notification, Signal, Timestamp};
 
 use crate::acceptance::Refusal;
-use crate::core::{Core, Input, Output};
+use crate::backfill::Backfiller;
+use crate::core::{Backfill, Core, Input, Output, Past};
 use crate::crash;
 use crate::deliver::Delivery;
-use crate::evaluator::{Meter, Reload, RuleNews};
+use crate::evaluator::{Meter, Reload, RuleNews, Wanted};
 use crate::intake::{Intake, Polled};
 use crate::outbox::{self, OutboxRow};
 use crate::router::Router;
@@ -70,6 +71,8 @@ pub struct Parts {
     pub dlq: Option<Box<dyn DeadLetters>>,
     /// Where rows go that come too late or from the future.
     pub late: Option<Box<dyn DeadLetters>>,
+    /// Who reads the log again for rules that want their past; without one they warm.
+    pub backfiller: Option<Backfiller>,
     /// Longest time between two commits while nothing must be told.
     pub commit_interval: Duration,
 }
@@ -147,13 +150,16 @@ impl Pipeline {
                     .map(|(key, value)| (key.clone(), value.clone()))
                     .collect()
             };
-            core.restore(under);
             let positions: Positions = under(POSITIONS_KEY)
                 .first()
                 .and_then(|(_, value)| serde_json::from_slice::<Vec<(Partition, i64)>>(value).ok())
                 .unwrap_or_default()
                 .into_iter()
                 .collect();
+            if parts.backfiller.is_some() {
+                core.log_read_to(positions.clone());
+            }
+            core.restore(under);
             intake.resume_from(&positions)?;
             next_seq = under(SEQ_KEY).first().and_then(|(_, value)| serde_json::from_slice(value).ok()).unwrap_or(0);
         } else {
@@ -183,6 +189,7 @@ impl Pipeline {
         turn.ended = polled.ended;
         let mut inputs = std::mem::take(&mut self.asked);
         let must_commit = polled.revoked || polled.ended || !inputs.is_empty();
+        inputs.extend(self.read_again());
         inputs.extend(polled.inputs);
 
         let started = Instant::now();
@@ -207,6 +214,25 @@ impl Pipeline {
         turn.counts.duplicates = output.duplicates;
         turn.rules = output.rules;
         Ok(turn)
+    }
+
+    /// What was read again for rules that want their past.
+    fn read_again(&mut self) -> Vec<Input> {
+        let wanted = self.core.backfills();
+        match &mut self.parts.backfiller {
+            Some(backfiller) => backfiller.turn(wanted),
+            None => {
+                let past = || Past::End {
+                    since: [Timestamp::MAX; 2],
+                    failed: Some("there is no log that could be read again".to_owned()),
+                };
+                let end = |backfill: Backfill| {
+                    let Wanted { owner, ticket, .. } = backfill.wanted;
+                    Input::Past { rule: owner.rule, ticket, past: past() }
+                };
+                wanted.into_iter().map(end).collect()
+            }
+        }
     }
 
     /// Whether a commit would write anything.
@@ -303,6 +329,9 @@ impl Pipeline {
         self.commit()?;
         if let Some(router) = &mut self.parts.router {
             router.learn(&rules.setups);
+        }
+        if self.parts.backfiller.is_some() {
+            self.asked.push(Input::Log(self.intake.read_to()));
         }
         self.asked.push(Input::Rules(rules));
         Ok(())

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use watershed_schemas::Timestamp;
 
+use crate::backfill::Backfiller;
 use crate::config::Config;
 use crate::console::{self, Health, Metrics};
 use crate::core::Core;
@@ -15,6 +16,7 @@ use crate::pipeline::{Error, Parts, Pipeline, Turn};
 use crate::reload::{Loaded, Loader, Watcher};
 use crate::router::Router;
 use crate::setup;
+use crate::shelf::StoreShelf;
 use crate::store::{SledStore, StateStore};
 
 mod observe;
@@ -27,6 +29,8 @@ use stuck::Stuck;
 
 /// How long one look at the input waits: the most that a stop or a commit is late.
 const POLL: Duration = Duration::from_millis(100);
+/// The same while rules are given their past, which is taken up once a turn.
+const SHORT_POLL: Duration = Duration::from_millis(2);
 /// Without a turn for this long the process counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -60,16 +64,22 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
     let store: Arc<dyn StateStore> = Arc::new(opened.store);
     health.store_open(true);
     let delivery = setup::delivery(config, runtime.handle(), Arc::clone(&store))?;
+    let formats = config.formats()?;
+    let input = config.input.clone();
+    let open = move |since, until: &_| setup::past(&input, since, until);
     let parts = Parts {
         router: Some(Router::new(config.routes.clone(), &setups)),
         delivery: Some(delivery),
         dlq: Some(setup::dead_letters("dlq", &config.dlq)?),
         late: Some(setup::dead_letters("late", &config.late)?),
         store: Some(Arc::clone(&store)),
+        backfiller: Some(Backfiller::new(open, formats.clone(), config.core.skew)),
         commit_interval: config.store.commit_interval,
     };
-    let intake = Intake::from_source(setup::source(&config.input)?, config.formats()?, setup::BATCH_RECORDS);
-    let mut pipeline = Pipeline::resume(intake, Core::new(config.core, setups), parts)?;
+    let intake = Intake::from_source(setup::source(&config.input)?, formats, setup::BATCH_RECORDS);
+    let mut core = Core::new(config.core, setups);
+    core.keep_cold(Box::new(StoreShelf::new(Arc::clone(&store))), config.row_memory);
+    let mut pipeline = Pipeline::resume(intake, core, parts)?;
     let stopwatch = Stopwatch::new(config.rule_time);
     pipeline.set_meter(Box::new(stopwatch.clone()));
     health.ask_what_runs({
@@ -104,7 +114,8 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
             );
             pipeline.stop_rule(rule, reason);
         }
-        match pipeline.turn(POLL) {
+        let wait = if pipeline.core().is_giving_pasts() { SHORT_POLL } else { POLL };
+        match pipeline.turn(wait) {
             Ok(turn) => {
                 health.beat();
                 stuck.moved();
@@ -157,6 +168,12 @@ fn log_rules(turn: &Turn) {
             RuleChange::Added => tracing::info!(%rule, %version, %warming_until, "rule added"),
             RuleChange::Edited => tracing::info!(%rule, %version, %warming_until, "rule edited"),
             RuleChange::Revived => tracing::info!(%rule, %version, %warming_until, "rule started anew"),
+            RuleChange::Backfilled { failed: None } => {
+                tracing::info!(%rule, %version, %warming_until, "rule has its past")
+            }
+            RuleChange::Backfilled { failed: Some(reason) } => {
+                tracing::error!(%rule, %version, %warming_until, %reason, "rule has not got all of its past")
+            }
             RuleChange::Removed => tracing::info!(%rule, %version, "rule removed"),
             RuleChange::ReferenceChanged { after } => {
                 tracing::info!(%rule, %version, %after, "rule reads new reference data for what happens from here on");

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use watershed_connectors::dlq::{DeadLetterError, DeadLetters, FileDeadLetters, KafkaDeadLetters};
 use watershed_connectors::sinks::{BuildError, HttpClient};
-use watershed_connectors::sources::kafka::KafkaSource;
+use watershed_connectors::sources::kafka::{KafkaPast, KafkaSource};
+use watershed_connectors::sources::past::{Again, Past};
 use watershed_connectors::sources::recording::{RecordingError, RecordingSource};
 use watershed_connectors::sources::tail::TailSource;
-use watershed_connectors::sources::{Source, SourceError};
+use watershed_connectors::sources::{Positions, Source, SourceError};
+use watershed_schemas::Timestamp;
 
 use crate::config::{Config, DeadLetterOutput, Input};
 use crate::deliver::{self, Delivery, SystemClock};
@@ -53,6 +55,22 @@ pub fn source(input: &Input) -> Result<Box<dyn Source>, Error> {
         Input::Kafka(settings) => Box::new(KafkaSource::connect(settings.as_ref().clone())?),
         Input::File(settings) => Box::new(TailSource::new(settings)),
         Input::Recording(path) => Box::new(RecordingSource::open(path, BATCH_RECORDS)?),
+    })
+}
+
+/// Opens a private reader of what the input held before some positions.
+///
+/// # Errors
+/// When it can't be read again.
+pub fn past(input: &Input, since: [Option<Timestamp>; 2], until: &Positions) -> Result<Box<dyn Past>, SourceError> {
+    Ok(match input {
+        Input::Kafka(settings) => Box::new(KafkaPast::open(settings.as_ref().clone(), since, until)?),
+        Input::File(settings) => Box::new(Again::new(Box::new(TailSource::new(settings)), until)),
+        Input::Recording(path) => {
+            let opened = RecordingSource::open(path, BATCH_RECORDS);
+            let source = opened.map_err(|error| SourceError::Stop(error.to_string()))?;
+            Box::new(Again::new(Box::new(source), until))
+        }
     })
 }
 

@@ -183,6 +183,11 @@ impl Deployment {
         self.metric("watershed_outbox_pending").is_some_and(|pending| pending == 0.0)
     }
 
+    /// What the console answers to a request, headers included; `None` while it doesn't.
+    pub fn get(&self, path: &str) -> Option<String> {
+        get(self.port, path)
+    }
+
     /// The sum of a metric's series; `None` while the console doesn't answer.
     pub fn metric(&self, name: &str) -> Option<f64> {
         let text = get(self.port, "/metrics")?;

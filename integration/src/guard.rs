@@ -112,6 +112,11 @@ impl Guarded {
         Ok(())
     }
 
+    /// What it writes.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
     /// The last lines that it wrote, for messages.
     pub fn tail(&self) -> String {
         tail(&self.log)

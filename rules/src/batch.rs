@@ -14,7 +14,7 @@ use datafusion::physical_plan::{collect, displayable};
 use watershed_schemas::Table;
 
 use crate::compiled::{CompiledRule, EvaluateError};
-use crate::evaluate::{on_plain_thread, panic_text};
+use crate::evaluate::{on_plain_thread, panic_text, printable};
 use crate::finding::Finding;
 use crate::session;
 use crate::signals;
@@ -64,7 +64,7 @@ fn one(
     let signals = signals.transpose().map_err(|error| rule.failed(error.to_string()))?;
     let result = catch_unwind(AssertUnwindSafe(|| on_plain_thread(|| run(rule, history, signals))));
     let (schema, rows) = match result {
-        Ok(result) => result.map_err(|error| rule.failed(error.strip_backtrace()))?,
+        Ok(result) => result.map_err(|error| rule.failed(printable(&error.strip_backtrace())))?,
         Err(panic) => return Err(rule.failed(format!("panicked: {}", panic_text(panic.as_ref())))),
     };
     let apart = rule.reduction.reduce(&schema, &rows).map_err(|reason| rule.failed(reason))?;

@@ -7,6 +7,7 @@ mod clock;
 pub mod files;
 pub mod kafka;
 pub mod memory;
+pub mod past;
 pub mod recording;
 pub mod tail;
 
@@ -68,6 +69,11 @@ pub trait Source: Send {
 
     /// Leaves, within the deadline.
     fn close(&mut self, deadline: Duration);
+
+    /// Where reading of each partition began that this process reads now, where the source decided it.
+    fn starts(&self) -> Positions {
+        Positions::new()
+    }
 
     /// Records that the source holds but that were not polled yet, where it knows (Kafka: the consumer lag).
     fn lag(&self) -> Option<u64> {

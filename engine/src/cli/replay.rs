@@ -25,6 +25,7 @@ use crate::pipeline::{Parts, Pipeline};
 use crate::replay::{Reasons, Results, Standing};
 use crate::router::Router;
 use crate::setup;
+use crate::shelf::{FileShelf, ROW_MEMORY};
 use crate::store::{MemoryStore, StateStore};
 use crate::verify::{self, History, RuleVerdict, StreamState};
 
@@ -180,6 +181,12 @@ pub(super) fn replay(args: &ReplayArgs, output: &mut Output) -> Result<Exit, Err
     }
     let rules: Vec<Arc<CompiledRule>> = setups.iter().map(|setup| Arc::clone(&setup.rule)).collect();
     let mut core = Core::new(core_settings, setups);
+    // Without a place for them, rows stay in memory.
+    let spill = tempfile::Builder::new().prefix("watershed-replay-").tempdir().ok();
+    if let Some(spill) = &spill {
+        let row_memory = config.map_or(ROW_MEMORY, |config| config.row_memory);
+        core.keep_cold(Box::new(FileShelf::new(spill.path())), row_memory);
+    }
     let history = args.verify.then(|| History::create(&rules)).transpose().map_err(Error::failure)?;
     if let Some(history) = &history {
         core.show_history_to(Box::new(history.clone()));

@@ -63,6 +63,8 @@ pub struct Config {
     pub late: DeadLetterOutput,
     /// Longest that one rule may take for one batch.
     pub rule_time: Duration,
+    /// Memory for remembered rows; beyond it some are left on disk.
+    pub row_memory: usize,
     /// Bounds of one record.
     pub record_limits: formats::Limits,
     /// Where the console listens; absent where it is switched off.
@@ -95,7 +97,7 @@ pub struct Rules {
     pub severity: BTreeMap<String, Severity>,
     /// Rules that give signals but no incident and no page.
     pub shadow: BTreeSet<String>,
-    /// Rules that are filled with what is still remembered when they are added to a running engine.
+    /// Rules that are given their past when they are added to a running engine.
     pub backfill: BTreeSet<String>,
     /// How often files of rules and reference tables are looked at; zero: never by itself.
     pub reload_every: Duration,

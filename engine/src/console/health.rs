@@ -8,6 +8,7 @@ use watershed_connectors::escape::for_log;
 use watershed_schemas::Timestamp;
 
 use crate::evaluator::RuleStatus;
+use crate::shelf::ColdCounts;
 
 /// What `/healthz` and `/readyz` answer from. The pipeline reports, the console asks.
 pub struct Health {
@@ -20,6 +21,7 @@ pub struct Health {
     /// Milliseconds between `started` and the last beat.
     beat_ms: AtomicU64,
     rules: Mutex<Vec<RuleStatus>>,
+    disk: Mutex<ColdCounts>,
     runs: Mutex<Option<WhatRuns>>,
 }
 
@@ -38,6 +40,7 @@ impl Health {
             stopping: AtomicBool::new(false),
             beat_ms: AtomicU64::new(0),
             rules: Mutex::default(),
+            disk: Mutex::default(),
             runs: Mutex::default(),
         }
     }
@@ -68,6 +71,11 @@ impl Health {
         *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = statuses;
     }
 
+    /// What happened to rows that are left on disk.
+    pub fn disk(&self, counts: ColdCounts) {
+        *self.disk.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+    }
+
     /// Whom to ask what the pipeline is doing, should it be stuck.
     pub fn ask_what_runs(&self, runs: impl Fn() -> Option<String> + Send + 'static) {
         *self.runs.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(runs));
@@ -83,7 +91,10 @@ impl Health {
     pub fn notes(&self) -> Vec<String> {
         let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         let mut notes = Vec::new();
-        for RuleStatus { rule, stopped, warming_until, degraded_keys, .. } in &*rules {
+        for RuleStatus { rule, stopped, warming_until, degraded_keys, backfilling, .. } in &*rules {
+            if let Some(backfilling) = backfilling {
+                notes.push(format!("rule {rule} is given its past: {} % of the log is read", backfilling.percent));
+            }
             match (stopped, warming_until) {
                 (Some(reason), _) => notes.push(format!("rule {rule} is stopped: {}", for_log(reason))),
                 (None, Some(Timestamp::MAX)) => {
@@ -95,6 +106,13 @@ impl Health {
             if *degraded_keys > 0 {
                 notes.push(format!("rule {rule} is degraded: rows of {degraded_keys} keys were not kept"));
             }
+        }
+        let disk = *self.disk.lock().unwrap_or_else(PoisonError::into_inner);
+        if disk.unwritten > 0 {
+            notes.push(format!("rows could not be left on disk {} times and stay in memory", disk.unwritten));
+        }
+        if disk.unreadable > 0 {
+            notes.push(format!("rows on disk could not be read back {} times", disk.unreadable));
         }
         notes
     }
@@ -162,10 +180,12 @@ mod tests {
             version: "v".to_owned(),
             stopped: stopped.map(str::to_owned),
             warming_until,
+            backfilling: None,
             degraded_keys,
             keys: 0,
             rows: 0,
             bytes: 0,
+            cold_bytes: 0,
             tally: Tally::default(),
         };
         health.rules(vec![

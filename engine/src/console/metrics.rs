@@ -12,6 +12,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use watershed_schemas::{Plane, Verdict};
 
+use super::cold_metrics::ColdMetrics;
 use crate::evaluator::RuleStatus;
 
 type Labels<const N: usize> = [(&'static str, String); N];
@@ -71,11 +72,15 @@ pub struct Metrics {
     rule_unsaid: Counters<2>,
     rule_seconds: Family<Labels<1>, Counter<f64, AtomicU64>>,
     rule_warming_until: Gauges<1>,
+    rule_backfilled_percent: Gauges<1>,
+    rule_backfill_failed: Counters<1>,
     rule_degraded_keys: Gauges<1>,
     rules_loaded: Counters<1>,
     state_rows: Gauges<1>,
     rule_state_bytes: Gauges<1>,
     state_bytes: Gauge,
+    /// Where remembered rows are.
+    pub cold: ColdMetrics,
     incidents: Counters<1>,
     incident_revisions: Counter,
     open_incidents: Gauge,
@@ -132,11 +137,14 @@ impl Metrics {
             rule_unsaid: Family::default(),
             rule_seconds: Family::default(),
             rule_warming_until: Family::default(),
+            rule_backfilled_percent: Family::default(),
+            rule_backfill_failed: Family::default(),
             rule_degraded_keys: Family::default(),
             rules_loaded: Family::default(),
             state_rows: Family::default(),
             rule_state_bytes: Family::default(),
             state_bytes: Gauge::default(),
+            cold: ColdMetrics::default(),
             incidents: Family::default(),
             incident_revisions: Counter::default(),
             open_incidents: Gauge::default(),
@@ -210,6 +218,16 @@ impl Metrics {
             "Event time from which on a rule says everything; 0 where it does",
             self.rule_warming_until.clone(),
         );
+        registry.register(
+            "rule_backfilled_percent",
+            "How much of the log was read again for a rule; 100 where nothing is to be read",
+            self.rule_backfilled_percent.clone(),
+        );
+        registry.register(
+            "rule_backfill_failed",
+            "Times that the log could not be read again for a rule, which warms instead",
+            self.rule_backfill_failed.clone(),
+        );
         registry.register("rules_loaded", "Times that rules were read again while running", self.rules_loaded.clone());
         registry.register("state_rows", "Rows that a rule remembers", self.state_rows.clone());
         registry.register(
@@ -217,6 +235,7 @@ impl Metrics {
             "Bytes that a rule holds; what it shares is counted in each",
             self.rule_state_bytes.clone(),
         );
+        self.cold.register(registry);
         registry.register("state_bytes", "Bytes that all rules hold, each counted once", self.state_bytes.clone());
         registry.register("incidents", "Incidents opened, by the verdict they opened with", self.incidents.clone());
         registry.register("incident_revisions", "Revisions of incidents", self.incident_revisions.clone());
@@ -329,11 +348,18 @@ impl Metrics {
     pub fn rule_stands(&self, status: &RuleStatus) {
         let rule = labels([("rule", status.rule.as_str())]);
         self.rule_quarantined.get_or_create(&rule).set(i64::from(status.stopped.is_some()));
+        let backfilling = status.backfilling.map_or(100, |backfilling| backfilling.percent);
+        self.rule_backfilled_percent.get_or_create(&rule).set(i64::from(backfilling));
         let warming = status.warming_until.map_or(0, |until| until.micros() / 1_000_000);
         self.rule_warming_until.get_or_create(&rule).set(warming);
         self.rule_degraded_keys.get_or_create(&rule).set(gauge(status.degraded_keys as u64));
         self.state_rows.get_or_create(&rule).set(gauge(status.rows as u64));
         self.rule_state_bytes.get_or_create(&rule).set(gauge(status.bytes as u64));
+    }
+
+    /// The log could not be read again for a rule.
+    pub fn backfill_failed(&self, rule: &str) {
+        self.rule_backfill_failed.get_or_create(&labels([("rule", rule)])).inc();
     }
 
     /// A rule was removed: its gauges say nothing any more.
@@ -342,6 +368,7 @@ impl Metrics {
         for gauges in [
             &self.rule_quarantined,
             &self.rule_warming_until,
+            &self.rule_backfilled_percent,
             &self.rule_degraded_keys,
             &self.state_rows,
             &self.rule_state_bytes,
@@ -461,7 +488,7 @@ fn gauge(value: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluator::Tally;
+    use crate::evaluator::{Backfilling, Tally};
     use watershed_schemas::Timestamp;
 
     #[test]
@@ -503,10 +530,12 @@ mod tests {
             version: "v".to_owned(),
             stopped: Some("it failed".to_owned()),
             warming_until: Some(Timestamp::from_secs(7)),
+            backfilling: Some(Backfilling { percent: 40, rows: 9 }),
             degraded_keys: 2,
             keys: 3,
             rows: 4,
             bytes: 5,
+            cold_bytes: 1,
             tally: Tally::default(),
         };
         metrics.rule_stands(&status);
@@ -516,6 +545,7 @@ mod tests {
             "watershed_rule_quarantined{rule=\"a-rule\"} 1",
             "watershed_rule_warming_until_seconds{rule=\"a-rule\"} 7",
             "watershed_rule_degraded_keys{rule=\"a-rule\"} 2",
+            "watershed_rule_backfilled_percent{rule=\"a-rule\"} 40",
             "watershed_state_rows{rule=\"a-rule\"} 4",
             "watershed_rule_state_bytes{rule=\"a-rule\"} 5",
             "watershed_rule_unsaid_total{rule=\"a-rule\",reason=\"warming\"} 6",

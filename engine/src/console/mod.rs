@@ -3,11 +3,13 @@
 //! [`Metrics`] and [`Health`] are shared with the pipeline and the delivery workers, which only ever call cheap
 //! synchronous methods on them; [`serve`] shows them over HTTP. [`logging`] writes the logs.
 
+mod cold_metrics;
 mod health;
 pub mod logging;
 mod metrics;
 mod server;
 
+pub use cold_metrics::ColdMetrics;
 pub use health::Health;
 pub use metrics::{Delivery, Metrics};
 pub use server::{Error, Served, serve};

@@ -1,16 +1,14 @@
 //! The rows that rules remember, as they stand in the store.
 
-use std::io::Cursor;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::ipc::reader::StreamReader;
-use datafusion::arrow::ipc::writer::StreamWriter;
-use watershed_schemas::{ColumnSet, EventBatch, Plane};
+use watershed_schemas::{ColumnSet, EventBatch, Plane, Timestamp};
 
-use crate::evaluator::Segment;
+use crate::evaluator::{Owner, Segment, ipc};
+use crate::shelf::{self, Cold, ColdCounts, Shelf};
 use crate::store::Commit;
+use crate::watermark::Watermarks;
 
 /// First bytes of the keys that hold segments.
 pub(super) const PREFIX: &[u8] = b"s/";
@@ -28,7 +26,24 @@ pub(super) struct Segments {
     bytes: usize,
     /// Nobody keeps commits: segments need not be encoded.
     forgetful: bool,
+    /// Where rows go that are hardly needed; nowhere unless there is one.
+    cold: Option<Arc<Cold>>,
+    /// Most bytes of rows that stay in memory while there is a shelf.
+    budget: usize,
+    /// Bytes in memory.
+    hot: usize,
+    /// Segments on the shelf, with what they would take in memory.
+    shelved: BTreeMap<u64, usize>,
+    /// Segments added since the shelf was last thought of.
+    fresh: usize,
+    /// Steps for which a disk that failed is left alone.
+    rest: u32,
 }
+
+/// So many new segments at least are worth a look at all of them.
+const FRESH: usize = 64;
+/// Steps for which a disk that failed is left alone.
+const REST: u32 = 256;
 
 impl Segments {
     /// States that nobody keeps commits.
@@ -44,15 +59,31 @@ impl Segments {
         keep: ColumnSet,
         commit: &mut Commit,
     ) -> Option<Arc<Segment>> {
-        let segment = Arc::new(Segment::new(self.next, batch.plane, batch.whole(rows).ok()?, keep));
+        self.add_for(None, batch, rows, keep, commit)
+    }
+
+    /// The same for rows that are for one rule alone.
+    pub(super) fn add_for(
+        &mut self,
+        owner: Option<Owner>,
+        batch: &EventBatch,
+        rows: &[u32],
+        keep: ColumnSet,
+        commit: &mut Commit,
+    ) -> Option<Arc<Segment>> {
+        let segment = Segment::new(self.next, batch.plane, batch.whole(rows).ok()?, keep);
+        let segment = Arc::new(segment.owned_by(owner));
         self.next += 1;
         commit.puts.push((NEXT_KEY.to_vec(), self.next.to_be_bytes().to_vec()));
         if !self.forgetful
-            && let Ok(value) = encode(&segment)
+            && let Ok(rows) = segment.rows()
+            && let Ok(value) = ipc::encode(&segment, &rows)
         {
             commit.puts.push((key(segment.id), value));
         }
         self.bytes += segment.bytes;
+        self.hot += segment.bytes;
+        self.fresh += 1;
         self.live.push(Arc::clone(&segment));
         Some(segment)
     }
@@ -70,11 +101,93 @@ impl Segments {
             let held = Arc::strong_count(segment) > 1;
             if !held {
                 commit.deletes.push(key(segment.id));
+                if self.shelved.remove(&segment.id).is_some()
+                    && let Some(cold) = &self.cold
+                {
+                    cold.remove(segment.id);
+                }
             }
             held
         });
         self.looked_at = self.live.len();
+        self.count();
+    }
+
+    fn count(&mut self) {
+        let in_memory = |segment: &Arc<Segment>| if segment.is_cold() { segment.head_bytes() } else { segment.bytes };
         self.bytes = self.live.iter().map(|segment| segment.bytes).sum();
+        self.hot = self.live.iter().map(in_memory).sum();
+    }
+
+    /// From now on rows may go to this shelf: those that only late rows can join, and beyond so many bytes in memory
+    /// those that are needed last.
+    pub(super) fn keep_cold(&mut self, shelf: Box<dyn Shelf>, budget: usize) {
+        self.cold = Some(Arc::new(Cold::new(shelf)));
+        self.budget = budget;
+    }
+
+    /// Puts on the shelf what belongs there.
+    pub(super) fn shelve(&mut self, watermarks: &Watermarks) {
+        let Some(cold) = self.cold.clone() else { return };
+        let over = self.hot > self.budget;
+        let enough = self.fresh >= FRESH.max((self.live.len() - self.shelved.len()) / 4);
+        if !(over || cold.keeps_all() && enough) {
+            return;
+        }
+        if self.rest > 0 {
+            self.rest -= 1;
+            return;
+        }
+        self.fresh = 0;
+        // What nobody holds any more goes with the next sweep.
+        let hot = self.live.iter().filter(|segment| !segment.is_cold() && Arc::strong_count(segment) > 1);
+        let mut hot: Vec<(i64, Arc<Segment>)> =
+            hot.map(|segment| (wait(segment, watermarks), Arc::clone(segment))).collect();
+        hot.sort_by_key(|(wait, segment)| (*wait, segment.id));
+        // Somewhat less than what it may be, so that it is not for every row.
+        let enough = self.budget / 4 * 3;
+        for (wait, segment) in hot {
+            let only_late = wait < 0 && cold.keeps_all();
+            if !only_late && (!over || self.hot <= enough) {
+                return;
+            }
+            match segment.shelve(&cold) {
+                Ok(()) => {
+                    self.shelved.insert(segment.id, segment.bytes);
+                    self.hot = self.hot.saturating_sub(segment.bytes) + segment.head_bytes();
+                }
+                Err(shelf::Error::Later(_)) => {}
+                Err(shelf::Error::Failed { .. }) => {
+                    self.rest = REST;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Bytes of rows that only late rows can need.
+    pub(super) fn late_bytes(&self, watermarks: &Watermarks) -> usize {
+        if watermarks.low() == Timestamp::MAX {
+            // At the end of all input nothing is late.
+            return 0;
+        }
+        let held = self.live.iter().filter(|segment| Arc::strong_count(segment) > 1);
+        held.filter(|segment| wait(segment, watermarks) < 0).map(|segment| segment.bytes).sum()
+    }
+
+    /// Segments on the shelf, with the bytes that they would take in memory.
+    pub(super) fn shelved(&self) -> &BTreeMap<u64, usize> {
+        &self.shelved
+    }
+
+    /// Bytes of rows in memory, and on the shelf.
+    pub(super) fn hot_and_cold(&self) -> [usize; 2] {
+        [self.hot, self.shelved.values().sum()]
+    }
+
+    /// What happened between memory and shelf.
+    pub(super) fn cold_counts(&self) -> ColdCounts {
+        self.cold.as_ref().map(|cold| cold.counts()).unwrap_or_default()
     }
 
     /// What they all take in memory, each counted once.
@@ -106,43 +219,28 @@ impl Segments {
         self.next = next.first().and_then(|(_, value)| number(value)).unwrap_or(0);
         for (key, value) in stored {
             let id = key.strip_prefix(PREFIX).and_then(|id| id.try_into().ok()).map(u64::from_be_bytes);
-            if let (Some(id), Ok((plane, rows, columns))) = (id, decode(value)) {
-                self.live.push(Arc::new(Segment::of(id, plane, rows, columns)));
+            if let (Some(id), Ok(stored)) = (id, ipc::decode(value)) {
+                self.live.push(Arc::new(Segment::restored(id, stored)));
                 self.next = self.next.max(id + 1);
             }
         }
-        self.bytes = self.live.iter().map(|segment| segment.bytes).sum();
+        self.count();
     }
 }
 
-fn key(id: u64) -> Vec<u8> {
+/// How long it takes until only late rows can need the segment, in microseconds of its slowest plane; negative where it
+/// is so.
+fn wait(segment: &Segment, watermarks: &Watermarks) -> i64 {
+    let due = Plane::ALL.into_iter().zip(segment.due());
+    let waits = due.filter_map(|(plane, due)| {
+        let reached = watermarks.of(plane);
+        Some(due?.micros().saturating_sub(reached.micros()))
+    });
+    // Equal is not beyond.
+    waits.max().unwrap_or(-1)
+}
+
+/// The key of a segment in the store.
+pub fn key(id: u64) -> Vec<u8> {
     [PREFIX, &id.to_be_bytes()].concat()
-}
-
-/// Name under which the schema of a stored segment lists the columns that were kept.
-const KEPT: &str = "kept";
-
-/// One byte for the plane, then an Arrow IPC stream.
-fn encode(segment: &Segment) -> Result<Vec<u8>, ArrowError> {
-    let mut bytes = vec![u8::try_from(segment.table.index()).unwrap_or(0)];
-    let kept = (0..segment.rows.num_columns()).filter(|column| segment.columns.contains(*column));
-    let kept = kept.map(|column| column.to_string()).collect::<Vec<_>>().join(" ");
-    let schema = segment.rows.schema().as_ref().clone().with_metadata([(KEPT.to_owned(), kept)].into());
-    let rows = segment.rows.clone().with_schema(Arc::new(schema))?;
-    let mut writer = StreamWriter::try_new(&mut bytes, &rows.schema())?;
-    writer.write(&rows)?;
-    writer.finish()?;
-    drop(writer);
-    Ok(bytes)
-}
-
-fn decode(value: &[u8]) -> Result<(Plane, RecordBatch, ColumnSet), ArrowError> {
-    let damaged = || ArrowError::IpcError("a stored segment is incomplete".to_owned());
-    let (plane, stream) = value.split_first().ok_or_else(damaged)?;
-    let plane = *Plane::ALL.get(usize::from(*plane)).ok_or_else(damaged)?;
-    let rows = StreamReader::try_new(Cursor::new(stream), None)?.next().ok_or_else(damaged)??;
-    let kept = rows.schema_ref().metadata().get(KEPT).ok_or_else(damaged)?;
-    let columns = kept.split_ascii_whitespace().filter_map(|column| column.parse::<usize>().ok());
-    let columns = columns.filter(|column| *column < rows.num_columns()).collect();
-    Ok((plane, RecordBatch::try_new(plane.schema(), rows.columns().to_vec())?, columns))
 }

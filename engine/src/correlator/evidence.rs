@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use watershed_schemas::{ColumnSet, Plane, Timestamp};
 
 use crate::evaluator::{FINGERPRINTED, RowRef, fingerprint};
+use datafusion::arrow::array::{Array, AsArray};
 
 /// Longest text kept of one column.
 const TEXT_CHARS: usize = 200;
@@ -84,22 +85,27 @@ impl Evidence {
     pub(super) fn of(row: &RowRef) -> Option<Evidence> {
         let segment = &row.segment;
         let plane = segment.table.plane()?;
+        // Rows that can't be had back leave their id and time.
+        let rows = segment.rows().ok();
+        let text = |column: usize| -> Option<&str> {
+            let texts = rows.as_ref()?.column(column).as_string_opt::<i32>()?;
+            (!texts.is_null(row.row as usize)).then(|| texts.value(row.row as usize))
+        };
         let mut columns = BTreeMap::new();
         for name in copied(plane) {
-            let text = plane.column(name).and_then(|column| segment.text(column, row.row));
-            if let Some(text) = text {
+            if let Some(text) = plane.column(name).and_then(&text) {
                 columns.insert((*name).to_owned(), text.chars().take(TEXT_CHARS).collect());
             }
         }
         for name in FINGERPRINTED {
             let Some(column) = plane.column(name) else { continue };
-            if let Some(text) = segment.text(column, row.row) {
+            if let Some(text) = text(column) {
                 let whole = segment.columns.contains(column);
                 let shown = if whole { fingerprint(text) } else { text.to_owned() };
                 columns.insert(format!("{name}_fingerprint"), shown);
             }
         }
-        let kind = plane.column("kind").and_then(|column| segment.text(column, row.row)).unwrap_or("other");
+        let kind = plane.column("kind").and_then(&text).unwrap_or("other");
         Some(Evidence {
             plane,
             event_id: segment.event_id(row.row).to_owned(),

@@ -188,8 +188,8 @@ impl Correlator {
             }
             let mut record = self.record(found, &setups[found.rule]);
             let known = self.places.contains_key(&record.signal_id);
-            let taken_over = self.take_over(&mut record, commit);
             let past = found.signal.withdrawn || found.signal.marks.contains(&Mark::Backfilled);
+            let taken_over = self.take_over(&mut record, past, commit);
             if past && !known && !taken_over {
                 continue;
             }
@@ -204,8 +204,8 @@ impl Correlator {
     }
 
     /// Where another version of the rule had said the same, the signal takes its place in the incident, so that nobody is
-    /// told twice.
-    fn take_over(&mut self, record: &mut SignalRecord, commit: &mut Commit) -> bool {
+    /// told twice: what it finds in the `past` is as grave as it was.
+    fn take_over(&mut self, record: &mut SignalRecord, past: bool, commit: &mut Commit) -> bool {
         let Some(before) = self.findings.get(&record.finding).filter(|before| **before != record.signal_id) else {
             return false;
         };
@@ -215,6 +215,9 @@ impl Correlator {
         let Some(state) = self.entities.get_mut(&entity) else { return false };
         let Some(old) = state.signals.remove(&(time, before)) else { return false };
         record.incident = old.incident;
+        if past {
+            record.severity = record.severity.min(old.severity);
+        }
         if record.evidence.is_empty() {
             record.evidence = old.evidence;
         }
@@ -237,11 +240,13 @@ impl Correlator {
                 (evidence, Plane::ALL.map(moved))
             }
         };
+        // Those who were told of it are not called again because the rule is graver now.
+        let told = known.filter(|_| signal.marks.contains(&Mark::Backfilled)).map(|known| known.severity);
         SignalRecord {
             signal_id: signal.signal_id.clone(),
             rule: signal.rule.clone(),
             plane: signal.plane,
-            severity: signal.severity,
+            severity: told.map_or(signal.severity, |told| told.min(signal.severity)),
             tenant: signal.tenant.clone(),
             principal: signal.principal.clone(),
             session_id: signal.session_id.clone(),

@@ -3,8 +3,8 @@
 //! A segment is attributed whole to each rule that holds a row of it: it stays as long as any of them does. The total over
 //! all rules counts it once (`core::segments`). What is not rows is estimated by what it is made of.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 use watershed_rules::Finding;
@@ -43,6 +43,14 @@ impl Memory {
     /// What no other rule shares.
     pub(super) fn own_bytes(&self, keys: usize) -> usize {
         self.rows * ROW_BYTES + keys * KEY_BYTES + self.finding_bytes
+    }
+
+    /// What is held of these segments, given with their bytes.
+    pub(super) fn bytes_of(&self, segments: &BTreeMap<u64, usize>) -> usize {
+        if self.segments.len() < segments.len() {
+            return self.segments.keys().filter_map(|id| segments.get(id)).sum();
+        }
+        segments.iter().filter(|(id, _)| self.segments.contains_key(id)).map(|(_, bytes)| bytes).sum()
     }
 
     pub(super) fn hold(&mut self, segment: &Segment, rows: usize) {

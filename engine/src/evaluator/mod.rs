@@ -6,10 +6,12 @@
 
 mod by_time;
 mod coverage;
+pub mod ipc;
 mod key;
 mod limits;
 mod memory;
 mod plans;
+mod reading;
 mod record;
 mod reload;
 mod rows;
@@ -20,9 +22,10 @@ mod span;
 mod status;
 mod thin;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use watershed_connectors::Partition;
 use watershed_rules::CompiledRule;
 use watershed_schemas::{Plane, PlaneScores, Severity, Signal, Timestamp};
 
@@ -31,12 +34,13 @@ use crate::store::Commit;
 use crate::watermark::Watermarks;
 
 pub use limits::{Limits, ROWS_OF_A_RUN};
+pub use reading::Wanted;
 pub use record::RULE_PREFIX;
 pub use reload::{Reload, Start};
-pub use rows::{Picked, RowRef, Segment, gather};
+pub use rows::{Owner, Picked, RowRef, Segment, Unreadable, gather};
 pub use said::SAID_PREFIX;
 pub use signals::SIGNAL_PREFIX;
-pub use status::{RuleChange, RuleNews, RuleStatus, Tally};
+pub use status::{Backfilling, RuleChange, RuleNews, RuleStatus, Tally};
 pub use thin::{FINGERPRINTED, fingerprint, read_columns};
 
 use rule_state::{Admission, RuleState, Step};
@@ -52,7 +56,8 @@ pub struct RuleSetup {
     pub severity: Severity,
     /// Signals only: no verdict, no page.
     pub shadow: bool,
-    /// Whether it is filled from what other rules still remember when it is added to a running engine.
+    /// Whether it is given its past when it is added to a running engine: what other rules still remember, and where that
+    /// is not all that it looks back to, the log, read again.
     pub backfill: bool,
     /// Digest of the reference tables that it reads: another one means that they say something else.
     pub reference: String,
@@ -119,6 +124,10 @@ pub struct Evaluator {
     /// Keys of the store that belong to rules which are gone.
     orphans: Vec<Vec<u8>>,
     news: Vec<RuleNews>,
+    /// How far the log was read when the present set of rules came, where it can be read again.
+    log: Option<Vec<(Partition, i64)>>,
+    /// The ticket of the next reading.
+    next_ticket: u64,
     meter: Option<Box<dyn Meter>>,
 }
 
@@ -142,6 +151,8 @@ impl Evaluator {
             known: BTreeSet::new(),
             orphans: Vec::new(),
             news: Vec::new(),
+            log: None,
+            next_ticket: 0,
             meter: None,
         }
     }
@@ -190,6 +201,16 @@ impl Evaluator {
         self.feeds.bytes() + self.rules.iter().map(RuleState::own_bytes).sum::<usize>()
     }
 
+    /// What a rule holds of these segments, given with their bytes.
+    pub fn bytes_of(&self, rule: usize, segments: &BTreeMap<u64, usize>) -> usize {
+        self.rules[rule].bytes_of(segments)
+    }
+
+    /// Rows of a segment that a rule needs can't be had.
+    pub fn lose(&mut self, rule: usize, segment: &Segment) {
+        self.rules[rule].lose_segment(segment);
+    }
+
     /// What changed for rules since it was last asked.
     pub fn take_news(&mut self) -> Vec<RuleNews> {
         std::mem::take(&mut self.news)
@@ -207,9 +228,13 @@ impl Evaluator {
 
     /// Adds rows to the state of scans.
     pub fn add(&mut self, scans: &[ScanId], rows: Picked) {
+        self.admit(scans, rows, false);
+    }
+
+    fn admit(&mut self, scans: &[ScanId], rows: Picked, past: bool) {
         let [model, access] = self.reached;
         let reached = [model, access, Timestamp::MIN];
-        let admission = Admission { limits: self.limits, full: self.full, reached };
+        let admission = Admission { limits: self.limits, full: self.full, reached, past };
         let rows = Arc::new(rows);
         for scan in scans {
             self.rules[scan.rule].add(scan.scan, &rows, &admission);
@@ -224,6 +249,7 @@ impl Evaluator {
         let step = Step { sealed, watermarks, limits: self.limits };
         for position in self.feeds.order().iter().copied() {
             self.rules[position].begin(watermarks);
+            self.rules[position].join(watermarks);
             self.follow(position);
             let state = &mut self.rules[position];
             let mut statements = Vec::new();
@@ -250,6 +276,9 @@ impl Evaluator {
                 });
             }
             state.end_backfill();
+            if state.joined() {
+                self.news.push(reading::news(state, None, watermarks));
+            }
             if let Some(reason) = state.stop_to_tell() {
                 self.news.push(RuleNews {
                     rule: state.id().to_owned(),

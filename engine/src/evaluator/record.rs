@@ -7,6 +7,7 @@ use watershed_rules::CompiledRule;
 use watershed_schemas::Timestamp;
 
 use super::coverage::{Coverage, Donor};
+use super::rule_state::Reading;
 use super::span::Span;
 use crate::store::Commit;
 
@@ -27,6 +28,12 @@ pub(super) struct RuleRecord {
     pub(super) coverage: Coverage,
     /// What its scans keep: from this another version can be filled.
     pub(super) donors: Vec<Donor>,
+    /// Since when each scan's rows are there without those that were read again for it alone.
+    #[serde(default)]
+    pub(super) donated: Option<Vec<Timestamp>>,
+    /// Present while the log is read again for it.
+    #[serde(default)]
+    pub(super) reading: Option<Reading>,
     /// Times of outputs for which rows were not kept.
     pub(super) lost: Option<Span>,
     /// Why it was stopped, where it was.

@@ -105,7 +105,7 @@ impl Evaluator {
     }
 
     /// A rule without a past, or one that is to be `filled` with what is remembered.
-    fn begun(&self, setup: &RuleSetup, filled: bool, donors: &[Donor], start: &Start<'_>) -> RuleState {
+    fn begun(&mut self, setup: &RuleSetup, filled: bool, donors: &[Donor], start: &Start<'_>) -> RuleState {
         // Rows that have lost a column which it reads are no use to it.
         let readable = |scan: &Scan| {
             scan.table.plane().is_none_or(|plane| start.columns[plane.index()].includes(columns_of(scan)))
@@ -122,9 +122,13 @@ impl Evaluator {
             donated.min().map_or(unseen, |since| since.min(unseen))
         });
         let coverage = Coverage { since: since.collect(), first_segment: if filled { 0 } else { start.next_segment } };
+        let reading = self.reading(setup, &coverage, start);
         let mut state = RuleState::new(Arc::clone(&setup.rule), setup.reference.clone(), coverage);
         if filled {
             state.begin_backfill();
+        }
+        if let Some(reading) = reading {
+            state.begin_reading(reading);
         }
         state
     }
@@ -156,7 +160,11 @@ impl Evaluator {
             let edited = record.is_some();
             match record {
                 Some(record) if record.version == setup.rule.version && record.shape == shape(&setup.rule) => {
+                    let reading = record.reading.clone();
                     self.rules[position].adopt(record, heard);
+                    if let Some(reading) = reading {
+                        self.read_anew(position, reading, start.watermarks);
+                    }
                     known.insert(position);
                 }
                 _ if history => {

@@ -1,34 +1,74 @@
 //! Rows that rules remember: kept once, however many scans use them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
 use datafusion::arrow::buffer::ScalarBuffer;
 use datafusion::arrow::compute::interleave;
 use datafusion::arrow::error::ArrowError;
 use watershed_schemas::tables::runtime;
 use watershed_schemas::{ColumnSet, EventBatch, Plane, Table, Timestamp};
 
+use super::ipc::{self, Decoded};
 use super::thin::thinned;
 use crate::acceptance::event_times;
+use crate::shelf::{self, Cold};
 
-/// Rows of one table that came together and that some rule can use.
+/// Rows of one table that came together and that some rule can use. By what they are ordered stays in memory; the rest may
+/// be on a shelf.
 #[derive(Debug)]
 pub struct Segment {
     /// Its number in the store.
     pub id: u64,
     /// Whose rows they are.
     pub table: Table,
-    /// The rows, in the table's full schema. Columns that are not among `columns` hold NULLs or fingerprints.
-    pub rows: RecordBatch,
     /// The columns that are as they were decoded.
     pub columns: ColumnSet,
-    /// What the rows take in memory.
+    /// The one rule that they are for, and its version, where the log was read again for it.
+    pub owner: Option<Owner>,
+    /// What the rows take in memory while they are there.
     pub bytes: usize,
+    newest: i64,
     /// Their times, which are looked at more than all else.
     times: ScalarBuffer<i64>,
+    /// Event id, source and tenant.
+    names: [StringArray; 3],
+    body: RwLock<Body>,
+    /// For each plane how long after the rows they are needed for what is not late; `i64::MIN`: not at all.
+    needed: [AtomicI64; 2],
 }
+
+/// Where the rows are.
+#[derive(Clone)]
+enum Body {
+    Here(Arc<RecordBatch>),
+    OnShelf(Arc<Cold>),
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Body::Here(_) => "in memory",
+            Body::OnShelf(_) => "on the shelf",
+        })
+    }
+}
+
+/// A version of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// The rule's id.
+    pub rule: String,
+    /// Hash of its SQL and key columns.
+    pub version: String,
+}
+
+/// Rows that are needed could not be had back from the shelf.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the rows of segment {0} can't be had back")]
+pub struct Unreadable(pub u64);
 
 impl Segment {
     /// A segment of these rows that keeps these columns.
@@ -40,13 +80,116 @@ impl Segment {
     pub fn of(id: u64, table: impl Into<Table>, rows: RecordBatch, columns: ColumnSet) -> Segment {
         // Buffers may be shared with others: what counts is the part that these rows are in.
         let bytes = rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum();
-        let times = event_times(&rows).values().clone();
-        Segment { id, table: table.into(), rows, columns, bytes, times }
+        let names = [runtime::EVENT_ID, runtime::SOURCE, runtime::TENANT];
+        let texts = |column: usize| {
+            let texts = rows.column(column).as_string_opt::<i32>();
+            texts.cloned().unwrap_or_else(|| StringArray::new_null(rows.num_rows()))
+        };
+        Segment {
+            id,
+            table: table.into(),
+            columns,
+            owner: None,
+            bytes,
+            newest: event_times(&rows).values().iter().max().copied().unwrap_or(i64::MIN),
+            times: event_times(&rows).values().clone(),
+            names: names.map(texts),
+            body: RwLock::new(Body::Here(Arc::new(rows))),
+            needed: [AtomicI64::new(i64::MIN), AtomicI64::new(i64::MIN)],
+        }
+    }
+
+    /// A segment as it was stored.
+    pub fn restored(id: u64, stored: Decoded) -> Segment {
+        let Decoded { plane, rows, columns, owner } = stored;
+        let segment = Segment { owner, ..Segment::of(id, plane, rows, columns) };
+        // What was read shares one buffer with all columns: what stays in memory must not hold it.
+        let times = ScalarBuffer::from(segment.times.to_vec());
+        let names = segment.names.each_ref().map(|names| names.iter().collect::<StringArray>());
+        Segment { times, names, ..segment }
+    }
+
+    /// How many rows it has.
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// The same for one rule alone.
+    pub fn owned_by(self, owner: Option<Owner>) -> Segment {
+        Segment { owner, ..self }
+    }
+
+    fn body(&self) -> Body {
+        self.body.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The rows, in the table's full schema. Columns that are not among `columns` hold NULLs or fingerprints.
+    ///
+    /// # Errors
+    /// Where they were put on a shelf that does not give them back.
+    pub fn rows(&self) -> Result<Arc<RecordBatch>, Unreadable> {
+        match self.body() {
+            Body::Here(rows) => Ok(rows),
+            Body::OnShelf(cold) => {
+                let decoded = |stored: &[u8]| ipc::decode(stored).ok().map(|decoded| decoded.rows);
+                let rows = cold.load(self.id, self.bytes, decoded);
+                rows.filter(|rows| rows.num_rows() == self.times.len()).ok_or(Unreadable(self.id))
+            }
+        }
     }
 
     /// The rows as they were decoded, where they are events.
-    pub fn batch(&self) -> Option<EventBatch> {
-        Some(EventBatch::of(self.table.plane()?, self.rows.clone()))
+    ///
+    /// # Errors
+    /// As [`Segment::rows`].
+    pub fn batch(&self) -> Result<Option<EventBatch>, Unreadable> {
+        let Some(plane) = self.table.plane() else { return Ok(None) };
+        Ok(Some(EventBatch::of(plane, self.rows()?.as_ref().clone())))
+    }
+
+    /// Lets go of the rows in memory, once they are on the shelf.
+    ///
+    /// # Errors
+    /// Where they are not: they stay.
+    pub fn shelve(&self, cold: &Arc<Cold>) -> Result<(), shelf::Error> {
+        let Body::Here(rows) = self.body() else { return Ok(()) };
+        cold.put(self.id, || ipc::encode(self, &rows).ok())?;
+        *self.body.write().unwrap_or_else(PoisonError::into_inner) = Body::OnShelf(Arc::clone(cold));
+        Ok(())
+    }
+
+    /// Whether its rows are on a shelf.
+    pub fn is_cold(&self) -> bool {
+        matches!(*self.body.read().unwrap_or_else(PoisonError::into_inner), Body::OnShelf(_))
+    }
+
+    /// What it takes in memory where its rows are on a shelf.
+    pub fn head_bytes(&self) -> usize {
+        let size = |array: &dyn Array| array.to_data().get_slice_memory_size().unwrap_or(0);
+        size_of_val(&*self.times) + self.names.iter().map(|names| size(names)).sum::<usize>()
+    }
+
+    /// Some scan keeps rows of it for so long.
+    pub fn needed_for(&self, keep: &[Option<i64>; 2]) {
+        for (needed, keep) in self.needed.iter().zip(keep) {
+            if let Some(keep) = keep {
+                needed.fetch_max(*keep, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// For each plane the watermark beyond which only late rows can need it; nothing where the plane does not matter.
+    pub fn due(&self) -> [Option<Timestamp>; 2] {
+        self.needed.each_ref().map(|needed| match needed.load(Ordering::Relaxed) {
+            i64::MIN => None,
+            needed => Some(Timestamp::from_micros(self.newest.saturating_add(needed))),
+        })
+    }
+
+    /// The times of its oldest and newest rows.
+    pub fn span(&self) -> (Timestamp, Timestamp) {
+        let oldest = self.times.iter().min().copied().unwrap_or(self.newest);
+        (Timestamp::from_micros(oldest), Timestamp::from_micros(self.newest))
     }
 
     /// The time of one row.
@@ -56,13 +199,14 @@ impl Segment {
 
     /// The id of one row.
     pub fn event_id(&self, row: u32) -> &str {
-        self.rows.column(runtime::EVENT_ID).as_string::<i32>().value(row as usize)
+        self.names[0].value(row as usize)
     }
 
-    /// The text of a column of one row, where it has one.
-    pub fn text(&self, column: usize, row: u32) -> Option<&str> {
-        let texts = self.rows.column(column).as_string_opt::<i32>()?;
-        (!texts.is_null(row as usize)).then(|| texts.value(row as usize))
+    /// Source and tenant of one row.
+    fn source_and_tenant(&self, row: u32) -> [Option<&str>; 2] {
+        let text = |names: &StringArray| -> bool { !names.is_null(row as usize) };
+        let [_, source, tenant] = &self.names;
+        [source, tenant].map(|names| text(names).then(|| names.value(row as usize)))
     }
 }
 
@@ -98,13 +242,14 @@ impl RowRef {
     /// What rows of one key are ordered by, so that a result never depends on the order of arrival. Ids are unique per
     /// tenant and source.
     pub fn order(&self) -> (Timestamp, &str, [Option<&str>; 2]) {
-        let text = |column| self.segment.text(column, self.row);
-        let names = [runtime::SOURCE, runtime::TENANT].map(text);
-        (self.segment.event_time(self.row), self.segment.event_id(self.row), names)
+        (self.segment.event_time(self.row), self.segment.event_id(self.row), self.segment.source_and_tenant(self.row))
     }
 }
 
 /// The chosen columns of these rows as one batch.
+///
+/// # Errors
+/// [`Unreadable`] as an external error, where rows can't be had back from their shelf.
 pub fn gather(table: Table, columns: &[usize], rows: &[RowRef]) -> Result<RecordBatch, ArrowError> {
     let schema = Arc::new(table.schema().project(columns)?);
     if rows.is_empty() {
@@ -120,11 +265,14 @@ pub fn gather(table: Table, columns: &[usize], rows: &[RowRef]) -> Result<Record
         });
         places.push((place, row.row as usize));
     }
+    let batches: Vec<Arc<RecordBatch>> = segments
+        .iter()
+        .map(|segment| segment.rows().map_err(|error| ArrowError::ExternalError(Box::new(error))))
+        .collect::<Result<_, _>>()?;
     let columns: Vec<ArrayRef> = columns
         .iter()
         .map(|column| {
-            let arrays: Vec<&dyn Array> =
-                segments.iter().map(|segment| segment.rows.column(*column).as_ref()).collect();
+            let arrays: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(*column).as_ref()).collect();
             interleave(&arrays, &places)
         })
         .collect::<Result<_, _>>()?;

@@ -162,7 +162,7 @@ impl Evaluator {
         let Some(mut feed) = self.feeds.feeds.remove(&rule) else { return };
         if !statements.is_empty() {
             let segment = self.feeds.next_segment();
-            feed.take(segment, statements, sealed, (&mut self.rules, self.limits), commit);
+            feed.take(segment, statements, sealed, &mut self.rules, commit);
         }
         feed.give(watermarks, &mut self.rules, self.limits, self.full);
         self.feeds.feeds.insert(rule, feed);
@@ -262,5 +262,5 @@ pub(super) fn uncovered(rule: &CompiledRule, events: Timestamp) -> Coverage {
 /// What rows of signals are taken in under.
 pub(super) fn admission(limits: super::Limits, full: bool, late: bool) -> Admission {
     let signals = if late { Timestamp::MAX } else { Timestamp::MIN };
-    Admission { limits, full, reached: [Timestamp::MIN, Timestamp::MIN, signals] }
+    Admission { limits, full, reached: [Timestamp::MIN, Timestamp::MIN, signals], past: false }
 }

@@ -16,6 +16,8 @@ pub struct Tally {
     pub capped: u64,
     /// How often a key became one for which rows are missing.
     pub degraded: u64,
+    /// Runs that were left out because rows could not be had back from the shelf.
+    pub unreadable: u64,
     /// Findings not said because rows that could show them to be false were not kept.
     pub suppressed: u64,
     /// Findings not said because the rule had not seen all that it looks back to.
@@ -29,6 +31,7 @@ impl Tally {
         self.guarded += other.guarded;
         self.capped += other.capped;
         self.degraded += other.degraded;
+        self.unreadable += other.unreadable;
         self.suppressed += other.suppressed;
         self.held_back += other.held_back;
     }
@@ -45,6 +48,8 @@ pub struct RuleStatus {
     pub stopped: Option<String>,
     /// Event time after which it says everything; absent where it does already. [`Timestamp::MAX`]: not known yet.
     pub warming_until: Option<Timestamp>,
+    /// Present while the log is read again for it.
+    pub backfilling: Option<Backfilling>,
     /// Keys for which rows are missing now.
     pub degraded_keys: usize,
     /// Keys that it remembers.
@@ -53,8 +58,19 @@ pub struct RuleStatus {
     pub rows: usize,
     /// Bytes that it holds; what it shares with other rules is counted in each.
     pub bytes: usize,
+    /// How much of that is on a shelf and not in memory.
+    pub cold_bytes: usize,
     /// What happened to it since it was loaded.
     pub tally: Tally,
+}
+
+/// How far a rule is with its past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Backfilling {
+    /// How much of the log was read, of a hundred.
+    pub percent: u8,
+    /// Rows that the rule can use among what was read.
+    pub rows: u64,
 }
 
 /// What a change of the rule set meant for one rule, or why it was stopped.
@@ -74,6 +90,11 @@ pub enum RuleChange {
     },
     /// It had been stopped and starts anew.
     Revived,
+    /// The log was read again for it, as far as it could be, and it says what a rule that was always there would say.
+    Backfilled {
+        /// What kept the log from being read.
+        failed: Option<String>,
+    },
     /// It was stopped.
     Stopped {
         /// Why.

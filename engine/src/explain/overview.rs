@@ -97,6 +97,8 @@ pub struct CostReport {
     pub most_rows: usize,
     /// Most bytes held at once.
     pub most_bytes: usize,
+    /// Most bytes at once of rows that only late events could need.
+    pub most_late_bytes: usize,
     /// Keys and rows that a limit kept out, and findings that were therefore not said.
     pub capped: u64,
     /// Signals that stand.
@@ -210,6 +212,7 @@ fn cost(sample: &Sample) -> CostReport {
         guarded: sample.tally.guarded,
         most_rows: sample.most_rows,
         most_bytes: sample.most_bytes,
+        most_late_bytes: sample.most_late_bytes,
         capped: sample.tally.capped + sample.tally.suppressed,
         signals: sample.signals.len() - withdrawn,
         withdrawn,
@@ -265,6 +268,14 @@ impl std::fmt::Display for Overview {
             "  as long before a finding as it can lie, plus as far beyond it as rows of that table still matter"
         )?;
         writeln!(f, "  ({}).", beyond.join(", "))?;
+        // Signals are few and stay.
+        if self.scans.iter().any(|scan| scan.signals_of.is_empty()) {
+            writeln!(
+                f,
+                "  It is in memory until they have passed it by this much; for the allowed lateness after that, in which only late"
+            )?;
+            writeln!(f, "  events can need it, `run` leaves it on disk.")?;
+        }
         for scan in &self.scans {
             let keep: Vec<String> =
                 scan.keep.iter().map(|(table, micros)| format!("{table} {}", span(*micros))).collect();
@@ -335,8 +346,12 @@ impl std::fmt::Display for CostReport {
         let took = std::time::Duration::from_micros(u64::try_from(self.took_us).unwrap_or(u64::MAX));
         writeln!(f, "  {} events; match, evaluate and correlate took {took:.1?} by the wall clock", self.events)?;
         writeln!(f, "  {} plans run, {} keys stopped by guards", self.plans_run, self.guarded)?;
-        let memory = bytesize::ByteSize(self.most_bytes as u64);
-        writeln!(f, "  at most {} rows remembered, {memory} in memory, nothing on disk", self.most_rows)?;
+        let [memory, late] = [self.most_bytes, self.most_late_bytes].map(|bytes| bytesize::ByteSize(bytes as u64));
+        writeln!(
+            f,
+            "  at most {} rows remembered, {memory} at once; {late} of it for late events only",
+            self.most_rows
+        )?;
         if self.capped > 0 {
             writeln!(f, "  limits kept {} rows or findings out", self.capped)?;
         }

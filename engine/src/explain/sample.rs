@@ -96,6 +96,8 @@ pub struct Sample {
     pub most_rows: usize,
     /// The most bytes that it held at once, segments that it shares with others whole.
     pub most_bytes: usize,
+    /// The most bytes at once of rows that only late events could need.
+    pub most_late_bytes: usize,
     /// How long match, evaluate and correlate took, by the wall clock.
     pub took: Duration,
     /// Why the rule was stopped, if it was.
@@ -169,6 +171,7 @@ impl Sample {
                 reading.sample.most_rows = reading.sample.most_rows.max(status.rows);
                 reading.sample.most_bytes = reading.sample.most_bytes.max(status.bytes);
             }
+            reading.sample.most_late_bytes = reading.sample.most_late_bytes.max(core.late_bytes());
             if polled.ended {
                 break;
             }
@@ -198,6 +201,7 @@ impl Sample {
             tally: Tally::default(),
             most_rows: 0,
             most_bytes: 0,
+            most_late_bytes: 0,
             took: Duration::ZERO,
             stopped: None,
         }

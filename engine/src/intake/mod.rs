@@ -203,6 +203,16 @@ impl Intake {
         self.positions.clone()
     }
 
+    /// Up to where each partition that is read by this process has been read, as of the last poll.
+    pub fn read_to(&self) -> Positions {
+        let From::Source { source, .. } = &self.from else { return self.positions.clone() };
+        let mut positions = source.starts();
+        let read = source.partitions();
+        let known = self.positions.iter().filter(|(partition, _)| read.contains(partition));
+        positions.extend(known.map(|(partition, position)| (partition.clone(), *position)));
+        positions
+    }
+
     /// Tells the source what is durable, and lets go of what was revoked.
     pub fn commit(&mut self, positions: &Positions) -> Result<(), SourceError> {
         if let From::Source { source, .. } = &mut self.from {

@@ -157,11 +157,11 @@ fn asks(expr: &dyn PhysicalExpr) -> Option<Asks> {
     }
 }
 
-fn is_column(expr: &std::sync::Arc<dyn PhysicalExpr>) -> bool {
+pub(super) fn is_column(expr: &std::sync::Arc<dyn PhysicalExpr>) -> bool {
     expr.downcast_ref::<Column>().is_some()
 }
 
-fn text_of(expr: &std::sync::Arc<dyn PhysicalExpr>) -> Option<String> {
+pub(super) fn text_of(expr: &std::sync::Arc<dyn PhysicalExpr>) -> Option<String> {
     match expr.downcast_ref::<Literal>()?.value() {
         ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text)) => {
             Some(text.clone())

@@ -1,12 +1,13 @@
 //! `match`: which rows can any rule use?
 //!
 //! Every scan's filter is split into conjuncts; the same conjunct is evaluated once a batch for all rules, later ones
-//! only on the rows that earlier ones left. Those on one text column are looked up by value (`text`) or by literal
-//! (`literals`), so that a rule costs what it matches, not what it says. Most telemetry is benign: nearly all work
+//! only on the rows that earlier ones left. Those on one text column are looked up by value (`text`), by literal
+//! (`literals`) or by all regular expressions at once (`patterns`), so that a rule costs what it matches, not what it says. Most telemetry is benign: nearly all work
 //! ends here.
 
 mod conjunct;
 mod literals;
+mod patterns;
 mod text;
 mod truth;
 

@@ -2,7 +2,7 @@
 //!
 //! Most such columns hold few different values (kinds, tools, verdicts): each value is asked every condition once, and
 //! after that a row costs one look into a dictionary, however many rules there are. A column with many values (texts,
-//! ids) is looked up among the literals of all conditions instead.
+//! ids) is looked up among the literals and patterns of all conditions instead.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use datafusion::common::HashMap;
 
 use super::conjunct::BatchConjunct;
 use super::literals::Literals;
+use super::patterns::Patterns;
 use super::truth::{Bits, Truth};
 
 /// Most values of a column that are remembered.
@@ -29,7 +30,7 @@ pub(super) struct TextColumn {
 
 enum Values {
     Few(Dictionary),
-    Many(Literals),
+    Many(Literals, Patterns),
 }
 
 /// What is known of each value.
@@ -62,9 +63,9 @@ impl TextColumn {
                 dictionary.judge(&codes, &self.conditions, truths);
                 return;
             }
-            self.values = Values::Many(Literals::new(&self.conditions, all));
+            self.values = Values::Many(Literals::new(&self.conditions, all), Patterns::new(&self.conditions, all));
         }
-        if let Values::Many(literals) = &self.values {
+        if let Values::Many(literals, _) = &self.values {
             literals.judge(texts, truths);
         }
     }
@@ -77,10 +78,12 @@ impl TextColumn {
         all: &[BatchConjunct],
         truths: &mut [Truth],
     ) {
-        if let (Values::Many(literals), Some(texts)) = (&self.values, rows.column(self.column).as_string_opt::<i32>())
-            && let Some(left) = left(literals.searched())
-        {
-            literals.search(texts, &left, all, truths);
+        let texts = rows.column(self.column).as_string_opt::<i32>();
+        if let (Values::Many(literals, patterns), Some(texts)) = (&self.values, texts) {
+            if let Some(left) = left(literals.searched()) {
+                literals.search(texts, &left, all, truths);
+            }
+            patterns.search(texts, left, truths);
         }
     }
 }

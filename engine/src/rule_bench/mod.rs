@@ -38,6 +38,7 @@ struct Measured {
     matched: u64,
     most_rows: u64,
     most_bytes: u64,
+    most_late_bytes: u64,
     standing: BTreeMap<String, bool>,
 }
 
@@ -105,7 +106,7 @@ fn again(input: &Input) -> Option<Input> {
         Input::Revoked(partition) => Input::Revoked(partition.clone()),
         Input::CaughtUp(partition, at) => Input::CaughtUp(partition.clone(), *at),
         Input::End => Input::End,
-        Input::Rules(_) | Input::Stop { .. } => return None,
+        Input::Rules(_) | Input::Log(_) | Input::Past { .. } | Input::Stop { .. } => return None,
     })
 }
 
@@ -122,6 +123,7 @@ impl Measured {
             matched: 0,
             most_rows: 0,
             most_bytes: 0,
+            most_late_bytes: 0,
             standing: BTreeMap::new(),
         }
     }
@@ -153,6 +155,7 @@ impl Measured {
             self.most_rows = self.most_rows.max(status.rows as u64);
             self.most_bytes = self.most_bytes.max(status.bytes as u64);
         }
+        self.most_late_bytes = self.most_late_bytes.max(self.core.late_bytes() as u64);
         let own = output.signals.into_iter().filter(|signal| signal.rule == *id);
         self.standing.extend(own.map(|signal| (signal.signal_id, !signal.withdrawn)));
     }
@@ -184,6 +187,7 @@ impl Measured {
             guarded: tally.guarded,
             most_rows: self.most_rows,
             most_bytes: self.most_bytes,
+            most_late_bytes: self.most_late_bytes,
             signals: self.standing.values().filter(|stands| **stands).count() as u64,
             stopped: self.core.quarantined().next().map(|(_, reason)| reason.to_owned()),
         }

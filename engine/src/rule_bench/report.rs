@@ -43,6 +43,8 @@ pub struct RuleCost {
     pub most_rows: u64,
     /// Most bytes held at once.
     pub most_bytes: u64,
+    /// Most bytes at once of rows that only late events could need: `run` leaves them on disk.
+    pub most_late_bytes: u64,
     /// Signals that stand.
     pub signals: u64,
     /// Why it was stopped, if it was.
@@ -100,10 +102,11 @@ impl Display for BenchReport {
             "plans",
             "guarded",
             "rows kept",
-            "memory",
+            "held",
+            "on disk",
             "signals",
         ]);
-        for column in 1..10 {
+        for column in 1..11 {
             if let Some(column) = table.column_mut(column) {
                 column.set_cell_alignment(comfy_table::CellAlignment::Right);
             }
@@ -119,6 +122,7 @@ impl Display for BenchReport {
                 rule.guarded.to_string(),
                 rule.most_rows.to_string(),
                 bytesize::ByteSize(rule.most_bytes).to_string(),
+                bytesize::ByteSize(rule.most_late_bytes).to_string(),
                 rule.signals.to_string(),
             ]);
         }
@@ -148,9 +152,13 @@ impl Display for BenchReport {
         )?;
         writeln!(
             f,
-            "Each rule ran alone. Times are by the wall clock; rows kept and memory are the most at once; evaluate is the"
+            "Each rule ran alone. Times are by the wall clock; rows kept and bytes held are the most at once, on disk what only"
         )?;
-        writeln!(f, "whole step less match, and less what it takes without any rule.")
+        writeln!(
+            f,
+            "late events could need of them (`run` leaves it there); evaluate is the whole step less match, and less what it"
+        )?;
+        writeln!(f, "takes without any rule.")
     }
 }
 
@@ -184,6 +192,7 @@ mod tests {
             guarded: 2,
             most_rows: 3,
             most_bytes: 2_048,
+            most_late_bytes: 1_024,
             signals: 1,
             stopped: Some("out of \u{1b}memory".to_owned()),
         };

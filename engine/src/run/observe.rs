@@ -8,7 +8,7 @@ use watershed_schemas::{Plane, Timestamp};
 
 use crate::console::{Delivery as Attempt, Health, Metrics};
 use crate::deliver::ReceiverSnapshot;
-use crate::evaluator::{RuleStatus, Tally};
+use crate::evaluator::{RuleChange, RuleStatus, Tally};
 use crate::pipeline::{Pipeline, Turn};
 use crate::store::StateStore;
 
@@ -65,6 +65,11 @@ impl<'a> Observer<'a> {
                 metrics.signals(&signal.rule, 1);
             }
         }
+        for news in &turn.rules {
+            if matches!(news.change, RuleChange::Backfilled { failed: Some(_) }) {
+                metrics.backfill_failed(&news.rule);
+            }
+        }
         metrics.incident_revisions(turn.incidents.len() as u64);
         for incident in turn.incidents.iter().filter(|incident| incident.revision == 1) {
             metrics.incidents(incident.verdict, 1);
@@ -91,6 +96,9 @@ impl<'a> Observer<'a> {
         let metrics = self.metrics;
         let core = pipeline.core();
         metrics.state_bytes(core.state_bytes() as u64);
+        let counts = core.cold_counts();
+        metrics.cold.stand(core.hot_and_cold_bytes(), counts);
+        health.disk(counts);
         let mut before = std::mem::take(&mut self.rules);
         let statuses: Vec<RuleStatus> = core.statuses().collect();
         for status in &statuses {

@@ -69,6 +69,11 @@ impl Arrival {
         Arrival { restart: Some(after), ..self }
     }
 
+    /// How many rows arrive, repeats counted.
+    pub(crate) fn len(&self, events: &[Event]) -> usize {
+        self.order(events).len()
+    }
+
     /// Positions of events with their partition, in order of arrival.
     fn order(&self, events: &[Event]) -> Vec<(usize, i32)> {
         let mut order: Vec<(i64, usize, i32)> = Vec::new();
@@ -132,6 +137,9 @@ impl Disk {
     }
 }
 
+/// Gives a core its shelf.
+pub(crate) type GiveShelf = Box<dyn Fn(&mut Core)>;
+
 /// A core with its disk.
 pub(crate) struct Driver {
     settings: Settings,
@@ -141,6 +149,10 @@ pub(crate) struct Driver {
     pub(crate) disk: Disk,
     /// Everything that followed, step by step.
     pub(crate) outputs: Vec<Output>,
+    /// What came of a played history: partitions and positions of events, in order of arrival.
+    pub(crate) log: Vec<(Partition, usize)>,
+    /// Gives each core its shelf.
+    pub(crate) shelf: Option<GiveShelf>,
 }
 
 pub(crate) fn partition(plane: Plane, index: i32) -> Partition {
@@ -150,7 +162,16 @@ pub(crate) fn partition(plane: Plane, index: i32) -> Partition {
 impl Driver {
     pub(crate) fn new(settings: Settings, setups: Vec<RuleSetup>) -> Self {
         let core = Core::new(settings, setups.clone());
-        Driver { settings, setups, partitions: 1, core, disk: Disk::default(), outputs: Vec::new() }
+        Driver {
+            settings,
+            setups,
+            partitions: 1,
+            core,
+            disk: Disk::default(),
+            outputs: Vec::new(),
+            log: Vec::new(),
+            shelf: None,
+        }
     }
 
     /// The same with so many partitions of each plane, all assigned.
@@ -170,8 +191,19 @@ impl Driver {
 
     /// Another set of rules takes the place of the present one, and will be there after a restart.
     pub(crate) fn reload(&mut self, setups: Vec<RuleSetup>) -> &Output {
+        self.replace(setups, Vec::new())
+    }
+
+    /// The same after these inputs.
+    pub(crate) fn replace(&mut self, setups: Vec<RuleSetup>, mut inputs: Vec<Input>) -> &Output {
         self.setups = setups.clone();
-        self.step(vec![Input::Rules(Reload { setups, revive: false })])
+        inputs.push(Input::Rules(Reload { setups, revive: false }));
+        self.step(inputs)
+    }
+
+    /// Rules that are given their past.
+    pub(crate) fn backfilling(&self) -> usize {
+        self.core.statuses().filter(|status| status.backfilling.is_some()).count()
     }
 
     /// As [`Driver::reload`], but while the process is down.
@@ -196,7 +228,15 @@ impl Driver {
     pub(crate) fn restart(&mut self) {
         self.core = Core::new(self.settings, self.setups.clone());
         self.core.restore(|prefix| self.disk.under(prefix));
+        self.set_shelf();
         self.assign();
+    }
+
+    /// Gives the core its shelf, where there is one.
+    pub(crate) fn set_shelf(&mut self) {
+        if let Some(shelf) = &self.shelf {
+            shelf(&mut self.core);
+        }
     }
 
     pub(crate) fn assign(&mut self) {
@@ -227,6 +267,7 @@ impl Driver {
             }
             let (now, later) = rest.split_at((*steps.next().expect("a cycle")).min(rest.len()));
             rest = later;
+            self.log.extend(now.iter().map(|(at, index)| (partition(events[*at].plane(), *index), *at)));
             // Neighbours of one partition come in one batch.
             let batches = now.chunk_by(|a, b| a.1 == b.1 && events[a.0].access == events[b.0].access);
             let inputs = batches.map(|rows| {
@@ -267,21 +308,26 @@ impl Driver {
 
     /// Fails where a revision was said twice, left out, or came after a later one.
     pub(crate) fn check_numbering(&self) -> Result<(), TestCaseError> {
-        let mut last: BTreeMap<&str, u32> = BTreeMap::new();
-        let mut gone: BTreeSet<&str> = BTreeSet::new();
-        for signal in self.signals() {
-            let before = last.insert(&signal.signal_id, signal.revision).unwrap_or(0);
-            prop_assert_eq!(signal.revision, before + 1, "{:?}", signal);
-            let was_gone =
-                if signal.withdrawn { !gone.insert(&signal.signal_id) } else { gone.remove(signal.signal_id.as_str()) };
-            prop_assert!(
-                !(signal.withdrawn && (was_gone || before == 0)),
-                "withdrawn without having been said: {:?}",
-                signal
-            );
-        }
-        Ok(())
+        numbered(self.signals())
     }
+}
+
+/// Fails where of these statements a revision was said twice, left out, or came after a later one.
+pub(crate) fn numbered<'a>(signals: impl Iterator<Item = &'a Signal>) -> Result<(), TestCaseError> {
+    let mut last: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut gone: BTreeSet<&str> = BTreeSet::new();
+    for signal in signals {
+        let before = last.insert(&signal.signal_id, signal.revision).unwrap_or(0);
+        prop_assert_eq!(signal.revision, before + 1, "{:?}", signal);
+        let was_gone =
+            if signal.withdrawn { !gone.insert(&signal.signal_id) } else { gone.remove(signal.signal_id.as_str()) };
+        prop_assert!(
+            !(signal.withdrawn && (was_gone || before == 0)),
+            "withdrawn without having been said: {:?}",
+            signal
+        );
+    }
+    Ok(())
 }
 
 /// A runner with the same cases every time.

@@ -322,7 +322,8 @@ fn steady(mut overview: Overview) -> String {
     overview.version = "VERSION".to_owned();
     if let Some(cost) = &mut overview.cost {
         assert!(cost.plans_run > 0 && cost.most_rows > 0 && cost.most_bytes > 0, "{cost:?}");
-        (cost.took_us, cost.plans_run, cost.guarded, cost.most_rows, cost.most_bytes) = (0, 0, 0, 0, 0);
+        (cost.took_us, cost.plans_run, cost.guarded) = (0, 0, 0);
+        (cost.most_rows, cost.most_bytes, cost.most_late_bytes) = (0, 0, 0);
     }
     overview.to_string()
 }

@@ -1,5 +1,8 @@
 //! The core as a whole: what streams say against what their batch means.
 
+mod backfill;
+mod backfill_properties;
+mod cold;
 mod driver;
 mod explain;
 mod generated;

@@ -115,6 +115,14 @@ fn conditions_on_content() -> Vec<Arc<CompiledRule>> {
         "content IN ('%', 'none')",
         "kind = 'prompt' AND contains(content, 'Word')",
         "regexp_like(content, 's.*d')",
+        "content ~ 'send|pass(wor)?d'",
+        "content ~* 's.?end'",
+        "content !~ 'k.y'",
+        "content !~* 'k.?y'",
+        "kind = 'prompt' AND content ~* '^pass'",
+        "regexp_match(content, '(send)er') IS NOT NULL",
+        "regexp_like(content, '^$')",
+        "content ~ '(?i)key$' AND NOT content ~ '^k.+y$'",
     ];
     let sql = |condition| {
         format!("SELECT event_time, tenant, principal, event_id AS e_event_id FROM runtime WHERE {condition}")
@@ -127,7 +135,7 @@ fn conditions_on_content() -> Vec<Arc<CompiledRule>> {
 }
 
 #[test]
-fn literals_are_found_together_as_each_condition_finds_them() {
+fn literals_and_patterns_are_found_together_as_each_condition_finds_them() {
     let rules = conditions_on_content();
     let text = proptest::collection::vec(proptest::sample::select(WORDS.to_vec()), 0..4)
         .prop_map(|words| (!words.is_empty()).then(|| words.concat()));

@@ -6,25 +6,25 @@ use serde_json::Value;
 use watershed_engine::core::{Input, Settings};
 use watershed_engine::evaluator::{RuleChange, RuleSetup};
 use watershed_rules::{CompiledRule, ReferenceTables};
-use watershed_schemas::{Mark, Plane, Timestamp};
+use watershed_schemas::{Mark, Plane, Severity, Timestamp};
 
 use crate::driver::{Driver, partition, settings};
 use crate::history::{Event, MINUTE, START, as_written, rule, rule_over};
 
-fn sign_in(minute: i64, principal: usize) -> Event {
+pub(crate) fn sign_in(minute: i64, principal: usize) -> Event {
     Event { access: true, kind: 1, time: minute * MINUTE, principal: Some(principal), ..Event::default() }
 }
 
-fn prompt(minute: i64, principal: usize) -> Event {
+pub(crate) fn prompt(minute: i64, principal: usize) -> Event {
     Event { kind: 2, time: minute * MINUTE, principal: Some(principal), ..Event::default() }
 }
 
-fn at(minute: i64) -> Timestamp {
+pub(crate) fn at(minute: i64) -> Timestamp {
     Timestamp::from_micros(START + minute * MINUTE)
 }
 
 /// A prompt within so many minutes after a sign-in, with one more condition on the prompt.
-fn followed(minutes: i64, condition: &str) -> Arc<CompiledRule> {
+pub(crate) fn followed(minutes: i64, condition: &str) -> Arc<CompiledRule> {
     rule(
         "followed",
         "access",
@@ -39,7 +39,7 @@ fn followed(minutes: i64, condition: &str) -> Arc<CompiledRule> {
 }
 
 /// A prompt that no sign-in of the last ten minutes explains.
-fn unexplained() -> Arc<CompiledRule> {
+pub(crate) fn unexplained() -> Arc<CompiledRule> {
     rule(
         "unexplained",
         "model",
@@ -50,7 +50,7 @@ fn unexplained() -> Arc<CompiledRule> {
     )
 }
 
-fn busy(least: usize) -> Arc<CompiledRule> {
+pub(crate) fn busy(least: usize) -> Arc<CompiledRule> {
     rule(
         "busy",
         "model",
@@ -65,28 +65,33 @@ fn busy(least: usize) -> Arc<CompiledRule> {
 }
 
 /// A driver under these rules that has taken these rows.
-fn played(rules: &[Arc<CompiledRule>], history: &[Event], which: std::ops::Range<usize>) -> Driver {
+pub(crate) fn played(rules: &[Arc<CompiledRule>], history: &[Event], which: std::ops::Range<usize>) -> Driver {
     let mut driver = Driver::new(settings(), as_written(rules));
     driver.assign();
     play(&mut driver, history, which);
     driver
 }
 
-fn play(driver: &mut Driver, history: &[Event], which: std::ops::Range<usize>) {
+pub(crate) fn play(driver: &mut Driver, history: &[Event], which: std::ops::Range<usize>) {
     for at in which {
         driver.step_rows(history, &[at]);
     }
 }
 
 /// Rule, evidence and marks of every statement after so many of them.
-fn said(driver: &Driver, skip: usize) -> Vec<(String, String, Vec<Mark>)> {
+pub(crate) fn said(driver: &Driver, skip: usize) -> Vec<(String, String, Vec<Mark>)> {
     let said = driver.signals().skip(skip);
     said.map(|signal| (signal.rule.clone(), signal.evidence.join(" "), signal.marks.iter().copied().collect()))
         .collect()
 }
 
-fn line(rule: &str, evidence: &str, marks: &[Mark]) -> (String, String, Vec<Mark>) {
+pub(crate) fn line(rule: &str, evidence: &str, marks: &[Mark]) -> (String, String, Vec<Mark>) {
     (rule.to_owned(), evidence.to_owned(), marks.to_vec())
+}
+
+/// How often somebody was told of something.
+pub(crate) fn told(driver: &Driver) -> usize {
+    driver.outputs.iter().map(|output| output.tellings.len()).sum()
 }
 
 #[test]
@@ -169,7 +174,6 @@ fn an_edited_rule_goes_on_where_the_old_version_was() {
     let history = [sign_in(0, 0), prompt(3, 0), prompt(4, 0)];
     for while_down in [false, true] {
         let mut driver = played(&[followed(10, "")], &history, 0..2);
-        let told = |driver: &Driver| driver.outputs.iter().map(|output| output.tellings.len()).sum::<usize>();
         assert_eq!((driver.signals().count(), told(&driver)), (1, 1));
         if while_down {
             driver.restart_with(as_written(&[edited()]));
@@ -244,6 +248,22 @@ fn a_finding_of_the_past_pages_nobody_until_something_new_adds_to_it() {
     let output = driver.step_rows(&history, &[2]);
     assert!(output.signals[0].marks.is_empty() && output.signals[0].revision == 2);
     assert_eq!((output.incidents.len(), output.tellings.len()), (1, 1));
+}
+
+#[test]
+fn an_edited_rule_that_is_graver_now_calls_nobody_again() {
+    let graver =
+        |condition: &str| RuleSetup { severity: Severity::Critical, ..RuleSetup::as_written(followed(10, condition)) };
+    let history = [sign_in(0, 0), prompt(3, 0), prompt(4, 0)];
+    let mut driver = played(&[followed(10, "")], &history, 0..2);
+    // Edited, and edited back: found again both times, under another id and under the first one.
+    for condition in ["AND r.tool <> 'none'", ""] {
+        let output = driver.reload(vec![graver(condition)]);
+        assert_eq!((output.signals.len(), output.tellings.len()), (1, 0), "{condition}");
+        assert_eq!(output.signals[0].severity, Severity::Critical);
+    }
+    let output = driver.step_rows(&history, &[2]);
+    assert_eq!(output.tellings.len(), 1, "what is new is as grave as the rule says");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Random histories, and rules that change in the middle of them.
 //!
 //! A rule that stays says what its batch means, as if nothing had happened. One that is edited or added does so for every
-//! output that lies behind its coverage start; what it says of earlier ones is true or marked.
+//! output that lies behind its coverage start; what it says of earlier ones is true or marked. The generated cases change
+//! any rule at any time; here pairs of versions stand beside each other of which one must be filled by the other, or can't.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,10 +15,11 @@ use watershed_rules::{CompiledRule, batch as truth};
 use watershed_schemas::{Mark, Plane, Timestamp};
 
 use crate::driver::{Driver, arrivals, runner, settings};
+use crate::generated::lives::was_sealed;
 use crate::history::{Event, batch, events, rule};
 use crate::stream::{meant, said};
 
-fn absence(id: &str, minutes: u32) -> Arc<CompiledRule> {
+pub(crate) fn absence(id: &str, minutes: u32) -> Arc<CompiledRule> {
     rule(
         id,
         "access",
@@ -32,7 +34,7 @@ fn absence(id: &str, minutes: u32) -> Arc<CompiledRule> {
 }
 
 /// What no sign-in before explains: it looks back.
-fn unexplained(id: &str, minutes: u32) -> Arc<CompiledRule> {
+pub(crate) fn unexplained(id: &str, minutes: u32) -> Arc<CompiledRule> {
     rule(
         id,
         "model",
@@ -45,7 +47,7 @@ fn unexplained(id: &str, minutes: u32) -> Arc<CompiledRule> {
     )
 }
 
-fn join(id: &str, condition: &str) -> Arc<CompiledRule> {
+pub(crate) fn join(id: &str, condition: &str) -> Arc<CompiledRule> {
     rule(
         id,
         "access",
@@ -59,7 +61,7 @@ fn join(id: &str, condition: &str) -> Arc<CompiledRule> {
     )
 }
 
-fn threshold(id: &str, having: &str) -> Arc<CompiledRule> {
+pub(crate) fn threshold(id: &str, having: &str) -> Arc<CompiledRule> {
     rule(
         id,
         "access",
@@ -116,21 +118,13 @@ fn setups(rules: &[Arc<CompiledRule>]) -> Vec<RuleSetup> {
 }
 
 /// The rule's findings over the whole history, with their times, by id.
-fn batch_result(rule: &CompiledRule, events: &[Event]) -> BTreeMap<String, (Timestamp, Value)> {
+pub(crate) fn batch_result(rule: &CompiledRule, events: &[Event]) -> BTreeMap<String, (Timestamp, Value)> {
     let [runtime, identity] = Plane::ALL.map(|plane| {
         let which: Vec<usize> = (0..events.len()).filter(|at| events[*at].plane() == plane).collect();
         batch(plane, events, &which).rows
     });
     let findings = truth(rule, runtime, identity).expect("the batch runs");
     findings.iter().map(|finding| (finding.signal_id.clone(), (finding.event_time, meant(finding)))).collect()
-}
-
-/// Whether nothing acceptable could change an output of this time when the rules changed.
-fn was_sealed(rule: &CompiledRule, time: Timestamp, watermarks: &Watermarks) -> bool {
-    Plane::ALL.into_iter().all(|plane| match rule.lookahead[plane.index()] {
-        None => true,
-        Some(bound) => watermarks.of(plane).plus_micros(-watermarks.lateness_micros(plane)) > time.plus_micros(bound),
-    })
 }
 
 #[test]

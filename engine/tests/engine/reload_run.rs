@@ -26,6 +26,7 @@ fn settings(folder: &Path, console: SocketAddr) -> String {
     format!(
         "[input.file]\nruntime = [{{ path = \"{folder}/runtime.jsonl\", format = \"watershed\" }}]\n\
          [rules]\ncatalog = false\npaths = [\"{folder}/rules\"]\nreload_every = \"10ms\"\n\
+         [rules.override.paired]\nbackfill = true\n\
          [store]\npath = \"{folder}/state\"\ncommit_interval = \"10ms\"\n\
          [console]\nlisten = \"{console}\"\n\
          [routing]\nfallback = \"ai\"\n\
@@ -143,4 +144,54 @@ fn rules_are_edited_broken_added_and_removed_while_the_program_runs() {
         wait_for("the reload", || metric("watershed_rules_loaded_total{result=\"whole\"} 1"));
         tells(&call("curl"), "second");
     });
+}
+
+/// A call of the same tool by the same person within the hour before.
+const PAIRED: &str = "/*---\nid: paired\ntitle: paired\nplane: model\nseverity: high\nkey: [later_event_id]\n---*/\n\
+    SELECT b.event_time, b.tenant, b.principal, a.event_id AS earlier_event_id, b.event_id AS later_event_id\n\
+    FROM runtime a JOIN runtime b ON b.tenant = a.tenant AND b.principal = a.principal AND b.event_time > a.event_time\n\
+     AND b.event_time <= a.event_time + INTERVAL '1 hour'\n\
+    WHERE a.tool = 'curl' AND b.tool = 'curl'";
+
+#[test]
+fn a_rule_that_is_added_reads_the_file_again() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let path = folder.path();
+    std::fs::create_dir(path.join("rules")).expect("a folder");
+    let write =
+        |file: &str, text: &str| std::fs::write(path.join("rules").join(file), text).expect("it can be written");
+    let console = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr()).expect("a free port");
+    let call = |id: &str, tool: &str, who: &str| {
+        let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+        let event = serde_json::json!({
+            "event_id": id, "event_time": now, "kind": "tool_call", "tool": tool, "principal": who
+        });
+        let mut file =
+            std::fs::File::options().create(true).append(true).open(path.join("runtime.jsonl")).expect("it opens");
+        writeln!(file, "{event}").expect("it can be written");
+    };
+    let told = || std::fs::read_to_string(path.join("told.jsonl")).unwrap_or_default();
+    let status = || -> Option<serde_json::Value> {
+        let answer = asked(console, "/rules");
+        let rules: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()?;
+        rules.as_array()?.iter().find(|rule| rule["rule"] == "paired").cloned()
+    };
+    write("first.sql", &rule("first", "bash"));
+    while_running(path, console, &AtomicBool::new(false), || {
+        // Nobody remembers these: the rule that runs asks for another tool.
+        call("e1", "curl", "ann");
+        call("e2", "curl", "ann");
+        call("e3", "bash", "seen");
+        wait_for("the calls to be read", || told().contains("\"seen\""));
+        write("paired.sql", PAIRED);
+        wait_for("the rule to have its past", || {
+            status().is_some_and(|rule| rule["rows"].as_u64() > Some(1) && rule["backfilling"].is_null())
+        });
+        assert!(!told().contains("\"ann\""), "what was over before it came is told nobody");
+        call("e4", "curl", "ann");
+        wait_for("the call that adds to it", || told().contains("\"ann\""));
+    });
+    let about = told();
+    let line = about.lines().find(|line| line.contains("\"ann\"")).expect("just seen");
+    assert!(line.contains("\"id\":\"paired\"") && line.contains("e4"), "{line}");
 }

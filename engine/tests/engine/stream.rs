@@ -124,6 +124,11 @@ const SHAPES: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// What a signal says, without its numbering.
+/// Rules of every shape.
+pub(crate) fn shapes() -> Vec<Arc<CompiledRule>> {
+    SHAPES.iter().map(|(id, plane, more, sql)| rule(id, plane, more, sql)).collect()
+}
+
 pub(crate) fn said(signal: &Signal) -> Value {
     json!([
         signal.event_time,
@@ -173,8 +178,7 @@ pub(crate) fn batch_result(rule: &CompiledRule, events: &[Event]) -> BTreeMap<St
 
 #[test]
 fn what_stands_at_the_end_is_the_batch_result() {
-    let rules: Vec<Arc<CompiledRule>> =
-        SHAPES.iter().map(|(id, plane, more, sql)| rule(id, plane, more, sql)).collect();
+    let rules: Vec<Arc<CompiledRule>> = shapes();
     let fired = std::cell::RefCell::new(BTreeMap::<String, u32>::new());
     let withdrawn = std::cell::Cell::new(0_usize);
     let result = runner(160).run(&(events(60, 40), arrivals()), |(events, arrival)| {

@@ -93,6 +93,23 @@ impl Topics {
         Ok(())
     }
 
+    /// Deletes what a partition holds before this offset, as its retention would.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub fn delete_before(&self, topic: &str, partition: i32, offset: i64) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = self.config().create()?;
+        let mut before = TopicPartitionList::new();
+        before.add_partition_offset(topic, partition, Offset::Offset(offset))?;
+        let options = AdminOptions::new().operation_timeout(Some(REQUEST));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let deleted = runtime.block_on(async { admin.delete_records(&before, &options).await })?;
+        for element in deleted.elements() {
+            element.error().with_context(|| format!("deleting records of {topic}"))?;
+        }
+        Ok(())
+    }
+
     /// Appends records in the order given and returns when the broker has them all.
     ///
     /// # Errors

@@ -77,6 +77,17 @@ fn services_are_the_production_shape() {
 }
 
 #[test]
+fn the_broker_is_the_one_that_the_tests_run_against() {
+    let pom = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("kafka/pom.xml")).expect("pom.xml");
+    let version = pom.split_once("<kafka.version>").and_then(|(_, rest)| rest.split_once("</kafka.version>"));
+    let image = format!("apache/kafka:{}", version.expect("a version").0);
+    let compose = compose();
+    for service in ["kafka", "topics"] {
+        assert_eq!(compose["services"][service]["image"], *image, "{service}; there is an image for every release");
+    }
+}
+
+#[test]
 fn the_configuration_meets_the_other_services() {
     let compose = compose();
     let services = &compose["services"];

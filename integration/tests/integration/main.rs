@@ -1,5 +1,6 @@
 //! End-to-end tests of the whole program.
 
+mod backfill;
 mod compose;
 mod crash;
 mod demo;
@@ -7,6 +8,7 @@ mod duckdb;
 mod harness;
 mod poison;
 mod quadrants;
+mod recorded;
 mod rerun;
 mod secure;
 mod waves;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use watershed_integration::broker::{self, Record};
 use watershed_integration::deployment::Deployment;
 
+use crate::recorded::{is_equal, record};
 use crate::waves::{now, produce, wave};
 
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -37,6 +38,10 @@ fn poison_goes_to_the_dead_letters_and_harms_nobody() {
     let mut running = deployment.start(None).expect("watershed starts");
     deployment.settle(&mut running, DEADLINE).expect("it comes to rest");
     deployment.stop(running).expect("it stops");
+
+    let recording = deployment.dir().join("recording");
+    record(&deployment, &recording);
+    is_equal(&recording, &["--config".as_ref(), deployment.config().as_os_str()]);
 
     let letters = deployment.topics().read_all(&deployment.topic("dlq"), DEADLINE).expect("dead letters");
     let kept: BTreeSet<(String, Vec<u8>)> =

@@ -10,6 +10,8 @@ use watershed_integration::score::{Score, score};
 use watershed_integration::wait::say;
 use watershed_schemas::Timestamp;
 
+use crate::recorded::{is_equal, record};
+
 const DEADLINE: Duration = Duration::from_secs(420);
 const APART: Duration = Duration::from_secs(30);
 
@@ -37,6 +39,9 @@ fn run(name: &str, corpus: Corpus) {
     deployment.settle(&mut running, DEADLINE).expect("it comes to rest");
     let rejected = deployment.topics().ends(&deployment.topic("dlq")).expect("ends").values().sum::<i64>();
     deployment.stop(running).expect("it stops");
+    let recording = deployment.dir().join("recording");
+    record(&deployment, &recording);
+    is_equal(&recording, &["--config".as_ref(), deployment.config().as_os_str()]);
 
     let (ai_security, iam) = deployment.delivered().expect("signed and well-formed");
     let score = score(&scenario, &ai_security, &iam);

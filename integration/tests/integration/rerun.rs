@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 use watershed_integration::broker;
 use watershed_integration::deployment::Deployment;
-use watershed_integration::guard::Guarded;
-use watershed_integration::{program, recordings, wait};
+use watershed_integration::program;
 
+use crate::recorded::{is_equal, record};
 use crate::waves::{produce, wave};
 
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -27,6 +27,7 @@ fn a_replay_of_the_recording_finds_what_the_run_found() {
     let mut running = deployment.start(None).expect("watershed starts");
     deployment.settle(&mut running, DEADLINE).expect("it comes to rest");
     deployment.stop(running).expect("it stops");
+    is_equal(&recording, &["--config".as_ref(), deployment.config().as_os_str()]);
     let found = from_receivers(&deployment);
     assert!(!found.is_empty(), "the run found something");
 
@@ -42,30 +43,6 @@ fn a_replay_of_the_recording_finds_what_the_run_found() {
     .map(std::ffi::OsStr::to_owned);
     program::succeed(arguments).expect("replayed");
     assert_eq!(from_replay(&std::fs::read_to_string(&incidents).expect("incidents")), found);
-}
-
-fn record(deployment: &Deployment, recording: &std::path::Path) {
-    let arguments = [
-        "record".as_ref(),
-        "--config".as_ref(),
-        deployment.config().as_os_str(),
-        "--out".as_ref(),
-        recording.as_os_str(),
-    ]
-    .map(std::ffi::OsStr::to_owned);
-    let command = program::command(arguments).expect("the binary");
-    let mut running = Guarded::spawn(&command, &deployment.dir().join("record.log"), None, None).expect("it starts");
-    let total: i64 = ["runtime", "identity"]
-        .iter()
-        .flat_map(|plane| deployment.topics().ends(&deployment.topic(plane)).expect("ends").into_values())
-        .sum();
-    wait::until("every record to be recorded", DEADLINE, || {
-        anyhow::ensure!(running.ended()?.is_none(), "the recorder ended; {}", running.tail());
-        // Until its first segment is there, there is nothing to read.
-        Ok(recordings::records(recording).ok().filter(|records| *records as i64 == total))
-    })
-    .expect("recorded");
-    program::stop(running, DEADLINE).expect("it stops");
 }
 
 fn from_receivers(deployment: &Deployment) -> Findings {

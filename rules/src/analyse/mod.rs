@@ -18,11 +18,13 @@ mod key;
 mod monotone;
 mod present;
 mod probe;
+mod reach;
 mod scans;
 mod shown;
 mod spans;
 mod unique;
 pub(crate) mod upstream;
+mod words;
 
 pub(crate) use bounds::interval_of;
 use datafusion::execution::SessionState;
@@ -32,13 +34,15 @@ use watershed_schemas::{ColumnType, Plane, Table};
 
 use crate::compiled::{CompiledRule, Scan, Settled, Speaks};
 use crate::evaluate::Reduction;
-use crate::explain::ScanReach;
 use crate::front_matter::RuleSource;
 use crate::lint::{Code, LintFinding};
 use crate::slot::Slot;
 use crate::text::SqlText;
+pub use reach::{Chain, ScanReach, Step};
 use scans::FoundScan;
 pub(crate) use scans::filter_texts;
+pub use words::duration;
+pub(crate) use words::{compares, words};
 
 /// What the analysis found.
 pub(crate) struct Analysed {

@@ -1,27 +1,20 @@
-//! Expressions as an author would write them.
+//! Expressions in what the compiler says, as an author would write them.
 
 use std::sync::LazyLock;
 
-use datafusion::arrow::datatypes::DataType;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::logical_expr::Expr;
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr as SqlExpr};
-use datafusion::sql::unparser::Unparser;
-use datafusion::sql::unparser::dialect::Dialect;
+use datafusion::common::Column;
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use regex::Regex;
 
-/// Names of columns are never in quotes: ours need none.
-struct Plain;
+use super::words::{cast_words, words};
 
-impl Dialect for Plain {
-    fn identifier_quote_style(&self, _identifier: &str) -> Option<char> {
-        None
-    }
-}
-
-/// The expression as SQL; what has no SQL form as DataFusion writes it.
+/// The expression as SQL.
 pub(super) fn sql(expr: &Expr) -> String {
-    tidy(&written(expr).map_or_else(|| expr.to_string(), |sql| sql.to_string()))
+    let column = |column: &Column| column.flat_name();
+    match expr {
+        Expr::Cast(cast) => tidy(&cast_words(cast, &column)),
+        expr => tidy(&words(expr, &column)),
+    }
 }
 
 /// Columns that hold an aggregate are named after it, in DataFusion's notation.
@@ -40,22 +33,9 @@ fn tidy(text: &str) -> String {
 
 /// As [`sql`], in parentheses where it could not stand beside an AND as it is.
 pub(super) fn conjunct_sql(expr: &Expr) -> String {
-    match written(expr) {
-        Some(sql @ SqlExpr::BinaryOp { op: BinaryOperator::Or, .. }) => format!("({sql})"),
-        Some(sql) => sql.to_string(),
-        None => expr.to_string(),
-    }
-}
-
-fn written(expr: &Expr) -> Option<SqlExpr> {
-    // The planner makes intervals of differences; nobody wrote that.
-    let plain = expr.clone().transform_up(|part| {
-        Ok(match part {
-            Expr::Cast(cast) if matches!(cast.field.data_type(), DataType::Interval(_)) => Transformed::yes(*cast.expr),
-            other => Transformed::no(other),
-        })
-    });
-    Unparser::new(&Plain).with_pretty(true).expr_to_sql(&plain.ok()?.data).ok()
+    let text = words(expr, &|column| column.flat_name());
+    let either = matches!(expr, Expr::BinaryExpr(BinaryExpr { op: Operator::Or, .. }));
+    if either && text.contains(" OR ") { format!("({text})") } else { text }
 }
 
 #[cfg(test)]

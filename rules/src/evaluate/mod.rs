@@ -1,5 +1,6 @@
 //! Running a rule's cached plan over a few rows.
 
+mod failure;
 mod json;
 mod reduce;
 
@@ -14,6 +15,7 @@ use datafusion::physical_plan::{ExecutionPlan, displayable};
 use futures::TryStreamExt;
 use tokio::runtime::Runtime;
 
+pub(crate) use failure::{panic_text, printable};
 pub use reduce::{Apart, Owner};
 pub(crate) use reduce::{OwnerColumns, Reduction};
 
@@ -76,7 +78,7 @@ impl CachedPlan {
         let result = catch_unwind(AssertUnwindSafe(|| on_plain_thread(|| self.execute())));
         self.clear();
         match result {
-            Ok(batches) => batches.map_err(|error| error.strip_backtrace()),
+            Ok(batches) => batches.map_err(|error| failure::reason(&error)),
             Err(panic) => Err(format!("panicked: {}", panic_text(panic.as_ref()))),
         }
     }
@@ -115,13 +117,4 @@ pub(crate) fn on_plain_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
         Ok(value) => value,
         Err(panic) => std::panic::resume_unwind(panic),
     }
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "without a message".to_owned())
 }

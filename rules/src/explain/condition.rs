@@ -13,6 +13,8 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFunctionExpr};
 use watershed_schemas::Table;
 
+use crate::analyse::compares;
+
 /// Where a value that a condition reads comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Input {
@@ -240,12 +242,6 @@ pub(crate) fn input_of(column: &Column, tables: &[Table]) -> Option<Input> {
     }
     let scan: usize = relation.strip_prefix('s')?.parse().ok()?;
     Some(Input::Column(scan, tables.get(scan)?.column(&column.name)?))
-}
-
-/// Whether the operator compares two values.
-pub(crate) fn compares(op: Operator) -> bool {
-    use Operator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
-    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq)
 }
 
 fn reads(expr: &Expr, tables: &[Table]) -> Option<Vec<Input>> {

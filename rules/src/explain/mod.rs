@@ -8,7 +8,6 @@ mod condition;
 mod part;
 mod walk;
 mod window;
-mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,10 +19,10 @@ use watershed_schemas::Table;
 pub use condition::{Aggregate, Condition, Input, Tried, Value};
 pub use part::{Needs, Part};
 pub use window::Windows;
-pub use words::duration;
-pub(crate) use words::words;
 
-use crate::analyse;
+pub use crate::analyse::{Chain, ScanReach, Step, duration};
+
+use crate::analyse::{self, words};
 use crate::compile::compile_with;
 use crate::compiled::{CompiledRule, Scan};
 use crate::front_matter::RuleSource;
@@ -79,33 +78,6 @@ impl Computed {
             Computed::OfRow { text } => text,
         }
     }
-}
-
-/// How far the rows of a scan can lie from a finding's `event_time`, and why.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ScanReach {
-    /// Before it.
-    pub behind: Chain,
-    /// After it.
-    pub ahead: Chain,
-}
-
-/// Bounds that add up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Chain {
-    /// Their sum in microseconds; absent where nothing bounds it.
-    pub micros: Option<i64>,
-    /// One after the other, from the finding to the row. Steps that add nothing and say nothing are left out.
-    pub steps: Vec<Step>,
-}
-
-/// One bound of a chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// The predicate in the SQL that it comes from; absent where it follows from the plan's shape.
-    pub because: Option<String>,
-    /// What it adds, in microseconds.
-    pub micros: i64,
 }
 
 /// Compiles a rule and takes its plan apart.

@@ -14,7 +14,7 @@ use super::Computed;
 use super::condition::{Aggregate, Condition, Input, Value, computed_column, input_of, scan_column};
 use super::part::{Needs, Part};
 use super::window::Windows;
-use super::words::words;
+use crate::analyse::words;
 use crate::slot::ScanRef;
 
 /// A part, and for each of its output columns the expression over scans that it stands for.

@@ -301,7 +301,7 @@ FROM runtime GROUP BY tenant, principal, date_bin(INTERVAL '10 minutes', event_t
 
 -- shape: a float sum that decides behind a left join
 -- key: e_event_id
--- refuses: 2:93: W053: `CASE WHEN t.total IS NOT NULL THEN t.total ELSE 0.0 END > 0.6` depends on the order in which floats are added; cast the summed value first, such as `sum(TRY_CAST(score AS DECIMAL(18, 6)))`
+-- refuses: 2:93: W053: `coalesce(t.total, 0) > 0.6` depends on the order in which floats are added; cast the summed value first, such as `sum(TRY_CAST(score AS DECIMAL(18, 6)))`
 SELECT i.event_time, i.tenant, i.principal, i.event_id AS e_event_id FROM identity i
 LEFT JOIN (SELECT tenant, principal, date_bin(INTERVAL '10 minutes', event_time) AS bucket, sum(score) AS total FROM runtime
            GROUP BY tenant, principal, date_bin(INTERVAL '10 minutes', event_time)) t

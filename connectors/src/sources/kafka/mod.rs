@@ -10,12 +10,15 @@
 //! **Positions.** Nothing is left to `auto.offset.reset`: see `start.rs`. A first start is committed at once, so that a
 //! crash before the first checkpoint does not move it.
 //!
+//! **The past.** See `past.rs`: another consumer, assigned and in no group, reads again what lies before some positions.
+//!
 //! **Ends.** See `idle.rs`: a partition at its end says so once a second.
 
 mod callbacks;
 mod connection;
 mod errors;
 mod idle;
+mod past;
 mod settings;
 mod start;
 
@@ -38,6 +41,7 @@ use crate::raw::{Partition, RawBatch, RawRecord};
 
 pub(crate) use connection::log_line;
 pub use connection::{Connection, SaslSettings, TlsSettings};
+pub use past::KafkaPast;
 pub use settings::{KafkaSettings, StartFrom, TopicSettings};
 
 /// After an assignment or a resume the statistics may still show what was before.
@@ -74,6 +78,8 @@ struct Topic {
 
 struct Assigned {
     partition: Partition,
+    /// Where reading began.
+    start: i64,
     /// The next offset to read.
     position: i64,
 }
@@ -188,8 +194,9 @@ impl KafkaSource {
         if first.count() > 0 {
             consumer.commit(&first, CommitMode::Async).map_err(|error| errors::of("commit of the start", &error))?;
         }
-        self.assigned =
-            starts.into_iter().map(|start| Assigned { partition: start.partition, position: start.offset }).collect();
+        let assigned =
+            |start: start::Start| Assigned { partition: start.partition, start: start.offset, position: start.offset };
+        self.assigned = starts.into_iter().map(assigned).collect();
         self.settled_at = Instant::now() + SETTLING;
         Ok(SourceEvent::Assigned(self.partitions()))
     }
@@ -337,6 +344,10 @@ impl Source for KafkaSource {
 
     fn partitions(&self) -> Vec<Partition> {
         self.assigned.iter().map(|own| own.partition.clone()).collect()
+    }
+
+    fn starts(&self) -> Positions {
+        self.assigned.iter().map(|own| (own.partition.clone(), own.start)).collect()
     }
 
     fn resume_from(&mut self, positions: &Positions) -> Result<(), SourceError> {

@@ -10,6 +10,7 @@ use watershed_schemas::Severity;
 
 use crate::correlator;
 use crate::evaluator;
+use crate::shelf;
 use crate::store;
 
 /// Which rules run.
@@ -51,8 +52,10 @@ pub(in crate::config) struct RuleOverride {
     pub(in crate::config) severity: Option<Severity>,
     /// `active`, or `shadow`: signals are written, but make no incident and page nobody. Default: `active`.
     pub(in crate::config) mode: Mode,
-    /// Whether the rule is filled with what other rules still remember when it is added while `run` runs. Without it, it
-    /// begins with what comes after.
+    /// Whether the rule is given its past when it is added, or edited, while `run` runs: what other rules still remember,
+    /// and where that is not all that it looks back to, the log, read again by a second reader while everything else goes
+    /// on. What it finds there is recorded and marked `backfilled`; nobody is told. Where the log does not reach back far
+    /// enough, the rule is warming for the rest. Without it, a rule that is added begins with what comes after.
     pub(in crate::config) backfill: bool,
 }
 
@@ -158,6 +161,12 @@ pub(in crate::config) struct Limits {
     /// keys.
     #[serde(with = "byte_size")]
     pub(in crate::config) state_memory: usize,
+    /// Memory for remembered rows. Beyond it those that are needed last are left on disk, and loaded when a late event needs
+    /// them: in `run` they are in the store anyway, so rows that only late events can still join are always left there;
+    /// `replay` puts them into temporary files. What is found does not depend on it. `rule_memory` and `state_memory` count
+    /// rows wherever they are: to keep more than memory holds, raise those.
+    #[serde(with = "byte_size")]
+    pub(in crate::config) row_memory: usize,
     /// Rows that the plans of one rule may read within an hour of event time, each run counted as 100 more. A rule that
     /// exceeds it is stopped, alone. It is counted and not measured, so that a replay stops at the same place.
     pub(in crate::config) rule_work: u64,
@@ -181,6 +190,7 @@ impl Default for Limits {
             rule_memory: limits.rule_bytes,
             rule_memory_stop: limits.rule_bytes_stop,
             state_memory: limits.state_bytes,
+            row_memory: shelf::ROW_MEMORY,
             rule_work: limits.rule_work,
             rule_time: Duration::from_secs(10),
             session_links: correlator::Settings::default().links_limit,

@@ -81,6 +81,7 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
         dlq,
         late,
         rule_time: raw.limits.rule_time,
+        row_memory: raw.limits.row_memory,
         record_limits: raw.limits.record,
         console,
         log,

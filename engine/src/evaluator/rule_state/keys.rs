@@ -110,6 +110,11 @@ impl Keys {
         self.slots.get(key).copied()
     }
 
+    /// The slots of all keys, in no order that means anything.
+    pub(super) fn slots(&self) -> impl Iterator<Item = SlotId> {
+        self.slots.values().copied()
+    }
+
     pub(super) fn get(&self, slot: SlotId) -> Option<&KeyState> {
         self.states.get(slot as usize)
     }

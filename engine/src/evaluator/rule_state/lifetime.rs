@@ -7,18 +7,22 @@ use watershed_rules::{CompiledRule, Scan, Speaks};
 use watershed_schemas::{Mark, Plane, Timestamp};
 
 use super::keys::{Expiries, SlotId};
-use super::run::{is_sealed, passed, run};
+use super::run::{Failure, is_sealed, passed, run};
 use super::{RuleState, marks};
 use crate::evaluator::coverage::{Coverage, Donor};
 use crate::evaluator::record::{RuleRecord, shape};
 use crate::evaluator::said::{Said, Statement};
-use crate::evaluator::status::RuleStatus;
+use crate::evaluator::status::{Backfilling, RuleStatus};
 use crate::store::Commit;
 use crate::watermark::Watermarks;
 
 impl RuleState {
     /// Forgets rows, and what was said of findings that nothing can change any more.
     pub(in crate::evaluator) fn expire(&mut self, watermarks: &Watermarks, commit: &mut Commit) {
+        // What was open when it came into force needs its rows until they have been looked at.
+        if self.rereading.is_some() {
+            return;
+        }
         let rule = Arc::clone(self.rule());
         let rule = rule.as_ref();
         self.forget_remembered(rule, watermarks, commit);
@@ -106,6 +110,8 @@ impl RuleState {
             return;
         }
         let rule = Arc::clone(self.rule());
+        let began = self.began();
+        let watermarks = began.as_deref().unwrap_or(watermarks);
         let mut again = Vec::new();
         for slot in std::mem::take(&mut self.dirty) {
             let Some(state) = self.keys.get_mut(slot) else { continue };
@@ -113,7 +119,9 @@ impl RuleState {
             let mut unsaid = false;
             let findings = match run(&self.plans, state, changed.all, &mut self.tally) {
                 Ok(findings) => findings,
-                Err(error) => return self.stop(error.reason),
+                Err(Failure::Plan(error)) => return self.stop(error.reason),
+                // All rows were just read.
+                Err(Failure::Unreadable) => continue,
             };
             if findings.is_empty() {
                 continue;
@@ -164,6 +172,7 @@ impl RuleState {
         self.stopped = Some(reason);
         self.stop_untold = true;
         self.unrecorded = true;
+        self.rereading = None;
         for mut spoken in self.keys.take().into_iter().filter_map(|state| state.spoken) {
             self.remembered.extend(spoken.said.take());
         }
@@ -243,6 +252,7 @@ impl RuleState {
         self.lost = record.lost;
         self.lost_before = record.lost;
         self.stopped = self.stopped.take().or(record.stopped);
+        self.donated = record.donated;
         self.unrecorded = !same;
     }
 
@@ -269,7 +279,8 @@ impl RuleState {
         if self.stopped.is_some() || self.lost.is_some() {
             return Vec::new();
         }
-        self.rule().scans.iter().zip(&self.coverage.since).filter_map(|(scan, since)| Donor::of(scan, *since)).collect()
+        let since = self.donated.as_ref().unwrap_or(&self.coverage.since);
+        self.rule().scans.iter().zip(since).filter_map(|(scan, since)| Donor::of(scan, *since)).collect()
     }
 
     /// What the store has to know, where it does not.
@@ -285,6 +296,8 @@ impl RuleState {
             frozen_until: self.plans.changed_at(),
             coverage: self.coverage.clone(),
             donors: self.donors(),
+            donated: self.donated.clone(),
+            reading: self.rereading().map(|reading| reading.reading.clone()),
             lost: self.lost,
             stopped: self.stopped.clone(),
         })
@@ -296,19 +309,25 @@ impl RuleState {
             version: self.rule().version.clone(),
             stopped: self.stopped.clone(),
             warming_until: self.warming_until(watermarks),
+            backfilling: self.rereading().map(|reading| {
+                let (percent, rows) = reading.progress();
+                Backfilling { percent, rows }
+            }),
             degraded_keys: self.degraded_keys,
             keys: self.keys.len(),
             rows: self.memory.rows(),
             bytes: self.memory.bytes(self.keys.len()),
+            cold_bytes: 0,
             tally: self.tally.clone(),
         }
     }
 
-    /// Event time after which it says everything, where some plane that it reads is not there yet.
+    /// Event time after which it says everything, where some plane that it reads is not there yet and something of before
+    /// can still be said.
     pub(in crate::evaluator) fn warming_until(&self, watermarks: &Watermarks) -> Option<Timestamp> {
         let read = Plane::ALL.into_iter().filter(|plane| self.rule().lookahead[plane.index()].is_some());
         let heard = read.map(|plane| watermarks.heard(plane)).min().unwrap_or(Timestamp::MAX);
-        (self.stopped.is_none() && self.warm_after != Timestamp::MIN && self.warm_after >= heard)
-            .then_some(self.warm_after)
+        let open = self.warm_after >= heard && !is_sealed(self.rule(), self.warm_after, watermarks);
+        (self.stopped.is_none() && self.warm_after != Timestamp::MIN && open).then_some(self.warm_after)
     }
 }

@@ -3,7 +3,9 @@
 mod asleep;
 mod keys;
 mod lifetime;
+mod lost;
 mod probe;
+mod rereading;
 mod run;
 mod signals;
 
@@ -27,8 +29,11 @@ use crate::watermark::Watermarks;
 use asleep::{Asleep, Sleeping};
 use keys::{Expiries, KeyState, Keys, SlotId};
 use probe::Outcome;
+use rereading::is_past;
+use run::{Failure, is_sealed, say};
+
+pub(super) use rereading::{Reading, Rereading, needed_since};
 pub(super) use run::passed;
-use run::{is_sealed, say};
 
 /// The state of one rule.
 pub(super) struct RuleState {
@@ -53,6 +58,10 @@ pub(super) struct RuleState {
     warm_after: Timestamp,
     /// Whether its next statements are about the time before it came into force.
     backfilling: bool,
+    /// While the log is read again for it.
+    rereading: Option<Rereading>,
+    /// Where the log was read again: since when each scan's rows are there without it. Others can be filled with those.
+    donated: Option<Vec<Timestamp>>,
     /// Keys for which rows are missing.
     degraded_keys: usize,
     /// Times of outputs for which rows were not kept, of all keys: what a restart knows of it.
@@ -96,6 +105,8 @@ pub(super) struct Admission {
     /// For each table (by [`watershed_schemas::Table::index`]) the time before which rows are late: the planes' watermarks
     /// before the present step; of signals either all or none.
     pub(super) reached: [Timestamp; 3],
+    /// Whether the rows are of the past and only put where they belong.
+    pub(super) past: bool,
 }
 
 /// What keys are evaluated under.
@@ -133,6 +144,8 @@ impl RuleState {
             warm_after: coverage.warm_after(&rule.scans),
             coverage,
             backfilling: false,
+            rereading: None,
+            donated: None,
             degraded_keys: 0,
             lost: None,
             lost_before: None,
@@ -147,6 +160,10 @@ impl RuleState {
     }
 
     fn rule(&self) -> &Arc<CompiledRule> {
+        &self.plans.current
+    }
+
+    pub(super) fn compiled(&self) -> &CompiledRule {
         &self.plans.current
     }
 
@@ -193,25 +210,31 @@ impl RuleState {
         let full = admission.full || self.memory.bytes(self.keys.len()) >= admission.limits.rule_bytes;
         let reached = admission.reached[rows.segment.table.index()];
         let rule = Arc::clone(self.rule());
-        if !full && self.asleep.lacks_another(&rule.scans, scan) {
+        rows.segment.needed_for(&rule.scans[scan].keep);
+        if !full && self.rereading.is_none() && self.asleep.lacks_another(&rule.scans, scan) {
+            if rows.segment.table.plane().is_none() {
+                // Signals are few, and may be taken back.
+                return self.take_in(scan, rows, admission, reached);
+            }
             self.memory.hold(&rows.segment, rows.rows.len());
             self.asleep.put(scan, Arc::clone(rows), reached);
             return;
         }
         for (scan, Sleeping { rows, reached }) in self.asleep.wake() {
             self.memory.let_go(&rows.segment, rows.rows.len());
-            self.take_in(scan, &rows, false, reached, admission.limits.rows_per_key);
+            self.take_in(scan, &rows, &Admission { full: false, ..*admission }, reached);
         }
-        self.take_in(scan, rows, full, reached, admission.limits.rows_per_key);
+        self.take_in(scan, rows, &Admission { full, ..*admission }, reached);
     }
 
     /// Puts rows to their keys.
-    fn take_in(&mut self, scan: usize, rows: &Picked, full: bool, reached: Timestamp, rows_per_key: usize) {
+    fn take_in(&mut self, scan: usize, rows: &Picked, admission: &Admission, reached: Timestamp) {
         if self.stopped.is_some() {
             return;
         }
         let Picked { segment, rows, .. } = rows;
-        let keys = match self.encoders[scan].keys(&segment.rows, rows) {
+        let Ok(batch) = segment.rows() else { return self.lose_segment(segment) };
+        let keys = match self.encoders[scan].keys(&batch, rows) {
             Ok(keys) => keys,
             Err(error) => return self.stop(format!("its key can't be encoded: {error}")),
         };
@@ -225,7 +248,7 @@ impl RuleState {
             let kept = &mut state.scans[scan];
             // Also for a row that is not kept: its key is looked at again when the row would have gone.
             self.expiries[scan].list(time, slot, kept);
-            if full || kept.rows.len() >= rows_per_key {
+            if admission.full || kept.rows.len() >= admission.limits.rows_per_key {
                 self.tally.capped += 1;
                 if state.degraded.is_some_and(|degraded| degraded.covers(touched)) {
                     continue;
@@ -239,14 +262,22 @@ impl RuleState {
                 let new = RowRef { segment: Arc::clone(segment), row: *row };
                 // Rows mostly come in order.
                 match kept.rows.last() {
-                    Some(last) if last.order() > new.order() => {
-                        let at = kept.rows.partition_point(|row| row.order() <= new.order());
+                    Some(last) if last.order() >= new.order() => {
+                        let at = kept.rows.partition_point(|row| row.order() < new.order());
+                        // What was read again may come again, or have come.
+                        if kept.rows[at].order() == new.order() {
+                            continue;
+                        }
                         kept.rows.insert(at, new);
                     }
                     _ => kept.rows.push(new),
                 }
                 held += 1;
             }
+            if admission.past {
+                continue;
+            }
+            let touched = self.rereading.as_mut().map_or(touched, |reading| reading.touched(slot, touched));
             if state.changed.is_none() {
                 self.dirty.push(slot);
             }
@@ -258,6 +289,8 @@ impl RuleState {
 
     /// Runs the plan for the changed keys.
     pub(super) fn evaluate(&mut self, step: &Step<'_>, statements: &mut Vec<Statement>) {
+        let began = self.began();
+        let step = &self.as_it_began(step, &began);
         let dirty = std::mem::take(&mut self.dirty);
         let Some(encoder) = self.encoders.first() else { return };
         let outcomes = probe::outcomes(&self.plans, encoder, &self.keys, &dirty);
@@ -297,7 +330,14 @@ impl RuleState {
         let span = changed.all;
         let (read, evaluations) = (self.tally.rows_read, self.tally.evaluations);
         let findings = match outcome {
-            Outcome::Alone => run::run(&self.plans, state, span, &mut self.tally)?,
+            Outcome::Alone => match run::run(&self.plans, state, span, &mut self.tally) {
+                Ok(findings) => findings,
+                Err(Failure::Plan(error)) => return Err(error),
+                Err(Failure::Unreadable) => {
+                    self.lose(slot, span);
+                    return Ok(0);
+                }
+            },
             Outcome::Guarded => {
                 self.tally.guarded += 1;
                 Vec::new()
@@ -348,7 +388,8 @@ impl RuleState {
             if spoken.held.get(&finding.signal_id).is_some_and(|held| held.event_time < time) {
                 continue;
             }
-            let marks = marks(degraded, self.lost_before, self.warm_after, self.backfilling, time);
+            let past = self.backfilling || is_past(&rule, scans, &finding, self.rereading.as_ref());
+            let marks = marks(degraded, self.lost_before, self.warm_after, past, time);
             let mut waits = false;
             if let Speaks::AtWatermark { lookahead, .. } = &rule.speaks
                 && !stands

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::error::ArrowError;
 use smallvec::SmallVec;
 use watershed_rules::{CompiledRule, EvaluateError, Finding};
 use watershed_schemas::{Mark, Plane, SignalReason, Timestamp};
@@ -10,19 +11,28 @@ use watershed_schemas::{Mark, Plane, SignalReason, Timestamp};
 use super::keys::{Kept, KeyState, Spoken};
 use crate::evaluator::memory::Memory;
 use crate::evaluator::plans::Plans;
-use crate::evaluator::rows::{RowRef, gather};
+use crate::evaluator::rows::{RowRef, Unreadable, gather};
 use crate::evaluator::said::{Said, Statement, fingerprint};
 use crate::evaluator::span::Span;
 use crate::evaluator::status::Tally;
 use crate::watermark::Watermarks;
 
+/// Why a plan has no result.
+pub(super) enum Failure {
+    /// It fails, and will again.
+    Plan(EvaluateError),
+    /// Rows that it needs can't be had back from their shelf.
+    Unreadable,
+}
+
+impl From<EvaluateError> for Failure {
+    fn from(error: EvaluateError) -> Self {
+        Failure::Plan(error)
+    }
+}
+
 /// What the rows of one key amount to, for outputs of this span: each part of it as its plan judges it.
-pub(super) fn run(
-    plans: &Plans,
-    state: &KeyState,
-    span: Span,
-    tally: &mut Tally,
-) -> Result<Vec<Finding>, EvaluateError> {
+pub(super) fn run(plans: &Plans, state: &KeyState, span: Span, tally: &mut Tally) -> Result<Vec<Finding>, Failure> {
     let mut parts = plans.over(span);
     let Some((part, rule)) = parts.next() else { return Ok(Vec::new()) };
     let first = run_part(rule, state, part, tally)?;
@@ -40,12 +50,7 @@ pub(super) fn run(
 
 /// Runs the plan over the rows of one key that outputs of the span can see, unless a guard shows that it can't yield
 /// anything. Outputs beyond the span may lack rows and are left out.
-fn run_part(
-    rule: &CompiledRule,
-    state: &KeyState,
-    span: Span,
-    tally: &mut Tally,
-) -> Result<Vec<Finding>, EvaluateError> {
+fn run_part(rule: &CompiledRule, state: &KeyState, span: Span, tally: &mut Tally) -> Result<Vec<Finding>, Failure> {
     let Some(slices) = seen(rule, state, span) else {
         tally.guarded += 1;
         return Ok(Vec::new());
@@ -54,7 +59,10 @@ fn run_part(
     tally.rows_read += slices.iter().map(|rows| rows.len() as u64).sum::<u64>();
     let inputs: Result<Vec<RecordBatch>, _> =
         rule.scans.iter().zip(&slices).map(|(scan, rows)| gather(scan.table, &scan.projection, rows)).collect();
-    let inputs = inputs.map_err(|error| EvaluateError { rule: rule.meta.id.clone(), reason: error.to_string() })?;
+    let inputs = inputs.map_err(|error| match error {
+        ArrowError::ExternalError(error) if error.is::<Unreadable>() => Failure::Unreadable,
+        error => Failure::Plan(EvaluateError { rule: rule.meta.id.clone(), reason: error.to_string() }),
+    })?;
     let mut findings = rule.evaluate(&inputs)?;
     findings.retain(|finding| span.holds(finding.event_time));
     Ok(findings)
@@ -119,7 +127,7 @@ pub(super) fn say(
 }
 
 /// The rows behind a finding's evidence ids, once each, ordered by time and id.
-fn evidence(rule: &CompiledRule, scans: &[Kept], finding: &Finding) -> Vec<RowRef> {
+pub(super) fn evidence(rule: &CompiledRule, scans: &[Kept], finding: &Finding) -> Vec<RowRef> {
     let moment = Span { least: finding.event_time.micros(), most: finding.event_time.micros() };
     let mut rows: Vec<RowRef> = Vec::new();
     let events = rule.scans.iter().zip(scans).filter(|(scan, _)| scan.table.plane().is_some());

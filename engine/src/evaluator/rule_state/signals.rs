@@ -5,24 +5,18 @@ use std::collections::BTreeMap;
 use watershed_rules::Finding;
 use watershed_schemas::Timestamp;
 
-use super::asleep::Sleeping;
 use super::{Changed, RuleState};
-use crate::evaluator::limits::Limits;
 use crate::evaluator::rows::RowRef;
 use crate::evaluator::span::Span;
 
 impl RuleState {
     /// Takes back a row that a scan of `signals` was given. `late`: because of an event that came late.
-    pub(in crate::evaluator) fn take_back(&mut self, scan: usize, row: &RowRef, late: bool, limits: Limits) {
-        // It may be one of those that sleep.
-        for (scan, Sleeping { rows, reached }) in self.asleep.wake() {
-            self.memory.let_go(&rows.segment, rows.rows.len());
-            self.take_in(scan, &rows, false, reached, limits.rows_per_key);
-        }
+    pub(in crate::evaluator) fn take_back(&mut self, scan: usize, row: &RowRef, late: bool) {
         if self.stopped.is_some() {
             return;
         }
-        let keys = match self.encoders[scan].keys(&row.segment.rows, &[row.row]) {
+        let Ok(batch) = row.segment.rows() else { return self.lose_segment(&row.segment) };
+        let keys = match self.encoders[scan].keys(&batch, &[row.row]) {
             Ok(keys) => keys,
             Err(error) => return self.stop(format!("its key can't be encoded: {error}")),
         };

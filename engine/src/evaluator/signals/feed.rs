@@ -78,9 +78,10 @@ impl Reader {
 
     /// Whether two rows are one to it.
     fn same(&self, a: &RowRef, b: &RowRef) -> bool {
+        let (Ok(first), Ok(second)) = (a.segment.rows(), b.segment.rows()) else { return false };
         (0..Table::Signals.columns().len()).filter(|column| self.columns.contains(*column)).all(|column| {
-            let cell = |row: &RowRef| row.segment.rows.column(column).slice(row.row as usize, 1).to_data();
-            cell(a) == cell(b)
+            let cell = |rows: &RecordBatch, row: &RowRef| rows.column(column).slice(row.row as usize, 1).to_data();
+            cell(&first, a) == cell(&second, b)
         })
     }
 }
@@ -129,7 +130,7 @@ impl Feed {
         segment: u64,
         statements: &[Statement],
         sealed: &Watermarks,
-        (rules, limits): (&mut [RuleState], Limits),
+        rules: &mut [RuleState],
         commit: &mut Commit,
     ) {
         // Of several statements about one finding the last counts.
@@ -143,7 +144,7 @@ impl Feed {
             let new = if statement.said.withdrawn { None } else { rows.next() };
             put_row(self.name(), id, finding.event_time, new.is_some().then_some(finding), commit);
             let late = passed(finding.event_time, &self.rule.lookahead, sealed, false);
-            self.replace(id, finding.event_time, new, late, (&mut *rules, limits));
+            self.replace(id, finding.event_time, new, late, rules);
             self.show(id, &statement.evidence);
         }
     }
@@ -180,7 +181,7 @@ impl Feed {
         event_time: Timestamp,
         new: Option<(RowRef, Vec<bool>)>,
         late: bool,
-        (rules, limits): (&mut [RuleState], Limits),
+        rules: &mut [RuleState],
     ) {
         let old = self.remove(id);
         let mut given = old.map_or_else(|| vec![None; self.readers.len()], |old| old.given);
@@ -190,7 +191,7 @@ impl Feed {
                 (Some(had), Some(new)) if reader.same(had, new) => {}
                 (had, wanted) => {
                     if let Some((had, state)) = had.zip(rules.get_mut(reader.to.rule)) {
-                        state.take_back(reader.to.scan, had, late, limits);
+                        state.take_back(reader.to.scan, had, late);
                     }
                     if wanted.is_some() {
                         reader.waiting.insert((event_time, id.to_owned()));
@@ -340,10 +341,12 @@ impl Feed {
                     if wants.len() <= at {
                         wants.resize(at + 1, Vec::new());
                     }
-                    if wants[at].is_empty() {
-                        wants[at] = reader.wants(&now.segment.rows);
+                    if wants[at].is_empty()
+                        && let Ok(rows) = now.segment.rows()
+                    {
+                        wants[at] = reader.wants(&rows);
                     }
-                    if wants[at][now.row as usize] {
+                    if wants[at].get(now.row as usize).is_some_and(|wanted| *wanted) {
                         reader.waiting.insert((row.event_time, id.clone()));
                     }
                 }
@@ -378,6 +381,6 @@ impl Feed {
 /// What a row takes: its part of the segment, and its places here.
 fn weight(row: &Row) -> usize {
     const PLACES: usize = 256;
-    let part = row.at.as_ref().map_or(0, |at| at.segment.bytes / at.segment.rows.num_rows().max(1));
+    let part = row.at.as_ref().map_or(0, |at| at.segment.bytes / at.segment.len().max(1));
     PLACES + part
 }

@@ -17,6 +17,7 @@ use super::events::{Event, MINUTE, START, history};
 use super::grammar::{Luck, Rule, Shape, any};
 use super::run::{Looks, check, rows};
 use super::schedule::schedule;
+use super::versions::Versions;
 use super::{compiled, tables};
 use crate::driver::{Driver, partition};
 use crate::history::as_written;
@@ -31,7 +32,7 @@ fn rule_of(luck: &mut Luck, shape: Shape, wanted: impl Fn(&Rule, &CompiledRule) 
     let tables = tables();
     loop {
         let rule = Rule { early: false, ..shape.draw(luck) };
-        if let Ok(compiled) = compiled(&rule, "early", &tables)
+        if let Ok(compiled) = compiled(&rule.file("early"), &tables)
             && wanted(&rule, &compiled)
         {
             return (rule, compiled);
@@ -52,8 +53,9 @@ fn monotone_rules_speak_with_the_batch_that_completes_a_finding() {
                 let events = history(&mut luck);
                 let schedule = schedule(&mut luck, &events);
                 // After every single step what stands is the batch result of the rows so far.
-                let seen = check(std::slice::from_ref(&compiled), &events, &schedule, Looks { every: 1, first: 0 })
-                    .unwrap_or_else(|mismatch| panic!("{}\n{}\n{schedule:?}", rule.sql, mismatch.what));
+                let seen =
+                    check(&[Versions::only(Arc::clone(&compiled))], &events, &schedule, Looks { every: 1, first: 0 })
+                        .unwrap_or_else(|mismatch| panic!("{}\n{}\n{schedule:?}", rule.sql, mismatch.what));
                 found += seen.found.len();
             }
         }
@@ -75,7 +77,11 @@ fn waiting_rules_speak_at_the_first_watermark_that_makes_a_finding_final() {
                     .take(12)
                     .map(|event| Event { tenant: 0, ingest: None, ..event })
                     .collect();
-                for finding in findings(&compiled, &events, &[]).into_iter().take(2) {
+                // What has a NULL where others are tied to it can't be falsified by them, and is final before the rule's bound.
+                let tied = |finding: &Finding| {
+                    shown_by(finding, &events).all(|event| event.principal.is_some() && event.session.is_some())
+                };
+                for finding in findings(&compiled, &events, &[]).into_iter().filter(tied).take(2) {
                     let Some(last) = last_falsifying(&mut luck, &compiled, &rule, &events, &finding) else { continue };
                     let said = [last, last + 1].map(|watermark| stands_at(&compiled, &events, watermark, &finding));
                     if said == [false, true] {
@@ -111,7 +117,7 @@ fn last_falsifying(
     events: &[Event],
     finding: &Finding,
 ) -> Option<i64> {
-    let templates = templates(luck, events);
+    let templates = templates(luck, events, finding);
     let mut added = Vec::new();
     for time in moments(&rule.sql, finding.event_time.micros() - START) {
         added.extend(templates.iter().map(|template| Event { time, ..template.clone() }));
@@ -144,14 +150,25 @@ fn moments(sql: &str, output: i64) -> BTreeSet<i64> {
     moments.flat_map(|moment| [moment - 1, moment, moment + 1]).collect()
 }
 
-/// Rows like those of the history, and some that it doesn't have.
-fn templates(luck: &mut Luck, events: &[Event]) -> Vec<Event> {
+/// The events that a finding names.
+fn shown_by<'a>(finding: &Finding, events: &'a [Event]) -> impl Iterator<Item = &'a Event> {
+    let named = |(at, event): &(usize, &Event)| finding.evidence.contains(&event.id(*at));
+    events.iter().enumerate().filter(named).map(|(_, event)| event)
+}
+
+/// Rows like those of the history, mostly like those of the finding, and some that it doesn't have.
+fn templates(luck: &mut Luck, events: &[Event], finding: &Finding) -> Vec<Event> {
+    let own: Vec<&Event> = shown_by(finding, events).collect();
     let template = |luck: &mut Luck| {
-        let like = &events[luck.random_range(0..events.len())];
+        let like = match own.as_slice() {
+            [] => &events[luck.random_range(0..events.len())],
+            _ if luck.random_ratio(1, 3) => &events[luck.random_range(0..events.len())],
+            own => own[luck.random_range(0..own.len())],
+        };
         Event {
             access: luck.random_bool(0.5),
             kind: luck.random_range(0..3),
-            name: Some(luck.random_range(0..3)),
+            name: if luck.random_bool(0.3) { like.name } else { Some(luck.random_range(0..3)) },
             number: any(luck, &[None, Some(-9), Some(3), Some(9)]),
             text: Some(luck.random_range(0..3)),
             outcome: Some(luck.random_range(0..2)),

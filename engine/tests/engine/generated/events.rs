@@ -114,26 +114,38 @@ struct Character {
     both_tenants: bool,
     /// Whether some clocks run ahead.
     skewed: bool,
+    /// Whether all times are whole minutes.
+    whole: bool,
 }
 
 /// A random history.
 pub(crate) fn history(luck: &mut ChaCha8Rng) -> Vec<Event> {
+    // Several rows at each of some whole minutes: watermarks stop at the very edges of intervals, and more comes at them.
+    let whole = luck.random_ratio(1, 3);
     let character = Character {
-        minutes: if luck.random_bool(0.8) { luck.random_range(6..25) } else { luck.random_range(25..80) },
+        whole,
+        minutes: if whole {
+            luck.random_range(10..22)
+        } else if luck.random_bool(0.8) {
+            luck.random_range(6..25)
+        } else {
+            luck.random_range(25..80)
+        },
         principals: luck.random_range(1..4).min(2),
         sessions: luck.random_range(1..3),
         hot: luck.random_range(2..5),
         null: luck.random_range(5..16),
         both_tenants: luck.random_bool(0.3),
-        skewed: luck.random_bool(0.25),
+        skewed: !whole && luck.random_bool(0.25),
     };
-    let length = luck.random_range(12..56);
+    let length = luck.random_range(if whole { 30 } else { 12 }..56);
     (0..length).map(|_| event(luck, character)).collect()
 }
 
 fn event(luck: &mut ChaCha8Rng, character: Character) -> Event {
     // Whole minutes, so that rows meet the edges of intervals, and a microsecond beside them.
     let off = match luck.random_range(0..10) {
+        _ if character.whole => 0,
         0 => 1,
         1 => -1,
         2 => MINUTE / 2,

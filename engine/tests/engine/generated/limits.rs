@@ -22,7 +22,7 @@ fn a_full_key_says_nothing_false() {
         for shape in Shape::ALL {
             // Who says what isn't final may have to take it back, and can't where the row that would tell was cut.
             let rule = Rule { early: false, ..shape.draw(&mut luck) };
-            rules.extend(compiled(&rule, &format!("{shape:?}-{round}").to_lowercase(), &tables));
+            rules.extend(compiled(&rule.file(&format!("{shape:?}-{round}").to_lowercase()), &tables));
         }
         for _ in 0..6 {
             let events: Vec<Event> =

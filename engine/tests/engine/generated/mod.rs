@@ -8,12 +8,14 @@ mod earliness;
 mod events;
 mod grammar;
 mod limits;
+pub(crate) mod lives;
 mod over_signals;
 mod regressions;
 mod run;
 mod schedule;
 mod share;
 mod shrink;
+mod versions;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use grammar::{Luck, Rule, Shape};
 use run::{Looks, Mismatch, check};
 use schedule::{Schedule, schedule};
 use share::Share;
+use versions::Versions;
 
 /// Cases of one ordinary run.
 const CASES: usize = 2_000;
@@ -35,6 +38,8 @@ const SEED: u64 = 20_260_301;
 const RULES: usize = 8;
 /// Histories that one set of rules is compiled for.
 const HISTORIES: usize = 4;
+/// How often a history is looked at on its way, about.
+const LOOKS: usize = 4;
 /// Cases after which a long run says how far it is.
 const NEWS: usize = 5_000;
 /// Failures after which a run ends.
@@ -46,9 +51,9 @@ fn tables() -> ReferenceTables {
     ReferenceTables::load_dir(&dir).expect("the reference table is well-formed")
 }
 
-/// The rule, or the codes for which it is refused.
-fn compiled(rule: &Rule, id: &str, tables: &ReferenceTables) -> Result<Arc<CompiledRule>, Vec<Code>> {
-    let source = RuleSource::parse(Path::new("rule.sql"), &rule.file(id)).expect("a front matter");
+/// The rule of this file, or the codes for which it is refused.
+fn compiled(file: &str, tables: &ReferenceTables) -> Result<Arc<CompiledRule>, Vec<Code>> {
+    let source = RuleSource::parse(Path::new("rule.sql"), file).expect("a front matter");
     match compile(&source, tables) {
         Ok(rule) => Ok(Arc::new(rule)),
         Err(findings) => Err(findings.iter().map(|finding| finding.code).collect()),
@@ -73,7 +78,7 @@ fn prove(cases: usize, seed: u64) {
             println!("{told} cases, {} failures", failures.len());
         }
         let mut luck = Luck::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(pack));
-        let mut drawn: Vec<(Rule, Arc<CompiledRule>)> = Vec::new();
+        let mut drawn: Vec<(Rule, Versions)> = Vec::new();
         for attempt in 0.. {
             if drawn.len() == RULES {
                 break;
@@ -81,23 +86,26 @@ fn prove(cases: usize, seed: u64) {
             assert!(attempt < 1_000, "a shape is always refused:\n{share}");
             let shape = Shape::ALL[next_shape % Shape::ALL.len()];
             let rule = shape.draw(&mut luck);
-            match compiled(&rule, &format!("g{}", drawn.len()), &tables) {
+            let id = format!("g{}", drawn.len());
+            match compiled(&rule.file(&id), &tables) {
                 Ok(compiled) => {
-                    drawn.push((rule, compiled));
+                    let versions = Versions::drawn(&mut luck, &rule, &id, compiled, &tables);
+                    drawn.push((rule, versions));
                     next_shape += 1;
                 }
                 Err(codes) => share.refused(&rule, codes),
             }
         }
-        let rules: Vec<Arc<CompiledRule>> = drawn.iter().map(|(_, rule)| Arc::clone(rule)).collect();
+        let (drawn, rules): (Vec<Rule>, Vec<Versions>) = drawn.into_iter().unzip();
         for _ in 0..HISTORIES {
             let events = history(&mut luck);
-            let schedule = schedule(&mut luck, &events);
-            let looks = Looks { every: 5, first: luck.random_range(0..5) };
+            let schedule = schedule(&mut luck, &events).reloading(&mut luck, RULES);
+            let every = (schedule.steps.len() / LOOKS).max(3);
+            let looks = Looks { every, first: luck.random_range(0..every) };
             match check(&rules, &events, &schedule, looks) {
-                Ok(seen) => drawn.iter().enumerate().for_each(|(at, (rule, _))| share.count(at, rule.shape, &seen)),
+                Ok(seen) => drawn.iter().enumerate().for_each(|(at, rule)| share.count(at, rule.shape, &seen)),
                 Err(mismatch) => {
-                    failures.push(reproduction(&drawn, &events, &schedule, &mismatch, pack));
+                    failures.push(reproduction(&drawn, &rules, &events, &schedule, &mismatch, pack));
                     break;
                 }
             }
@@ -110,25 +118,28 @@ fn prove(cases: usize, seed: u64) {
 
 /// The failing rule with a history and schedule shrunk to what it takes, as a regression test wants them.
 fn reproduction(
-    drawn: &[(Rule, Arc<CompiledRule>)],
+    drawn: &[Rule],
+    rules: &[Versions],
     events: &[Event],
     schedule: &Schedule,
     mismatch: &Mismatch,
     pack: u64,
 ) -> String {
-    let (rule, compiled) = &drawn[mismatch.rule];
+    let at = mismatch.rule;
+    let (rule, versions) = (&drawn[at], &rules[at]);
     let always = Looks { every: 1, first: 0 };
+    let alone = schedule.of_rule(at);
     let failing = |events: &[Event], schedule: &Schedule| {
-        check(std::slice::from_ref(compiled), events, schedule, always).err().map(|mismatch| mismatch.what)
+        check(std::slice::from_ref(versions), events, schedule, always).err().map(|mismatch| mismatch.what)
     };
     let head = format!("pack {pack}, {:?}, key [{}], early {}\n{}\n", rule.shape, rule.key, rule.early, rule.sql);
-    if failing(events, schedule).is_none() {
+    if failing(events, &alone).is_none() {
         return format!("{head}not alone, but beside other rules: {}", mismatch.what);
     }
     let (events, schedule) =
-        shrink::shrink(events.to_vec(), schedule.clone(), |events, schedule| failing(events, schedule).is_some());
+        shrink::shrink(events.to_vec(), alone, |events, schedule| failing(events, schedule).is_some());
     let what = failing(&events, &schedule).unwrap_or_default();
-    format!("{head}{what}\n{}\n{compiled:?}", shrink::literal(&events, &schedule))
+    format!("{head}{versions}{what}\n{}\n{:?}", shrink::literal(&events, &schedule), versions.first())
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::{compiled, tables};
 
 fn frozen(shape: Shape, key: &str, sql: &str) -> Arc<CompiledRule> {
     let rule = Rule { shape, key: key.to_owned(), early: false, sql: sql.to_owned() };
-    compiled(&rule, "frozen", &tables()).unwrap_or_else(|codes| panic!("{codes:?}: {sql}"))
+    compiled(&rule.file("frozen"), &tables()).unwrap_or_else(|codes| panic!("{codes:?}: {sql}"))
 }
 
 #[test]
@@ -28,13 +28,14 @@ fn a_finding_that_waits_is_not_said_once_its_key_was_cut() {
     let call = |time, number| Event { time, principal: Some(0), number, ..Event::default() };
     let events =
         [call(120_000_000, None), call(180_000_000, Some(5)), call(120_000_000, None), call(240_000_000, Some(-1))];
-    let step = |inputs| Step { restart: false, commit: true, inputs };
+    let step = |inputs| Step { commit: true, inputs, ..Step::default() };
     let first = vec![Arrival::Event(0, 0), Arrival::Event(2, 0), Arrival::Event(1, 0)];
     let schedule = Schedule {
         partitions: 1,
         out_of_orderness_minutes: [0, 0],
         lateness_minutes: [15, 15],
         rows_per_key: 3,
+        sets: Vec::new(),
         steps: vec![step(first), step(vec![Arrival::Event(3, 0)])],
     };
     let left_out = check_true(&[rule], &events, &schedule).unwrap_or_else(|mismatch| panic!("{}", mismatch.what));

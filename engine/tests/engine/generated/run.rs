@@ -1,18 +1,21 @@
 //! Plays a history to some rules and holds what they say against their batch.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use watershed_engine::core::Input;
+use watershed_engine::core::{Input, Output};
+use watershed_engine::evaluator::{Reload, RuleSetup};
 use watershed_engine::store::Commit;
+use watershed_engine::watermark::Watermarks;
 use watershed_rules::{CompiledRule, Emit, Finding, Speaks, batch as truth};
-use watershed_schemas::{EventBatch, EventBatchBuilder, Plane, Signal};
+use watershed_schemas::{EventBatch, EventBatchBuilder, Mark, Plane, Signal};
 
 use super::events::{Event, START};
+use super::lives::{Expected, Life};
 use super::schedule::{Arrival, Schedule};
-use crate::driver::{Driver, partition};
-use crate::history::as_written;
+use super::versions::Versions;
+use crate::driver::{Driver, numbered, partition};
 
 /// What a case was about.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +30,14 @@ pub(crate) struct Seen {
     pub(crate) repeats: u64,
     /// Restarts after something had been accepted.
     pub(crate) restarts: usize,
+    /// Changes of the set after something had been accepted, and restarts after those.
+    pub(crate) reloads: usize,
+    pub(crate) restarts_after_reload: usize,
+    /// Rules that came, or became others, after something had been accepted, with how many of their findings had to be
+    /// said all the same, and how many were marked partial.
+    pub(crate) changed: Vec<(usize, [usize; 2])>,
+    /// Rules that are gone.
+    pub(crate) gone: BTreeSet<usize>,
 }
 
 /// A rule whose stream isn't its batch.
@@ -44,26 +55,27 @@ pub(crate) struct Looks {
 }
 
 /// Plays it and compares: at the end, and now and then on the way.
-pub(crate) fn check(
-    rules: &[Arc<CompiledRule>],
-    events: &[Event],
-    schedule: &Schedule,
-    looks: Looks,
-) -> Result<Seen, Mismatch> {
-    let Played { driver, mut seen, accepted } = play(rules, events, schedule, Some(looks))?;
-    let standing = by_rule(rules, &driver);
-    for (at, rule) in rules.iter().enumerate() {
-        let expected = batch_result(rule, events, &accepted).map_err(|what| Mismatch { rule: at, what })?;
+pub(crate) fn check(rules: &[Versions], events: &[Event], schedule: &Schedule, looks: Looks) -> Result<Seen, Mismatch> {
+    let Played { mut seen, driver, now } = play(rules, events, schedule, Some(looks))?;
+    for (at, (versions, life)) in rules.iter().zip(&now.lives).enumerate() {
+        let fault = |what| Mismatch { rule: at, what };
+        let standing = life.standing(versions.id(), &driver);
+        let expected = expected(life, events, &now.accepted).map_err(fault)?;
+        refute(&life.faults(&standing, &expected, true), "at the end").map_err(fault)?;
+        numbered(life.signals(versions.id(), &driver))
+            .map_err(|error| Mismatch { rule: at, what: format!("numbering: {error}") })?;
+        if life.signals(versions.id(), &driver).any(|signal| signal.withdrawn) {
+            seen.withdrew.insert(at);
+        }
         if !expected.is_empty() {
             seen.found.insert(at);
         }
-        compare(at, &standing[at], &expected, "at the end")?;
+        match (&life.rule, &life.began) {
+            (None, _) => drop(seen.gone.insert(at)),
+            (Some(_), Some(_)) => seen.changed.push((at, life.proven(&standing, &expected))),
+            (Some(_), None) => {}
+        }
     }
-    for signal in driver.signals().filter(|signal| signal.withdrawn) {
-        let Some(at) = rules.iter().position(|rule| rule.meta.id == signal.rule) else { continue };
-        seen.withdrew.insert(at);
-    }
-    numbering(rules, &driver)?;
     Ok(seen)
 }
 
@@ -74,17 +86,19 @@ pub(crate) fn check_true(
     events: &[Event],
     schedule: &Schedule,
 ) -> Result<usize, Mismatch> {
-    let Played { driver, accepted, .. } = play(rules, events, schedule, None)?;
-    let standing = by_rule(rules, &driver);
+    let rules: Vec<Versions> = rules.iter().map(|rule| Versions::only(Arc::clone(rule))).collect();
+    let Played { driver, now, .. } = play(&rules, events, schedule, None)?;
     let mut left_out = 0;
-    for (at, rule) in rules.iter().enumerate() {
-        let mut expected = batch_result(rule, events, &accepted).map_err(|what| Mismatch { rule: at, what })?;
-        left_out += expected.len();
+    for (at, (versions, life)) in rules.iter().zip(&now.lives).enumerate() {
+        let fault = |what| Mismatch { rule: at, what };
+        let expected = expected(life, events, &now.accepted).map_err(fault)?;
         // Details may have been counted short.
-        let mut said = standing[at].clone();
-        said.retain(|id, _| expected.remove(id).is_none());
-        left_out -= standing[at].len() - said.len();
-        compare(at, &said, &BTreeMap::new(), "with full keys")?;
+        let mut false_ones = life.standing(versions.id(), &driver);
+        left_out += expected.len();
+        left_out -= false_ones.len();
+        false_ones.retain(|id, _| !expected.contains_key(id));
+        left_out += false_ones.len();
+        refute(&life.faults(&false_ones, &Expected::new(), true), "with full keys").map_err(fault)?;
     }
     Ok(left_out)
 }
@@ -93,71 +107,105 @@ pub(crate) fn check_true(
 struct Played {
     driver: Driver,
     seen: Seen,
-    accepted: BTreeSet<usize>,
+    now: Now,
 }
 
-fn play(
-    rules: &[Arc<CompiledRule>],
-    events: &[Event],
-    schedule: &Schedule,
-    looks: Option<Looks>,
-) -> Result<Played, Mismatch> {
-    let mut driver = Driver::new(schedule.settings(), as_written(rules)).with_partitions(schedule.partitions);
+/// Where a run stands.
+#[derive(Clone)]
+struct Now {
+    /// The step that comes next.
+    step: usize,
+    /// How much has been said.
+    outputs: usize,
+    accepted: BTreeSet<usize>,
+    /// The set of rules, and each of them.
+    set: usize,
+    lives: Vec<Life>,
+}
+
+fn play(rules: &[Versions], events: &[Event], schedule: &Schedule, looks: Option<Looks>) -> Result<Played, Mismatch> {
+    let mut driver = Driver::new(schedule.settings(), setups(rules, schedule, 0)).with_partitions(schedule.partitions);
     let mut seen = Seen::default();
-    let mut accepted: BTreeSet<usize> = BTreeSet::new();
     let mut pending = Commit::default();
+    let first = |(at, rule): (usize, &Versions)| Life::first(rule.get(schedule.version(0, at)));
+    let lives = rules.iter().enumerate().map(first).collect();
+    let mut now = Now { step: 0, outputs: driver.outputs.len(), accepted: BTreeSet::new(), set: 0, lives };
     // Where the source would be read again after a restart, how much had been said by then, and what was history.
-    let mut durable = (0, driver.outputs.len(), accepted.clone());
+    let mut durable = now.clone();
+    // The set of rules as it lies on disk: it stays changed when the process dies.
+    let mut files = 0;
     let mut restarted: BTreeSet<usize> = BTreeSet::new();
-    let mut at = 0;
-    while let Some(step) = schedule.steps.get(at) {
-        if step.restart && restarted.insert(at) {
-            seen.restarts += usize::from(!accepted.is_empty());
+    while let Some(step) = schedule.steps.get(now.step) {
+        if step.restart && restarted.insert(now.step) {
+            seen.restarts += usize::from(!now.accepted.is_empty());
+            seen.restarts_after_reload += usize::from(seen.reloads > 0);
+            files = files.max(step.rules.unwrap_or(0));
             pending = Commit::default();
-            driver.outputs.truncate(durable.1);
-            (at, accepted) = (durable.0, durable.2.clone());
-            driver.restart();
+            now = durable.clone();
+            driver.outputs.truncate(now.outputs);
+            driver.restart_with(setups(rules, schedule, files));
+            let reached = driver.core.watermarks().clone();
+            turn(rules, schedule, &mut now, files, &driver, driver.outputs.len() - 1, &reached)?;
+            seen.reloads += usize::from(files != durable.set && !now.accepted.is_empty());
+            // What the new process says first is durable with what it was told of its partitions.
+            now.outputs = driver.outputs.len();
+            durable = now.clone();
             continue;
         }
-        let watermarks = Plane::ALL.map(|plane| driver.core.watermarks().of(plane).micros());
-        let output = driver.step_into(inputs(events, &step.inputs), &mut pending);
-        let refused: Vec<&str> = output.refused.iter().map(|row| row.event_id.as_str()).collect();
-        seen.repeats += output.duplicates;
-        seen.refused += refused.len();
-        let withdrawn: Vec<Signal> = output.signals.iter().filter(|signal| signal.withdrawn).cloned().collect();
+        let before = driver.core.watermarks().clone();
+        let first = driver.outputs.len();
+        let mut loaded = inputs(events, &step.inputs);
+        if let Some(set) = step.rules {
+            // As the pipeline does: what the old set has said is durable before the new one forgets it.
+            driver.disk.apply(std::mem::take(&mut pending));
+            durable = now.clone();
+            files = files.max(set);
+            seen.reloads += usize::from(!now.accepted.is_empty());
+            let reload = Input::Rules(Reload { setups: setups(rules, schedule, files), revive: false });
+            if step.alone {
+                nobody_is_told(rules, driver.step_into(vec![reload], &mut pending))?;
+            } else {
+                loaded.insert(0, reload);
+            }
+        }
+        driver.step_into(loaded, &mut pending);
+        if step.rules.is_some() {
+            turn(rules, schedule, &mut now, files, &driver, first, &before)?;
+        }
+        let Some(output) = driver.outputs.last() else { break };
         let late_before = seen.late;
-        for event in arrived(&step.inputs) {
-            let id = events[event].id(event);
-            let came = arrived(&step.inputs).filter(|other| *other == event).count();
-            if came > refused.iter().filter(|other| **other == id).count() && accepted.insert(event) {
-                let behind = START + events[event].time < watermarks[events[event].plane().index()];
-                seen.late += usize::from(behind);
-            }
-        }
-        for signal in withdrawn {
-            let Some(at) = rules.iter().position(|rule| rule.meta.id == signal.rule) else { continue };
+        let watermarks = Plane::ALL.map(|plane| before.of(plane).micros());
+        hear(events, &step.inputs, output, watermarks, &mut now.accepted, &mut seen);
+        for signal in output.signals.iter().filter(|signal| signal.withdrawn) {
+            let Some(at) = rules.iter().position(|rule| rule.id() == signal.rule) else { continue };
+            let Some(rule) = &now.lives[at].rule else { continue };
             // What is monotone stays true, and what is final is only made false by a late row.
-            let monotone = !waits(&rules[at]) && !rules[at].strata().iter().any(|rule| waits(rule));
-            let final_then = !matches!(rules[at].meta.emit, Emit::Early) && seen.late == late_before;
+            let monotone = !waits(rule) && !rule.strata().iter().any(|rule| waits(rule));
+            let final_then = !matches!(rule.meta.emit, Emit::Early) && seen.late == late_before;
             if monotone || final_then {
-                return Err(Mismatch { rule: at, what: format!("said too early and taken back: {}", said(&signal)) });
+                return Err(Mismatch { rule: at, what: format!("said too early and taken back: {}", said(signal)) });
             }
         }
-        if looks.is_some_and(|looks| at % looks.every == looks.first % looks.every) {
-            look(rules, &driver, events, &accepted, at)?;
+        if looks.is_some_and(|looks| now.step % looks.every == looks.first % looks.every) {
+            look(rules, &driver, events, &now)?;
         }
-        at += 1;
+        now.step += 1;
+        now.outputs = driver.outputs.len();
         if step.commit {
             driver.disk.apply(std::mem::take(&mut pending));
-            durable = (at, driver.outputs.len(), accepted.clone());
+            durable = now.clone();
         }
     }
     driver.step(vec![Input::End]);
     if let Some((id, reason)) = driver.core.quarantined().next() {
-        let rule = rules.iter().position(|rule| rule.meta.id == id).unwrap_or(0);
+        let rule = rules.iter().position(|rule| rule.id() == id).unwrap_or(0);
         return Err(Mismatch { rule, what: format!("it was stopped: {reason}") });
     }
-    Ok(Played { driver, seen, accepted })
+    Ok(Played { driver, seen, now })
+}
+
+fn setups(rules: &[Versions], schedule: &Schedule, set: usize) -> Vec<RuleSetup> {
+    rules.iter().enumerate().filter_map(|(at, rule)| rule.setup(schedule.version(set, at))).collect()
 }
 
 fn waits(rule: &CompiledRule) -> bool {
@@ -172,74 +220,86 @@ fn lags(rule: &CompiledRule) -> bool {
     later(rule) || rule.strata().iter().any(|rule| waits(rule) || later(rule))
 }
 
-/// In the middle of a history: who speaks at once or early says exactly what is true of the rows so far; who waits says
-/// nothing that isn't.
-fn look(
-    rules: &[Arc<CompiledRule>],
+/// Another set of rules has been taken up, in the outputs from `first` on.
+fn turn(
+    rules: &[Versions],
+    schedule: &Schedule,
+    now: &mut Now,
+    set: usize,
     driver: &Driver,
-    events: &[Event],
-    accepted: &BTreeSet<usize>,
-    step: usize,
+    first: usize,
+    reached: &Watermarks,
 ) -> Result<(), Mismatch> {
-    let standing = by_rule(rules, driver);
-    for (at, rule) in rules.iter().enumerate() {
-        let mut expected = batch_result(rule, events, accepted).map_err(|what| Mismatch { rule: at, what })?;
-        if lags(rule) {
-            // What it reads of signals isn't all there yet: details may still lack some, and who speaks early may err.
-            if !matches!(rule.meta.emit, Emit::Early) {
-                let mut false_ones = standing[at].clone();
-                false_ones.retain(|id, _| !expected.contains_key(id));
-                compare(at, &false_ones, &BTreeMap::new(), &format!("after step {step}"))?;
-            }
-            continue;
+    for (at, versions) in rules.iter().enumerate() {
+        let next = now.lives[at].next(versions, schedule.version(set, at), driver, first, reached);
+        now.lives[at] = next.map_err(|what| Mismatch { rule: at, what })?;
+    }
+    now.set = set;
+    Ok(())
+}
+
+/// What a change of rules finds in the past is said as that, and wakes nobody up. Rules that stay say nothing.
+fn nobody_is_told(rules: &[Versions], output: &Output) -> Result<(), Mismatch> {
+    let position = |id: &str| rules.iter().position(|rule| rule.id() == id).unwrap_or(0);
+    for signal in &output.signals {
+        if signal.withdrawn || !signal.marks.contains(&Mark::Backfilled) {
+            return Err(Mismatch { rule: position(&signal.rule), what: format!("said by a reload: {signal:?}") });
         }
-        if waits(rule) && !matches!(rule.meta.emit, Emit::Early) {
-            expected.retain(|id, _| standing[at].contains_key(id));
-        }
-        compare(at, &standing[at], &expected, &format!("after step {step}"))?;
+    }
+    if let Some(telling) = output.tellings.first() {
+        return Err(Mismatch { rule: 0, what: format!("told by a reload: {telling:?}") });
     }
     Ok(())
 }
 
-fn compare(
-    rule: usize,
-    ours: &BTreeMap<String, Value>,
-    expected: &BTreeMap<String, Value>,
-    when: &str,
-) -> Result<(), Mismatch> {
-    if ours == expected {
-        return Ok(());
-    }
-    let mut lines = vec![format!("{when}:")];
-    for (id, value) in expected {
-        match ours.get(id) {
-            None => lines.push(format!("  missing in stream: {value}")),
-            Some(said) if said != value => lines.push(format!("  differs: stream {said}\n           batch  {value}")),
-            Some(_) => {}
+/// What of a step became history.
+fn hear(
+    events: &[Event],
+    inputs: &[Arrival],
+    output: &Output,
+    watermarks: [i64; 2],
+    accepted: &mut BTreeSet<usize>,
+    seen: &mut Seen,
+) {
+    let refused: Vec<&str> = output.refused.iter().map(|row| row.event_id.as_str()).collect();
+    seen.repeats += output.duplicates;
+    seen.refused += refused.len();
+    for event in arrived(inputs) {
+        let id = events[event].id(event);
+        let came = arrived(inputs).filter(|other| *other == event).count();
+        if came > refused.iter().filter(|other| **other == id).count() && accepted.insert(event) {
+            let behind = START + events[event].time < watermarks[events[event].plane().index()];
+            seen.late += usize::from(behind);
         }
     }
-    lines.extend(
-        ours.iter().filter(|(id, _)| !expected.contains_key(*id)).map(|(_, said)| format!("  only in stream: {said}")),
-    );
-    Err(Mismatch { rule, what: lines.join("\n") })
 }
 
-fn by_rule(rules: &[Arc<CompiledRule>], driver: &Driver) -> Vec<BTreeMap<String, Value>> {
-    let mut standing = vec![BTreeMap::new(); rules.len()];
-    for (id, signal) in driver.standing() {
-        if let Some(at) = rules.iter().position(|rule| rule.meta.id == signal.rule) {
-            standing[at].insert(id.to_owned(), said(signal));
+/// In the middle of a history: who speaks at once or early says exactly what is true of the rows so far; who waits says
+/// nothing that isn't.
+fn look(rules: &[Versions], driver: &Driver, events: &[Event], now: &Now) -> Result<(), Mismatch> {
+    for (at, (versions, life)) in rules.iter().zip(&now.lives).enumerate() {
+        let fault = |what| Mismatch { rule: at, what };
+        let waits = life.rule.as_ref().is_some_and(|rule| {
+            matches!(rule.speaks, Speaks::AtWatermark { .. }) && !matches!(rule.meta.emit, Emit::Early)
+        });
+        let expected = expected(life, events, &now.accepted).map_err(fault)?;
+        if let Some(rule) = life.rule.as_ref().filter(|rule| lags(rule)) {
+            // What it reads of signals isn't all there yet: details may still lack some, and who speaks early may err.
+            let standing = life.standing(versions.id(), driver);
+            let false_one = standing.keys().find(|id| !expected.contains_key(*id));
+            if let Some(id) = false_one.filter(|_| !matches!(rule.meta.emit, Emit::Early)) {
+                return Err(fault(format!("after step {}: {id} is not true", now.step)));
+            }
+            continue;
         }
+        let faults = life.faults(&life.standing(versions.id(), driver), &expected, !waits);
+        refute(&faults, &format!("after step {}", now.step)).map_err(fault)?;
     }
-    standing
+    Ok(())
 }
 
-fn numbering(rules: &[Arc<CompiledRule>], driver: &Driver) -> Result<(), Mismatch> {
-    driver.check_numbering().map_err(|error| {
-        let text = error.to_string();
-        let rule = rules.iter().position(|rule| text.contains(&format!("rule: \"{}\"", rule.meta.id))).unwrap_or(0);
-        Mismatch { rule, what: format!("numbering: {text}") }
-    })
+fn refute(faults: &[String], when: &str) -> Result<(), String> {
+    if faults.is_empty() { Ok(()) } else { Err(format!("{when}:\n{}", faults.join("\n"))) }
 }
 
 fn arrived(inputs: &[Arrival]) -> impl Iterator<Item = usize> {
@@ -289,20 +349,17 @@ pub(crate) fn rows(plane: Plane, events: &[Event], which: impl Iterator<Item = u
     batch
 }
 
-/// What the rule means of these events.
-pub(crate) fn batch_result(
-    rule: &CompiledRule,
-    events: &[Event],
-    which: &BTreeSet<usize>,
-) -> Result<BTreeMap<String, Value>, String> {
+/// What the rule means of these events; nothing where it is gone.
+fn expected(life: &Life, events: &[Event], which: &BTreeSet<usize>) -> Result<Expected, String> {
+    let Some(rule) = &life.rule else { return Ok(Expected::new()) };
     let [runtime, identity] = Plane::ALL
         .map(|plane| rows(plane, events, which.iter().copied().filter(|at| events[*at].plane() == plane)).rows);
     let findings = truth(rule, runtime, identity).map_err(|error| format!("its batch failed: {error}"))?;
-    Ok(findings.iter().map(|finding| (finding.signal_id.clone(), meant(finding))).collect())
+    Ok(findings.iter().map(|finding| (finding.signal_id.clone(), (finding.event_time, meant(finding)))).collect())
 }
 
 /// What a signal says, without its numbering.
-fn said(signal: &Signal) -> Value {
+pub(super) fn said(signal: &Signal) -> Value {
     json!([
         signal.event_time,
         signal.tenant,

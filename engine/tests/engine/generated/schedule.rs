@@ -9,6 +9,7 @@ use watershed_engine::watermark::PlaneTime;
 
 use super::events::{Event, MINUTE};
 use super::grammar::{Luck, any};
+use super::versions::Version;
 
 /// One thing that arrives.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,6 +27,10 @@ pub(crate) enum Arrival {
 pub(crate) struct Step {
     /// Whether the process dies before it, and another one takes up what is durable: what was not is heard again.
     pub(crate) restart: bool,
+    /// Which set of rules is loaded before it, or where the process dies is there when it comes back.
+    pub(crate) rules: Option<usize>,
+    /// Whether that is a step of its own.
+    pub(crate) alone: bool,
     /// Whether everything so far is durable after it.
     pub(crate) commit: bool,
     pub(crate) inputs: Vec<Arrival>,
@@ -41,6 +46,8 @@ pub(crate) struct Schedule {
     pub(crate) lateness_minutes: [u64; 2],
     /// Rows that a scan keeps of one key.
     pub(crate) rows_per_key: usize,
+    /// The sets of rules that are loaded one after the other: what each has of every rule. None: nothing ever changes.
+    pub(crate) sets: Vec<Vec<Version>>,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -58,9 +65,68 @@ impl Schedule {
         }
     }
 
+    /// What the set of this number has of the rule at this position.
+    pub(crate) fn version(&self, set: usize, rule: usize) -> Version {
+        self.sets.get(set).map_or(Version::First, |versions| versions[rule])
+    }
+
+    /// The same for one of its rules alone.
+    pub(crate) fn of_rule(&self, rule: usize) -> Schedule {
+        Schedule { sets: self.sets.iter().map(|versions| vec![versions[rule]]).collect(), ..self.clone() }
+    }
+
+    /// The same, and now and then the set of so many rules is loaded again on the way.
+    pub(crate) fn reloading(mut self, luck: &mut Luck, rules: usize) -> Schedule {
+        if !luck.random_bool(0.5) {
+            return self;
+        }
+        let first: Vec<Version> =
+            (0..rules).map(|_| if luck.random_ratio(1, 4) { Version::Absent } else { Version::First }).collect();
+        self.sets.push(first);
+        let mut after = 0;
+        for _ in 0..luck.random_range(1..4) {
+            // Not at the very end, so that something comes after it.
+            let at = (luck.random_range(after..self.steps.len()) * 2 / 3).max(after);
+            let set = changed(luck, &self.sets[self.sets.len() - 1]);
+            self.steps[at].rules = Some(self.sets.len());
+            self.steps[at].alone = luck.random_bool(0.5);
+            self.steps[at].restart |= luck.random_ratio(1, 6);
+            self.sets.push(set);
+            after = at + 1;
+            if after == self.steps.len() {
+                return self;
+            }
+        }
+        if luck.random_bool(0.3) {
+            let at = luck.random_range(after..self.steps.len());
+            self.steps[at].restart = true;
+        }
+        self
+    }
+
     pub(crate) fn arrivals(&self) -> impl Iterator<Item = &Arrival> {
         self.steps.iter().flat_map(|step| &step.inputs)
     }
+}
+
+/// What the next set has of each rule.
+fn changed(luck: &mut Luck, before: &[Version]) -> Vec<Version> {
+    let kind = luck.random_range(0..8);
+    let next = |luck: &mut Luck, before: Version| match before {
+        Version::Absent => any(luck, &[Version::First, Version::First, Version::Filled, Version::Edited]),
+        _ if kind == 1 || luck.random_ratio(1, 4) => Version::Retitled,
+        Version::Edited => any(luck, &[Version::First, Version::Absent]),
+        _ => any(luck, &[Version::Edited, Version::Edited, Version::Edited, Version::Absent]),
+    };
+    let of = |luck: &mut Luck, before: Version| match before {
+        _ if kind == 0 => before,
+        Version::Absent if kind == 1 => before,
+        // A rule that is away is missed.
+        Version::Absent if luck.random_bool(0.8) => next(luck, before),
+        _ if luck.random_bool(0.5) => next(luck, before),
+        _ => before,
+    };
+    before.iter().map(|before| of(luck, *before)).collect()
 }
 
 /// These events in the order of their times, each plane's in one partition, in random steps.
@@ -72,23 +138,32 @@ pub(crate) fn in_order(luck: &mut Luck, events: &[Event]) -> Schedule {
     while !rest.is_empty() {
         let (now, later) = rest.split_at(luck.random_range(1..4).min(rest.len()));
         let inputs = now.iter().map(|at| Arrival::Event(*at, 0)).collect();
-        steps.push(Step { restart: luck.random_ratio(1, 30), commit: true, inputs });
+        steps.push(Step { restart: luck.random_ratio(1, 30), commit: true, inputs, ..Step::default() });
         rest = later;
     }
     let lateness_minutes = [15, 15];
-    Schedule { partitions: 1, out_of_orderness_minutes: [0, 0], lateness_minutes, rows_per_key: 100_000, steps }
+    Schedule {
+        partitions: 1,
+        out_of_orderness_minutes: [0, 0],
+        lateness_minutes,
+        rows_per_key: 100_000,
+        sets: Vec::new(),
+        steps,
+    }
 }
 
 /// A random schedule for these events.
 pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
-    let partitions = any(luck, &[1, 1, 2, 2, 3]);
+    // Where watermarks stop at whole minutes, it is worth while to stop at each of them.
+    let orderly = events.iter().all(|event| event.time % MINUTE == 0) && luck.random_bool(0.7);
+    let partitions = if orderly { 1 } else { any(luck, &[1, 1, 2, 2, 3]) };
     // Where nothing arrives in the last one it is idle, or dead.
     let live = if partitions > 1 && luck.random_ratio(1, 4) { partitions - 1 } else { partitions };
     let dead = live < partitions && luck.random_ratio(1, 3);
     let lateness = any(luck, &[2, 5, 15]);
     let lateness_minutes = [lateness, any(luck, &[lateness, lateness, 3, 10])];
-    let lags = [0, 1].map(|_| if luck.random_bool(0.5) { 0 } else { luck.random_range(0..25) * MINUTE });
-    let disorder = luck.random_range(0..6);
+    let lags = [0, 1].map(|_| if orderly || luck.random_bool(0.5) { 0 } else { luck.random_range(0..25) * MINUTE });
+    let disorder = if orderly { 0 } else { luck.random_range(0..6) };
     let beyond = luck.random_bool(0.3);
     let repeats = if luck.random_bool(0.5) { 6 } else { 40 };
 
@@ -116,7 +191,7 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
         }
     }
     let last = arriving.iter().map(|(arrives, _)| *arrives).max().unwrap_or(0);
-    let marks = luck.random_range(0..4) * i32::from(luck.random_bool(0.6));
+    let marks = luck.random_range(0..4) * i32::from(!orderly && luck.random_bool(0.6));
     for _ in 0..marks {
         let access = luck.random_bool(0.5);
         let at = luck.random_range(0..=last.max(1));
@@ -138,8 +213,14 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
     }
     arriving.sort_by_key(|(arrives, _)| *arrives);
 
-    let sizes: &[usize] =
-        any(luck, &[&[1], &[1, 1, 2, 3], &[1, 1, 2, 3], &[1, 2, 5], &[1, 4, 9], &[1, 4, 9], &[2, 7, 20], &[1_000]]);
+    let sizes: &[usize] = if orderly {
+        &[1]
+    } else {
+        any(
+            luck,
+            &[&[1], &[1, 1, 2, 3], &[1, 1, 2, 3], &[1, 2, 5], &[1, 2, 5], &[1, 4, 9], &[1, 4, 9], &[2, 7, 20, 1_000]],
+        )
+    };
     let restarts = if luck.random_bool(0.4) { luck.random_range(1..3) } else { 0 };
     let commits = any(luck, &[1, 1, 2, 5]);
     let mut steps: Vec<Step> = Vec::new();
@@ -147,9 +228,9 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
     while !rest.is_empty() {
         let (now, later) = rest.split_at(any(luck, sizes).min(rest.len()));
         steps.push(Step {
-            restart: false,
             commit: luck.random_ratio(1, commits),
             inputs: now.iter().map(|(_, arrival)| *arrival).collect(),
+            ..Step::default()
         });
         rest = later;
     }
@@ -158,6 +239,6 @@ pub(crate) fn schedule(luck: &mut Luck, events: &[Event]) -> Schedule {
         let at = luck.random_range(0..steps.len());
         steps[at].restart = true;
     }
-    let out_of_orderness_minutes = [0, 1].map(|_| any(luck, &[0, 0, 1, 3]));
-    Schedule { partitions, out_of_orderness_minutes, lateness_minutes, rows_per_key: 100_000, steps }
+    let out_of_orderness_minutes = [0, 1].map(|_| if orderly { 0 } else { any(luck, &[0, 0, 1, 3]) });
+    Schedule { partitions, out_of_orderness_minutes, lateness_minutes, rows_per_key: 100_000, sets: Vec::new(), steps }
 }

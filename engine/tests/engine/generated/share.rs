@@ -17,6 +17,12 @@ pub(crate) struct Share {
     withdrew: usize,
     late: usize,
     restored: usize,
+    reloaded: usize,
+    restored_after_reload: usize,
+    /// Rules that came or became others on the way, those of them that had to say something, and those that said
+    /// something of what they had not wholly seen.
+    changed: [usize; 3],
+    gone: usize,
     with_refusals: usize,
     with_repeats: usize,
     refused_rules: BTreeMap<(Shape, String), (usize, String)>,
@@ -39,6 +45,14 @@ impl Share {
         self.withdrew += usize::from(withdrew);
         self.late += usize::from(seen.late > 0);
         self.restored += usize::from(seen.restarts > 0);
+        self.reloaded += usize::from(seen.reloads > 0);
+        self.restored_after_reload += usize::from(seen.restarts_after_reload > 0);
+        self.gone += usize::from(seen.gone.contains(&rule));
+        for (_, [known, partial]) in seen.changed.iter().filter(|(changed, _)| *changed == rule) {
+            self.changed[0] += 1;
+            self.changed[1] += usize::from(*known > 0);
+            self.changed[2] += usize::from(*partial > 0);
+        }
         self.with_refusals += usize::from(seen.refused > 0);
         self.with_repeats += usize::from(seen.repeats > 0);
     }
@@ -60,8 +74,18 @@ impl Share {
             assert!(percent(cases) >= 5, "{shape:?} has too few cases:\n{counts}");
             assert!(found * 3 >= cases, "{shape:?} hardly ever finds anything:\n{counts}");
         }
-        for (what, part) in [("rows", self.late), ("withdrawals", self.withdrew), ("restores", self.restored)] {
-            assert!(percent(part) >= 10, "too few cases have late {what}:\n{counts}");
+        let [changed, told, partial] = self.changed;
+        for (what, part, least) in [
+            ("late rows", self.late, 10),
+            ("a withdrawal", self.withdrew, 10),
+            ("a restore", self.restored, 10),
+            ("a change of rules", self.reloaded, 10),
+            ("a restore after a change of rules", self.restored_after_reload, 10),
+            ("a rule that came or changed on the way", changed, 10),
+            ("findings of such a rule", told, 5),
+            ("findings of what such a rule has not wholly seen", partial, 1),
+        ] {
+            assert!(percent(part) >= least, "too few cases have {what}:\n{counts}");
         }
         let refused: usize = self.refused_rules.values().map(|(times, _)| times).sum();
         assert!(refused * 8 <= self.cases, "the grammar draws too many rules that are refused:\n{counts}");
@@ -71,9 +95,14 @@ impl Share {
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Share { cases, found, withdrew, late, restored, with_refusals, with_repeats, .. } = self;
+        let Share { reloaded, restored_after_reload, changed: [changed, told, partial], gone, .. } = self;
         writeln!(
             f,
             "{cases} cases: {found} with results, {withdrew} with a withdrawal, {late} with late rows, {restored} restored, {with_refusals} with refused rows, {with_repeats} with repeats"
+        )?;
+        writeln!(
+            f,
+            "{reloaded} with a change of rules, {restored_after_reload} restored after one; {changed} rules changed, {told} of them with results, {partial} with partial ones, {gone} removed"
         )?;
         for (shape, [cases, found, withdrew]) in &self.by_shape {
             writeln!(f, "  {shape:?}: {cases} cases, {found} with results, {withdrew} with a withdrawal")?;

@@ -88,6 +88,9 @@ pub(crate) fn literal(events: &[Event], schedule: &Schedule) -> String {
     let schedule = ["Event(", "CaughtUp(", "Moved("]
         .iter()
         .fold(schedule, |text, variant| text.replace(variant, &format!("Arrival::{variant}")));
+    let schedule = ["First", "Retitled", "Edited", "Filled", "Absent"]
+        .iter()
+        .fold(schedule, |text, version| text.replace(version, &format!("Version::{version}")));
     format!("&[\n{}\n],\n{schedule}", events.join("\n"))
 }
 
@@ -109,10 +112,13 @@ fn simpler_steps(schedule: &Schedule, at: usize) -> Vec<Schedule> {
     if at + 1 < schedule.steps.len() {
         let mut steps = schedule.steps.clone();
         let next = steps.remove(at + 1);
-        steps[at].inputs.extend(next.inputs);
-        simpler.push(Schedule { steps, ..schedule.clone() });
+        // A change of rules stands at the beginning of its step.
+        if next.rules.is_none() {
+            steps[at].inputs.extend(next.inputs);
+            simpler.push(Schedule { steps, ..schedule.clone() });
+        }
     }
-    if step.inputs.is_empty() && schedule.steps.len() > 1 {
+    if step.inputs.is_empty() && step.rules.is_none() && schedule.steps.len() > 1 {
         let mut steps = schedule.steps.clone();
         steps.remove(at);
         simpler.push(Schedule { steps, ..schedule.clone() });
@@ -126,6 +132,15 @@ fn simpler_steps(schedule: &Schedule, at: usize) -> Vec<Schedule> {
         let mut steps = schedule.steps.clone();
         steps[at].restart = false;
         simpler.push(Schedule { steps, ..schedule.clone() });
+    }
+    if step.rules.is_some() {
+        let mut steps = schedule.steps.clone();
+        steps[at].rules = None;
+        simpler.push(Schedule { steps: steps.clone(), ..schedule.clone() });
+        if !step.alone {
+            steps[at] = Step { alone: true, ..step.clone() };
+            simpler.push(Schedule { steps, ..schedule.clone() });
+        }
     }
     simpler
 }

@@ -8,7 +8,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use super::system::{Edge, System, Var, path};
 use super::time::{Time, Times};
 use super::{Walk, always_there, group_member, rooted, shared_by};
-use crate::explain::{Chain, ScanReach, Step, words};
+use crate::analyse::{Chain, ScanReach, Step, words};
 
 /// Which predicate each constraint comes from.
 #[derive(Debug, Default)]

@@ -11,7 +11,7 @@ use super::system::{Edge, System, Var};
 use super::time::{Time, Times, span_of};
 use super::{Node, Walk, event_column, visit};
 use crate::analyse::present::has_value;
-use crate::explain::words;
+use crate::analyse::words;
 
 /// The neighbours that functions over the same window look at.
 struct Neighbour {

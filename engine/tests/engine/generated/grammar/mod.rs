@@ -87,7 +87,7 @@ impl Shape {
             Shape::NotIn => absence::not_in(luck),
             Shape::Ranking => windows::ranking(luck),
         };
-        Rule { shape: self, key, early: luck.random_bool(0.8), sql }
+        Rule { shape: self, key, early: luck.random_bool(0.75), sql }
     }
 }
 

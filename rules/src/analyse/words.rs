@@ -5,7 +5,7 @@ use std::time::Duration;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{Between, BinaryExpr, Case, Expr, Like, Operator};
+use datafusion::logical_expr::{Between, BinaryExpr, Case, Cast, Expr, Like, Operator};
 
 const DAY_MICROS: u64 = 86_400_000_000;
 
@@ -78,9 +78,22 @@ pub(crate) fn words(expr: &Expr, column: &dyn Fn(&Column) -> String) -> String {
         Expr::Case(case) => cases(case, column),
         // What only aligns units or widths says nothing to the author.
         Expr::Cast(cast) if !matters(cast.field.data_type()) => of(&cast.expr),
-        Expr::Cast(cast) => format!("CAST({} AS {})", of(&cast.expr), cast.field.data_type()),
+        Expr::Cast(cast) => cast_words(cast, column),
         other => other.to_string(),
     }
+}
+
+/// A cast that is the matter itself.
+pub(super) fn cast_words(cast: &Cast, column: &dyn Fn(&Column) -> String) -> String {
+    let to = match cast.field.data_type() {
+        DataType::Int64 => "BIGINT".to_owned(),
+        DataType::Int32 => "INT".to_owned(),
+        DataType::Float64 => "DOUBLE".to_owned(),
+        DataType::Utf8 => "VARCHAR".to_owned(),
+        DataType::Timestamp(_, None) => "TIMESTAMP".to_owned(),
+        other => other.to_string(),
+    };
+    format!("CAST({} AS {to})", words(&cast.expr, column))
 }
 
 fn matters(to: &DataType) -> bool {
@@ -91,11 +104,17 @@ fn enclosed(expr: &Expr, column: &dyn Fn(&Column) -> String) -> String {
     let text = words(expr, column);
     let junction = |op: Operator| matches!(op, Operator::And | Operator::Or);
     match expr {
-        Expr::BinaryExpr(BinaryExpr { op, .. }) if junction(*op) || super::condition::compares(*op) => {
+        Expr::BinaryExpr(BinaryExpr { op, .. }) if junction(*op) || compares(*op) => {
             format!("({text})")
         }
         _ => text,
     }
+}
+
+/// Whether the operator compares two values.
+pub(crate) fn compares(op: Operator) -> bool {
+    use Operator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
+    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq)
 }
 
 /// A side of AND: only OR needs parentheses, and not where it has become an IN.
