@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use watershed_rules::{CompiledRule, strata};
-use watershed_schemas::Timestamp;
+use watershed_schemas::{Mark, Timestamp};
 
 use super::coverage::Coverage;
 use super::rows::RowRef;
@@ -133,12 +133,18 @@ impl Evaluator {
         self.rules[rule].warm_upstream(&warm);
     }
 
-    /// Adds to what a rule has just said the events that show it through what other rules said.
+    /// Adds to what a rule has just said the events that show it through what other rules said. What rests on what they found
+    /// in the past, and is no later, is of the past too.
     pub(super) fn show_evidence(&self, rule: usize, statements: &mut [Statement]) {
         let Some(upstream) = self.feeds.upstream.get(&rule) else { return };
         let feeds: BTreeSet<usize> = upstream.iter().map(|(from, _)| *from).collect();
         for statement in statements.iter_mut().filter(|statement| !statement.said.withdrawn) {
+            let time = statement.finding.event_time;
             for event_id in &statement.finding.evidence {
+                let is_past = |from| self.feeds.feeds.get(from).is_some_and(|feed| feed.is_past(event_id, time));
+                if statement.said.revision == 1 && feeds.iter().any(is_past) {
+                    statement.marks.insert(Mark::Backfilled);
+                }
                 let known = |row: &RowRef| row.segment.event_id(row.row) == event_id;
                 if statement.evidence.iter().any(known) {
                     continue;

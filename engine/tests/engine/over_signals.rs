@@ -378,6 +378,33 @@ fn a_rule_that_is_added_later_begins_with_what_is_known_or_after_it() {
 }
 
 #[test]
+fn what_rests_on_findings_of_the_past_is_of_the_past() {
+    let upstream = revoked();
+    // It keeps the rows that the new rule is filled with.
+    let keeper = rule(
+        "keeper",
+        "access",
+        "key: [revocation_event_id]",
+        "SELECT event_time, tenant, principal, event_id AS revocation_event_id FROM identity WHERE kind = 'token_revoked'",
+    );
+    let history = [revocation(0, 0), revocation(1, 0), sign_in(5, 1), revocation(6, 0), sign_in(9, 1)];
+    let mut driver = Driver::new(settings(), as_written(std::slice::from_ref(&keeper)));
+    driver.assign();
+    (0..3).for_each(|at| {
+        driver.step_rows(&history, &[at]);
+    });
+    let forward = RuleSetup::as_written(forward(&upstream, ", evidence AS revocation_event_ids"));
+    driver.reload(vec![forward, RuleSetup::as_written(keeper), backfilled(&upstream)]);
+    (3..5).for_each(|at| {
+        driver.step_rows(&history, &[at]);
+    });
+    let said = driver.signals().filter(|signal| signal.rule == "forward");
+    let said: Vec<_> =
+        said.map(|signal| (signal.evidence.concat(), signal.marks.contains(&Mark::Backfilled))).collect();
+    assert_eq!(said, [("i0".to_owned(), true), ("i1".to_owned(), true), ("i3".to_owned(), false)]);
+}
+
+#[test]
 fn findings_of_several_strata_leave_together() {
     let upstream = revoked();
     let middle = forward(&upstream, "");

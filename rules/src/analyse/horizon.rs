@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use datafusion::logical_expr::LogicalPlan;
-use watershed_schemas::Plane;
+use watershed_schemas::{Plane, Table};
 
 use super::bounds::{NoBounds, Reach, bounds};
 use super::monotone::Verdict;
@@ -61,7 +61,11 @@ pub(super) fn horizon(
         })
         .collect();
     let speaks = match &verdict.why {
-        None => Speaks::AtOnce { why: at_once(plan) },
+        None => {
+            let signals = scans.iter().any(|scan| scan.table == Table::Signals);
+            let when = if signals { "; of signals, as soon as they are there" } else { "" };
+            Speaks::AtOnce { why: at_once(plan) + when }
+        }
         Some(why) => Speaks::AtWatermark {
             lookahead: farthest(scans, &bounds.of_row, |scan| verdict.waits_for.contains(&scan)),
             why: why.clone(),

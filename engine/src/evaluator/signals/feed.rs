@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use datafusion::physical_expr::PhysicalExpr;
 use watershed_rules::{CompiledRule, Finding, Scan, signal_rows};
-use watershed_schemas::{ColumnSet, Plane, Table, Timestamp};
+use watershed_schemas::{ColumnSet, Mark, Plane, Table, Timestamp};
 
 use super::admission;
 use super::stored::{delete_row, put_feed, put_row};
@@ -32,8 +32,19 @@ struct Row {
     late: bool,
     /// Ids of the events that show it, of those that are at hand.
     shown: Vec<String>,
+    /// Whether it was found in what was before its rule came into force: nobody is told.
+    past: bool,
     /// For each reader the row that it has been given: what it reads of it is what `at` says.
     given: Vec<Option<RowRef>>,
+}
+
+/// An event that shows what stands.
+#[derive(Debug)]
+struct Shown {
+    event: RowRef,
+    /// Findings that it shows, and how many of them are news.
+    findings: usize,
+    news: usize,
 }
 
 /// A scan that reads the feed.
@@ -94,8 +105,10 @@ pub(super) struct Feed {
     /// It has every finding later than this that the rule has said; absent where that isn't known yet.
     pub(super) since: Option<Timestamp>,
     rows: BTreeMap<String, Row>,
-    /// Events that show what stands, by their ids, and for how many rows they do.
-    evidence: BTreeMap<String, (usize, RowRef)>,
+    /// Events that show what stands, by their ids.
+    evidence: BTreeMap<String, Shown>,
+    /// The newest time of what was found in the past.
+    past_until: Timestamp,
     times: BTreeSet<(Timestamp, String)>,
     bytes: usize,
     unrecorded: bool,
@@ -110,6 +123,7 @@ impl Feed {
             since: Some(Timestamp::MIN),
             rows: BTreeMap::new(),
             evidence: BTreeMap::new(),
+            past_until: Timestamp::MIN,
             times: BTreeSet::new(),
             bytes: 0,
             unrecorded: true,
@@ -145,23 +159,35 @@ impl Feed {
             put_row(self.name(), id, finding.event_time, new.is_some().then_some(finding), commit);
             let late = passed(finding.event_time, &self.rule.lookahead, sealed, false);
             self.replace(id, finding.event_time, new, late, rules);
-            self.show(id, &statement.evidence);
+            self.show(id, statement);
         }
     }
 
     /// Keeps the events that show a finding at hand.
-    fn show(&mut self, id: &str, evidence: &[RowRef]) {
+    fn show(&mut self, id: &str, statement: &Statement) {
         let Some(row) = self.rows.get_mut(id) else { return };
-        for event in evidence.iter().take(MOST_EVIDENCE) {
-            let event_id = event.segment.event_id(event.row);
-            self.evidence.entry(event_id.to_owned()).or_insert_with(|| (0, event.clone())).0 += 1;
-            row.shown.push(event_id.to_owned());
+        row.past = statement.marks.contains(&Mark::Backfilled);
+        if row.past {
+            self.past_until = self.past_until.max(row.event_time);
+        }
+        for event in statement.evidence.iter().take(MOST_EVIDENCE) {
+            let event_id = event.segment.event_id(event.row).to_owned();
+            let first = || Shown { event: event.clone(), findings: 0, news: 0 };
+            let shown = self.evidence.entry(event_id.clone()).or_insert_with(first);
+            shown.findings += 1;
+            shown.news += usize::from(!row.past);
+            row.shown.push(event_id);
         }
     }
 
     /// The event of this id, where it shows something that stands and is at hand.
     pub(super) fn event(&self, event_id: &str) -> Option<&RowRef> {
-        self.evidence.get(event_id).map(|(_, event)| event)
+        self.evidence.get(event_id).map(|shown| &shown.event)
+    }
+
+    /// Whether a finding of this time that the event shows rests on what was found in the past.
+    pub(super) fn is_past(&self, event_id: &str, time: Timestamp) -> bool {
+        time <= self.past_until && self.evidence.get(event_id).is_some_and(|shown| shown.news == 0)
     }
 
     /// These findings as rows of a new segment, in their order; for each of them who wants it.
@@ -200,7 +226,10 @@ impl Feed {
                 }
             }
         }
-        self.insert(id.to_owned(), Row { event_time, at: new.map(|(row, _)| row), late, shown: Vec::new(), given });
+        self.insert(
+            id.to_owned(),
+            Row { event_time, at: new.map(|(row, _)| row), late, shown: Vec::new(), past: false, given },
+        );
     }
 
     fn insert(&mut self, id: String, row: Row) {
@@ -219,9 +248,10 @@ impl Feed {
         }
         self.times.remove(&key);
         for event_id in &row.shown {
-            if let Some((rows, _)) = self.evidence.get_mut(event_id) {
-                *rows -= 1;
-                if *rows == 0 {
+            if let Some(shown) = self.evidence.get_mut(event_id) {
+                shown.findings -= 1;
+                shown.news -= usize::from(!row.past);
+                if shown.findings == 0 {
                     self.evidence.remove(event_id);
                 }
             }
@@ -305,7 +335,10 @@ impl Feed {
             reader.waiting.insert((event_time, id.to_owned()));
         }
         let given = vec![None; self.readers.len()];
-        self.insert(id.to_owned(), Row { event_time, at: Some(row), late: false, shown: Vec::new(), given });
+        self.insert(
+            id.to_owned(),
+            Row { event_time, at: Some(row), late: false, shown: Vec::new(), past: false, given },
+        );
     }
 
     /// The rows as they were stored.
@@ -319,7 +352,7 @@ impl Feed {
                     let given = vec![None; self.readers.len()];
                     self.insert(
                         id.clone(),
-                        Row { event_time: *event_time, at: None, late: false, shown: Vec::new(), given },
+                        Row { event_time: *event_time, at: None, late: false, shown: Vec::new(), past: false, given },
                     );
                 }
             }
@@ -330,6 +363,7 @@ impl Feed {
     pub(super) fn inherit(&mut self, before: Feed, from: &[Option<usize>]) {
         self.since = before.since;
         self.evidence = before.evidence;
+        self.past_until = before.past_until;
         self.unrecorded = before.unrecorded;
         let mut wants: BTreeMap<u64, Vec<Vec<bool>>> = BTreeMap::new();
         for (id, row) in before.rows {

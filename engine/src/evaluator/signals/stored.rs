@@ -35,7 +35,7 @@ pub(super) struct StoredFeed {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Stored {
-    Row(StoredRow),
+    Row(Box<StoredRow>),
     Feed(StoredFeed),
 }
 
@@ -93,7 +93,8 @@ impl Feeds {
             };
             match serde_json::from_slice(value) {
                 Ok(Stored::Row(row)) if let Some(position) = of(&row.rule, &row.version) => {
-                    rows.entry(position).or_default().push((row.event_time, row.signal_id, row.finding));
+                    let StoredRow { event_time, signal_id, finding, .. } = *row;
+                    rows.entry(position).or_default().push((event_time, signal_id, finding));
                 }
                 Ok(Stored::Feed(stored)) if let Some(position) = of(&stored.rule, &stored.version) => {
                     if let Some(feed) = self.feeds.get_mut(&position) {
