@@ -69,9 +69,11 @@ impl Life {
         let mut warm_after = Timestamp::MIN;
         if let Some(rule) = rule {
             let without_past = warms_until(rule, reached, |_| Timestamp::MAX);
-            // A rule that was whole fills the next version with what it must have kept.
+            // A rule that was whole fills the next version with what it must have kept, where that reads nothing else.
             let owed = match (&self.rule, &self.began) {
-                (Some(before), None) => warms_until(rule, reached, |scan| kept_since(before, scan, reached)),
+                (Some(before), None) if reads_no_more(before, rule) => {
+                    warms_until(rule, reached, |scan| kept_since(before, scan, reached))
+                }
                 _ => without_past,
             };
             let mut news = driver.outputs[output..].iter().flat_map(|output| &output.rules);
@@ -173,13 +175,12 @@ fn warms_until(rule: &CompiledRule, reached: &Watermarks, since: impl Fn(&Scan) 
 }
 
 /// Since when a rule that has seen everything has all rows that the scan of another one can use: it asked for no less and
-/// has kept the columns, and the rows until every plane had passed them.
+/// has kept the rows until every plane had passed them.
 fn kept_since(rule: &CompiledRule, scan: &Scan, reached: &Watermarks) -> Timestamp {
-    let read = columns(rule, scan.table);
     let donors = rule.scans.iter().filter(|donor| {
         let asks_no_more =
             donor.filters.iter().all(|filter| scan.filters.iter().any(|other| other.text == filter.text));
-        donor.table == scan.table && asks_no_more && columns_of(scan).all(|column| read.contains(&column))
+        donor.table == scan.table && asks_no_more
     });
     let since = donors.filter_map(|donor| {
         let passed = Plane::ALL.into_iter().filter_map(|plane| {
@@ -189,6 +190,14 @@ fn kept_since(rule: &CompiledRule, scan: &Scan, reached: &Watermarks) -> Timesta
         passed.min()
     });
     since.min().unwrap_or(Timestamp::MAX)
+}
+
+/// Whether all that a rule reads another one has kept.
+fn reads_no_more(before: &CompiledRule, rule: &CompiledRule) -> bool {
+    rule.scans.iter().all(|scan| {
+        let kept = columns(before, scan.table);
+        columns_of(scan).all(|column| kept.contains(&column))
+    })
 }
 
 fn columns(rule: &CompiledRule, table: Table) -> BTreeSet<usize> {
