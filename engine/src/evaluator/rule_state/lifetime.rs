@@ -6,9 +6,10 @@ use std::sync::Arc;
 use watershed_rules::{CompiledRule, Scan, Speaks};
 use watershed_schemas::{Mark, Plane, Timestamp};
 
+use super::RuleState;
+use super::judge::marks;
 use super::keys::{Expiries, SlotId};
 use super::run::{Failure, is_sealed, passed, run};
-use super::{RuleState, marks};
 use crate::evaluator::coverage::{Coverage, Donor};
 use crate::evaluator::record::{RuleRecord, shape};
 use crate::evaluator::said::{Said, Statement};
