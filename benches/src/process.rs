@@ -1,4 +1,4 @@
-//! Runs a measurement in a process of its own, on one core, and reads what it cost.
+//! Runs a measurement in a process of its own, on one core or two, and reads what it cost.
 
 use std::path::Path;
 use std::process::Command;
@@ -23,13 +23,13 @@ pub fn middle(costs: &[Cost]) -> Cost {
     Cost { wall: of(|cost| cost.wall), cpu: of(|cost| cost.cpu), peak: of(|cost| cost.peak) }
 }
 
-/// Runs this program once more as a child with these arguments, on the first core where that can be had.
+/// Runs this program once more as a child with these arguments, on so many cores where that can be had.
 ///
 /// # Errors
 /// When it fails or says no result.
-pub fn child(args: &[&str], directory: &Path) -> anyhow::Result<Cost> {
+pub fn child(args: &[&str], directory: &Path, cores: usize) -> anyhow::Result<Cost> {
     let own = std::env::current_exe()?;
-    let mut command = pinned(own.as_os_str());
+    let mut command = on(cores, own.as_os_str());
     let output = command.args(args).arg("--directory").arg(directory).output()?;
     ensure!(output.status.success(), "{args:?} failed: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout);
@@ -39,11 +39,11 @@ pub fn child(args: &[&str], directory: &Path) -> anyhow::Result<Cost> {
     Ok(Cost { wall, cpu, peak })
 }
 
-/// A command that stays on the first core.
-pub fn pinned(program: &std::ffi::OsStr) -> Command {
+/// A command that stays on the first cores.
+pub fn on(cores: usize, program: &std::ffi::OsStr) -> Command {
     if Command::new("taskset").arg("--version").output().is_ok() {
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(program);
+        command.args(["-c", &format!("0-{}", cores.max(1) - 1)]).arg(program);
         command
     } else {
         Command::new(program)

@@ -112,18 +112,22 @@ fn paired(
 }
 
 fn replay(directory: &Path, rules: &Path) -> anyhow::Result<Cost> {
+    replay_on(1, directory, rules)
+}
+
+fn replay_on(cores: usize, directory: &Path, rules: &Path) -> anyhow::Result<Cost> {
     let rules = rules.to_str().context("a path in UTF-8")?;
-    child(&["--child", "replay", "--rules", rules], directory)
+    child(&["--child", "replay", "--rules", rules], directory, cores)
 }
 
 fn ratio(args: &Args, directory: &Path) -> anyhow::Result<()> {
     let costs = paired(
         args.runs,
         |which| match which {
-            0 => child(&["--child", "walk"], directory),
-            1 => child(&["--child", "parse"], directory),
+            0 => child(&["--child", "walk"], directory, 1),
+            1 => child(&["--child", "parse"], directory, 1),
             2 => replay(directory, &rule_mix::ten()),
-            _ => child(&["--child", "replay"], directory),
+            _ => child(&["--child", "replay"], directory, 1),
         },
         4,
     )?;
@@ -226,14 +230,12 @@ fn duckdb(args: &Args, directory: &Path) -> anyhow::Result<()> {
         return Ok(());
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/duckdb_batch.py");
-    for threads in ["1", "2"] {
+    for threads in [1, 2] {
         let (mut peer, mut own) = (Vec::new(), Vec::new());
         for _ in 0..args.runs {
-            let mut command =
-                if threads == "1" { process::pinned(&python) } else { std::process::Command::new(&python) };
-            let output = command
+            let output = process::on(threads, &python)
                 .arg(&script)
-                .args(["--threads", threads, "--rules"])
+                .args(["--threads", &threads.to_string(), "--rules"])
                 .arg(rule_mix::ten())
                 .arg(directory)
                 .output()?;
@@ -241,11 +243,11 @@ fn duckdb(args: &Args, directory: &Path) -> anyhow::Result<()> {
             let text = String::from_utf8_lossy(&output.stdout);
             let wall = text.lines().find_map(|line| line.strip_prefix("RESULT ")).context("no result")?;
             peer.push(wall.trim().parse::<f64>()?);
-            own.push(replay(directory, &rule_mix::ten())?.wall);
+            own.push(replay_on(threads, directory, &rule_mix::ten())?.wall);
         }
         let (peer, own) = (process::median(peer), process::median(own));
         say(&format!(
-            "duckdb, {threads} thread(s)      {peer:>8.2} s; replay on one core {own:.2} s; replay / duckdb {:.2}",
+            "duckdb, {threads} thread(s)      {peer:>8.2} s; replay on as many cores {own:.2} s; replay / duckdb {:.2}",
             own / peer
         ));
     }
