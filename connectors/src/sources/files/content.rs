@@ -38,12 +38,12 @@ impl Content {
             return Ok(Content::Pieces(VecDeque::from([(0, whole(head, input)?)])));
         }
         if !may_be_document(&head) {
-            return Ok(Content::Lines(Lines::new(head.into(), input)));
+            return Ok(Content::Lines(Lines::new(&head, input)));
         }
         let text = whole(head, input)?;
         Ok(match documents(&text) {
             Some(pieces) => Content::Pieces(pieces),
-            None => Content::Lines(Lines::new(Bytes::new(), Box::new(Cursor::new(text)))),
+            None => Content::Lines(Lines::new(&[], Box::new(Cursor::new(text)))),
         })
     }
 
