@@ -188,7 +188,12 @@ impl Correlator {
             }
             let mut record = self.record(found, &setups[found.rule]);
             let known = self.places.contains_key(&record.signal_id);
-            let past = found.signal.withdrawn || found.signal.marks.contains(&Mark::Backfilled);
+            let backfilled = found.signal.marks.contains(&Mark::Backfilled);
+            // What was taken back, and is found again only in the past, opens nothing again.
+            if backfilled && !found.signal.withdrawn && self.was_taken_back(&record) {
+                continue;
+            }
+            let past = found.signal.withdrawn || backfilled;
             let taken_over = self.take_over(&mut record, past, commit);
             if past && !known && !taken_over {
                 continue;
@@ -201,6 +206,17 @@ impl Correlator {
             }
             self.place(record, commit);
         }
+    }
+
+    /// Whether the signal, or what another version of the rule had said in its place, was withdrawn.
+    fn was_taken_back(&self, record: &SignalRecord) -> bool {
+        let before = self.findings.get(&record.finding).unwrap_or(&record.signal_id);
+        let place = self.places.get(before).or_else(|| self.places.get(&record.signal_id));
+        let known = place.and_then(|(entity, time)| {
+            let signals = &self.entities.get(entity)?.signals;
+            signals.get(&(*time, before.clone())).or_else(|| signals.get(&(*time, record.signal_id.clone())))
+        });
+        known.is_some_and(|known| known.withdrawn)
     }
 
     /// Where another version of the rule had said the same, the signal takes its place in the incident, so that nobody is
