@@ -40,13 +40,19 @@ pub(crate) fn followed(minutes: i64, condition: &str) -> Arc<CompiledRule> {
 
 /// A prompt that no sign-in of the last ten minutes explains.
 pub(crate) fn unexplained() -> Arc<CompiledRule> {
+    unexplained_within(10)
+}
+
+fn unexplained_within(minutes: u32) -> Arc<CompiledRule> {
     rule(
         "unexplained",
         "model",
         "key: [prompt_event_id]",
-        "SELECT r.event_time, r.tenant, r.principal, r.event_id AS prompt_event_id FROM runtime r
-         WHERE r.kind = 'prompt' AND NOT EXISTS (SELECT 1 FROM identity i WHERE i.tenant = r.tenant AND i.principal = r.principal
-           AND i.kind = 'authentication' AND i.event_time BETWEEN r.event_time - INTERVAL '10 minutes' AND r.event_time)",
+        &format!(
+            "SELECT r.event_time, r.tenant, r.principal, r.event_id AS prompt_event_id FROM runtime r
+             WHERE r.kind = 'prompt' AND NOT EXISTS (SELECT 1 FROM identity i WHERE i.tenant = r.tenant AND i.principal = r.principal
+               AND i.kind = 'authentication' AND i.event_time BETWEEN r.event_time - INTERVAL '{minutes} minutes' AND r.event_time)"
+        ),
     )
 }
 
@@ -248,6 +254,20 @@ fn a_finding_of_the_past_pages_nobody_until_something_new_adds_to_it() {
     let output = driver.step_rows(&history, &[2]);
     assert!(output.signals[0].marks.is_empty() && output.signals[0].revision == 2);
     assert_eq!((output.incidents.len(), output.tellings.len()), (1, 1));
+}
+
+#[test]
+fn what_was_taken_back_and_is_found_again_in_the_past_pages_nobody() {
+    let history = [prompt(20, 0), sign_in(22, 1), prompt(22, 1), sign_in(15, 0)];
+    let mut driver = played(&[unexplained()], &history, 0..3);
+    assert_eq!(said(&driver, 0), [line("unexplained", "r0", &[])]);
+    // A sign-in that comes late explains the prompt after all.
+    let output = driver.step_rows(&history, &[3]);
+    assert!(output.signals[0].withdrawn && output.tellings.len() == 1);
+    // To a rule that looks back for three minutes only it doesn't.
+    let output = driver.reload(as_written(&[unexplained_within(3)]));
+    assert_eq!((output.signals.len(), output.signals[0].withdrawn), (1, false));
+    assert_eq!((output.incidents.len(), output.tellings.len()), (0, 0));
 }
 
 #[test]
