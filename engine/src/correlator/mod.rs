@@ -210,11 +210,9 @@ impl Correlator {
 
     /// Whether the signal, or what another version of the rule had said in its place, was withdrawn.
     fn was_taken_back(&self, record: &SignalRecord) -> bool {
-        let before = self.findings.get(&record.finding).unwrap_or(&record.signal_id);
-        let place = self.places.get(before).or_else(|| self.places.get(&record.signal_id));
-        let known = place.and_then(|(entity, time)| {
-            let signals = &self.entities.get(entity)?.signals;
-            signals.get(&(*time, before.clone())).or_else(|| signals.get(&(*time, record.signal_id.clone())))
+        let known = self.findings.get(&record.finding).and_then(|before| {
+            let (entity, time) = self.places.get(before)?;
+            self.entities.get(entity)?.signals.get(&(*time, before.clone()))
         });
         known.is_some_and(|known| known.withdrawn)
     }
