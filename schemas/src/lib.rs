@@ -9,6 +9,7 @@
 
 pub mod avro;
 mod batch;
+mod case;
 mod column;
 mod incident;
 pub mod json_schema;
@@ -24,9 +25,13 @@ mod timestamp;
 pub mod vocabulary;
 
 pub use batch::{EventBatch, EventBatchBuilder, Reject, Rest, Undecoded};
+pub use case::{BlastRadius, Case, FirstMove, Moment, Move, Reach, Reached, SourceRecord, TimelineEntry, Told};
 pub use column::{Column, ColumnSet, ColumnType};
-pub use incident::{Coverage, IncidentRevision, IncidentStatus, Origin, PlaneCoverage, PlaneScores, Verdict};
-pub use notification::{EvidenceItem, Notification, NotifyReason, Related, RuleMention};
+pub use incident::{
+    Act, Because, Change, Contribution, Coverage, Disposition, FirstMoved, Handled, IncidentRevision, IncidentStatus,
+    Origin, PlaneCoverage, PlaneScores, RelatedIncident, Shared, Verdict,
+};
+pub use notification::{EvidenceItem, Group, Notification, NotifyReason, Related, RuleMention, Withheld};
 pub use plane::{Plane, RulePlane};
 pub use row::{Cell, Row};
 pub use signal::{Mark, Severity, Signal, SignalReason};

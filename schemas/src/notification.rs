@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::incident::{Coverage, IncidentStatus, Origin, Verdict};
+use crate::case::{BlastRadius, FirstMove};
+use crate::incident::{
+    Because, Coverage, Handled, IncidentRevision, IncidentStatus, Origin, PlaneScores, RelatedIncident, Verdict,
+};
 use crate::plane::Plane;
 use crate::signal::Severity;
 use crate::timestamp::Timestamp;
@@ -22,6 +25,28 @@ pub enum NotifyReason {
     Withdrawn,
     /// Quiet for the gap, or closed, or merged into an older incident.
     Resolved,
+    /// Somebody has taken it: the message that stands is brought up to date, nobody is called.
+    Acknowledged,
+    /// It still stands after the repeat interval.
+    Repeated,
+    /// Nobody took it in time: the next receiver of the chain is told.
+    Escalated,
+}
+
+impl NotifyReason {
+    /// The name in snake case.
+    pub fn name(self) -> &'static str {
+        match self {
+            NotifyReason::Opened => "opened",
+            NotifyReason::VerdictGrew => "verdict_grew",
+            NotifyReason::SeverityRose => "severity_rose",
+            NotifyReason::Withdrawn => "withdrawn",
+            NotifyReason::Resolved => "resolved",
+            NotifyReason::Acknowledged => "acknowledged",
+            NotifyReason::Repeated => "repeated",
+            NotifyReason::Escalated => "escalated",
+        }
+    }
 }
 
 /// One piece of evidence, already redacted for the receiver's plane.
@@ -97,6 +122,132 @@ pub struct Notification {
     pub evidence_omitted: usize,
     /// The halves that other teams hold.
     pub related: Vec<Related>,
+    /// What receivers fold repeats by: `incident:plane:n`, or the group's where incidents are grouped. It changes where a verdict
+    /// or severity has grown beyond what an open page says.
+    #[serde(default)]
+    pub dedup_key: String,
+    /// The key before, where this message takes the place of one with another key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
+    /// Steps for this team, most urgent first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_moves: Vec<FirstMove>,
+    /// What the other team was told to do first, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub their_first_move: Option<String>,
+    /// The evidence of each plane that it shows.
+    #[serde(default)]
+    pub scores: PlaneScores,
+    /// What verdict, severity and origin were reckoned from, rules of planes that it does not show left out.
+    #[serde(default, skip_serializing_if = "Because::is_empty")]
+    pub because: Because,
+    /// How far it reaches, as far as this team may see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blast_radius: Option<BlastRadius>,
+    /// Agents that its evidence names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<String>,
+    /// Tags of its rules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Entries of public frameworks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frameworks: Vec<String>,
+    /// Other incidents that share a credential, a session or an agent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<RelatedIncident>,
+    /// What a person last said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled: Option<Handled>,
+    /// Where to read more: the page of the incident, where `console.external_url` is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// The incidents that it speaks of, where a route groups them; this message is about the gravest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
+    /// What was kept from this receiver, and how often.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Withheld>,
+}
+
+impl Notification {
+    /// A message about a revision with nothing but what the revision itself says.
+    pub fn about(
+        incident: &IncidentRevision,
+        receiver: &str,
+        team: &str,
+        planes: &[Plane],
+        reason: NotifyReason,
+    ) -> Self {
+        let planes = planes.to_vec();
+        let plane = match planes.as_slice() {
+            [plane] => plane.name(),
+            _ => "both",
+        };
+        Notification {
+            notification_id: format!("{}-{}-{receiver}", incident.incident_id, incident.revision),
+            receiver: receiver.to_owned(),
+            team: team.to_owned(),
+            dedup_key: format!("{}:{plane}:1", incident.incident_id),
+            planes,
+            reason,
+            incident_id: incident.incident_id.clone(),
+            revision: incident.revision,
+            status: incident.status,
+            verdict: incident.verdict,
+            origin: incident.origin,
+            coverage: incident.coverage,
+            severity: incident.severity,
+            tenant: incident.tenant.clone(),
+            principal: incident.principal.clone(),
+            sessions: incident.sessions.clone(),
+            title: String::new(),
+            first_move: String::new(),
+            rules: Vec::new(),
+            first_event_time: incident.first_event_time,
+            last_event_time: incident.last_event_time,
+            evidence: Vec::new(),
+            evidence_omitted: 0,
+            related: Vec::new(),
+            replaces: None,
+            first_moves: Vec::new(),
+            their_first_move: None,
+            scores: incident.scores,
+            because: Because::default(),
+            blast_radius: None,
+            agents: Vec::new(),
+            tags: Vec::new(),
+            frameworks: Vec::new(),
+            shares: Vec::new(),
+            handled: incident.handled.clone(),
+            link: None,
+            group: None,
+            withheld: Vec::new(),
+        }
+    }
+}
+
+/// Incidents in one message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Group {
+    /// Constant while the group lives.
+    pub key: String,
+    /// What they have in common, by label.
+    pub labels: std::collections::BTreeMap<String, String>,
+    /// Ids of the incidents, the gravest first, bounded.
+    pub incidents: Vec<String>,
+    /// How many are left out.
+    #[serde(default)]
+    pub omitted: u32,
+}
+
+/// A class of fields that a receiver is not shown.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Withheld {
+    /// `prompt`, `arguments`, `result`, `address`, `device`, `personal` or `secret`.
+    pub class: String,
+    /// In how many places.
+    pub count: u32,
 }
 
 /// A rule as a message mentions it.

@@ -36,6 +36,14 @@ impl Plane {
         }
     }
 
+    /// The team that owns what is found on the plane, unless somebody says otherwise.
+    pub fn team(self) -> &'static str {
+        match self {
+            Plane::Model => "ai-security",
+            Plane::Access => "iam",
+        }
+    }
+
     /// The plane whose table has this name.
     pub fn from_table(table: &str) -> Option<Plane> {
         Plane::ALL.into_iter().find(|plane| plane.table() == table)

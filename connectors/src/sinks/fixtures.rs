@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use watershed_schemas::{
-    Coverage, EvidenceItem, IncidentStatus, Notification, NotifyReason, Origin, Plane, PlaneCoverage, Related,
+    Coverage, EvidenceItem, IncidentRevision, Notification, NotifyReason, Origin, Plane, PlaneCoverage, Related,
     RuleMention, Severity, Timestamp, Verdict,
 };
 
@@ -11,22 +11,17 @@ use super::text::tests::hostile_text;
 /// An ordinary message to the team of the model plane.
 pub(super) fn model_abuse() -> Notification {
     let at = |second: i64| Timestamp::from_secs(1_780_000_000 + second);
-    Notification {
-        notification_id: "n-1".to_owned(),
-        receiver: "ai-security".to_owned(),
-        team: "ai-security".to_owned(),
-        planes: vec![Plane::Model],
-        reason: NotifyReason::Opened,
-        incident_id: "inc-1".to_owned(),
-        revision: 1,
-        status: IncidentStatus::Open,
-        verdict: Verdict::ModelAbuse,
+    let about = IncidentRevision {
         origin: Origin::Model,
         coverage: Coverage { model: PlaneCoverage::Observed, access: PlaneCoverage::Silent { since: at(-60) } },
         severity: Severity::High,
-        tenant: "acme".to_owned(),
         principal: Some("svc-reports@acme.example".to_owned()),
         sessions: vec!["s-1".to_owned()],
+        last_event_time: at(30),
+        ..IncidentRevision::opened("inc-1", "acme", Verdict::ModelAbuse, at(0))
+    };
+    Notification {
+        notification_id: "n-1".to_owned(),
         title: "Injected document made report-agent send mail".to_owned(),
         first_move: "Pause report-agent and quarantine session s-1".to_owned(),
         rules: vec![RuleMention {
@@ -34,8 +29,6 @@ pub(super) fn model_abuse() -> Notification {
             title: "Flagged document, then a sensitive tool".to_owned(),
             runbook: Some("https://runbooks.acme.example/injection?a=1&b=2".to_owned()),
         }],
-        first_event_time: at(0),
-        last_event_time: at(30),
         evidence: vec![EvidenceItem {
             event_time: at(0),
             plane: Plane::Model,
@@ -45,6 +38,7 @@ pub(super) fn model_abuse() -> Notification {
         }],
         evidence_omitted: 0,
         related: vec![],
+        ..Notification::about(&about, "ai-security", "ai-security", &[Plane::Model], NotifyReason::Opened)
     }
 }
 

@@ -17,6 +17,9 @@ pub(super) fn reason(reason: NotifyReason) -> &'static str {
         NotifyReason::SeverityRose => "severity rose",
         NotifyReason::Withdrawn => "withdrawn",
         NotifyReason::Resolved => "resolved",
+        NotifyReason::Acknowledged => "acknowledged",
+        NotifyReason::Repeated => "still open",
+        NotifyReason::Escalated => "escalated: nobody has taken it",
     }
 }
 
@@ -45,6 +48,7 @@ pub(super) fn coverage_gaps(coverage: Coverage) -> Vec<String> {
         .into_iter()
         .filter_map(|(plane, heard)| match heard {
             PlaneCoverage::Observed => None,
+            PlaneCoverage::Lagging { by } => Some(format!("{plane} plane lagging by {by} s")),
             PlaneCoverage::Silent { since } => Some(format!("{plane} plane silent since {since}")),
             PlaneCoverage::NeverSeen => Some(format!("{plane} plane never seen")),
         })
@@ -61,6 +65,11 @@ pub(super) fn is_over(notification: &Notification) -> bool {
             !matches!(notification.status, IncidentStatus::Open | IncidentStatus::Acknowledged)
                 || !notification.verdict.planes().iter().any(|plane| notification.planes.contains(plane))
         }
-        NotifyReason::Opened | NotifyReason::VerdictGrew | NotifyReason::SeverityRose => false,
+        NotifyReason::Opened
+        | NotifyReason::VerdictGrew
+        | NotifyReason::SeverityRose
+        | NotifyReason::Acknowledged
+        | NotifyReason::Repeated
+        | NotifyReason::Escalated => false,
     }
 }

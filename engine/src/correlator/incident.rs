@@ -224,33 +224,26 @@ impl Incident {
         let mut signals: Vec<String> =
             records.iter().filter(|record| !record.withdrawn).map(|record| record.signal_id.clone()).collect();
         signals.sort_unstable();
-        let mut owners: Vec<String> = verdict.planes().iter().map(|plane| team_of(*plane).to_owned()).collect();
-        owners.sort_unstable();
         let severity = match (&self.last, judgement.verdict) {
             (Some(last), None) => last.severity,
             _ => judgement.severity,
         };
         Some(IncidentRevision {
-            incident_id: self.id.clone(),
             revision: self.last.as_ref().map_or(1, |last| last.revision + 1),
             status,
-            verdict,
             origin: judgement.origin,
             coverage: coverage(scene.watermarks, judgement.last, scene.settings.silence_after),
             severity,
-            tenant: entity.tenant().to_owned(),
             principal: entity.principal().map(str::to_owned),
             sessions: judgement.sessions.iter().cloned().collect(),
-            first_event_time: judgement.first,
             last_event_time: judgement.last,
             scores: judgement.scores,
             rules: judgement.rules.iter().cloned().collect(),
             signals,
-            owners,
             reason,
-            merged_into: None,
             continues: self.continues.clone(),
             marks: judgement.marks.clone(),
+            ..IncidentRevision::opened(&self.id, entity.tenant(), verdict, judgement.first)
         })
     }
 
@@ -299,6 +292,8 @@ impl Incident {
                 plane,
                 reason,
                 signals: own.into_iter().take(TOLD_SIGNALS).cloned().collect(),
+                blast_radius: None,
+                first_moves: Vec::new(),
             });
         }
     }
@@ -349,14 +344,6 @@ impl Incident {
         if !same {
             self.put(whole, entity, scene);
         }
-    }
-}
-
-/// The team that owns a plane's findings.
-pub(super) fn team_of(plane: Plane) -> &'static str {
-    match plane {
-        Plane::Model => "ai-security",
-        Plane::Access => "iam",
     }
 }
 

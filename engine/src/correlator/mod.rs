@@ -16,8 +16,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use watershed_schemas::{
-    ColumnSet, EventBatch, IncidentRevision, Mark, NotifyReason, Plane, PlaneScores, RulePlane, Severity, Signal,
-    Timestamp,
+    BlastRadius, ColumnSet, EventBatch, FirstMove, IncidentRevision, Mark, NotifyReason, Plane, PlaneScores, RulePlane,
+    Severity, Signal, Timestamp,
 };
 
 use crate::evaluator::{Found, RuleSetup};
@@ -120,6 +120,10 @@ pub struct Telling {
     pub reason: NotifyReason,
     /// The standing signals of the incident, oldest first, bounded.
     pub signals: Vec<SignalRecord>,
+    /// How far the incident reaches, where it is known.
+    pub blast_radius: Option<BlastRadius>,
+    /// What to do first, on both planes, in the order that the origin demands.
+    pub first_moves: Vec<FirstMove>,
 }
 
 /// What the findings of one step led to.

@@ -126,13 +126,15 @@ fn coalesce(reasons: &[NotifyReason]) -> (usize, NotifyReason) {
     }
 }
 
-/// How much a reason to look weighs; none for an end.
+/// How much a reason to look weighs; none for an end, and for what calls nobody.
 fn strength(reason: NotifyReason) -> Option<u8> {
     match reason {
-        NotifyReason::Opened => Some(3),
-        NotifyReason::VerdictGrew => Some(2),
-        NotifyReason::SeverityRose => Some(1),
-        NotifyReason::Withdrawn | NotifyReason::Resolved => None,
+        NotifyReason::Opened => Some(5),
+        NotifyReason::Escalated => Some(4),
+        NotifyReason::VerdictGrew => Some(3),
+        NotifyReason::SeverityRose => Some(2),
+        NotifyReason::Repeated => Some(1),
+        NotifyReason::Withdrawn | NotifyReason::Resolved | NotifyReason::Acknowledged => None,
     }
 }
 

@@ -126,30 +126,18 @@ impl Router {
         evidence.truncate(EVIDENCE);
         let rules = self.mentions(&signals);
         let severity = signals.iter().map(|signal| signal.severity).max().unwrap_or(incident.severity);
+        let about = Notification::about(incident, &receiver.name, &receiver.team, &planes, reason);
         Notification {
             notification_id: notification_id(&[&incident.incident_id, &incident.revision.to_string(), &receiver.name]),
-            receiver: receiver.name.clone(),
-            team: receiver.team.clone(),
-            reason,
-            incident_id: incident.incident_id.clone(),
-            revision: incident.revision,
-            status: incident.status,
-            verdict: incident.verdict,
-            origin: incident.origin,
-            coverage: incident.coverage,
             severity,
-            tenant: incident.tenant.clone(),
-            principal: incident.principal.clone(),
-            sessions: incident.sessions.clone(),
             title: title(incident.verdict, severity, &rules, incident.principal.as_deref(), &incident.sessions),
             first_move: self.first_move(&signals, &planes, &visible, telling),
             rules,
-            first_event_time: incident.first_event_time,
-            last_event_time: incident.last_event_time,
             evidence,
             evidence_omitted,
             related: self.related(incident.verdict, &planes, &incident.incident_id),
             planes: visible,
+            ..about
         }
     }
 
@@ -203,7 +191,10 @@ fn urgency(reason: NotifyReason) -> u8 {
         NotifyReason::VerdictGrew => 1,
         NotifyReason::SeverityRose => 2,
         NotifyReason::Withdrawn => 3,
-        NotifyReason::Resolved => 4,
+        NotifyReason::Escalated => 4,
+        NotifyReason::Repeated => 5,
+        NotifyReason::Acknowledged => 6,
+        NotifyReason::Resolved => 7,
     }
 }
 

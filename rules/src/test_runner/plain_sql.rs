@@ -12,8 +12,7 @@ use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use serde_json::{Map, Value};
 use watershed_schemas::{
-    Cell, ColumnType, Coverage, EventBatchBuilder, IncidentRevision, IncidentStatus, Origin, Plane, PlaneCoverage,
-    PlaneScores, Row, Signal, Table, Timestamp, Verdict,
+    Cell, ColumnType, EventBatchBuilder, IncidentRevision, Plane, Row, Signal, Table, Timestamp, Verdict,
 };
 
 use super::{Outcome, TestEvent};
@@ -148,28 +147,14 @@ fn texts(value: &Value) -> Vec<String> {
 pub(crate) fn incident(signal: &Signal) -> IncidentRevision {
     let planes = signal.plane.planes();
     let (model, access) = (planes.contains(&Plane::Model), planes.contains(&Plane::Access));
-    let owners = [(model, "ai-security"), (access, "iam")].into_iter().filter(|(owns, _)| *owns);
+    let verdict = Verdict::of(model, access).expect("a rule has a plane");
     IncidentRevision {
-        incident_id: signal.signal_id.clone(),
-        revision: 1,
-        status: IncidentStatus::Open,
-        verdict: Verdict::of(model, access).expect("a rule has a plane"),
-        origin: Origin::Undetermined,
-        coverage: Coverage { model: PlaneCoverage::Observed, access: PlaneCoverage::Observed },
         severity: signal.severity,
-        tenant: signal.tenant.clone(),
         principal: signal.principal.clone(),
         sessions: signal.session_id.iter().cloned().collect(),
-        first_event_time: signal.event_time,
-        last_event_time: signal.event_time,
-        scores: PlaneScores::default(),
         rules: vec![signal.rule.clone()],
         signals: vec![signal.signal_id.clone()],
-        owners: owners.map(|(_, owner)| owner.to_owned()).collect(),
-        reason: "opened".to_owned(),
-        merged_into: None,
-        continues: None,
-        marks: BTreeSet::new(),
+        ..IncidentRevision::opened(&signal.signal_id, &signal.tenant, verdict, signal.event_time)
     }
 }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use watershed_connectors::sinks::{HttpClient, Sink, SinkSettings};
 use watershed_schemas::{
-    Coverage, EvidenceItem, IncidentStatus, Notification, NotifyReason, Origin, Plane, PlaneCoverage, Related,
-    RuleMention, Severity, Timestamp, Verdict,
+    Coverage, EvidenceItem, IncidentRevision, IncidentStatus, Notification, NotifyReason, Origin, Plane, PlaneCoverage,
+    Related, RuleMention, Severity, Timestamp, Verdict,
 };
 
 /// The settings of a sink whose secrets are in files of `directory`.
@@ -34,22 +34,17 @@ fn build(settings: &SinkSettings) -> Arc<dyn Sink> {
 /// A message with hostile text wherever telemetry can put some.
 fn opened() -> Notification {
     let at = |second: i64| Timestamp::from_secs(1_780_000_000 + second);
-    Notification {
-        notification_id: "ntf_3f2a-1-ai-security".to_owned(),
-        receiver: "ai-security".to_owned(),
-        team: "ai-security".to_owned(),
-        planes: vec![Plane::Model],
-        reason: NotifyReason::Opened,
-        incident_id: "inc_3f2a".to_owned(),
-        revision: 1,
-        status: IncidentStatus::Open,
-        verdict: Verdict::Both,
+    let about = IncidentRevision {
         origin: Origin::Model,
         coverage: Coverage { model: PlaneCoverage::Observed, access: PlaneCoverage::Silent { since: at(-300) } },
         severity: Severity::Critical,
-        tenant: "acme".to_owned(),
         principal: Some("svc-reports@acme.example".to_owned()),
         sessions: vec!["ses-1".to_owned(), "ses-2".to_owned()],
+        last_event_time: at(42),
+        ..IncidentRevision::opened("inc_3f2a", "acme", Verdict::Both, at(0))
+    };
+    Notification {
+        notification_id: "ntf_3f2a-1-ai-security".to_owned(),
         title: "report-agent called send_mail after <!channel> a flagged document".to_owned(),
         first_move: "Pause report-agent, then quarantine session ses-1".to_owned(),
         rules: vec![RuleMention {
@@ -57,8 +52,6 @@ fn opened() -> Notification {
             title: "Sensitive tool after flagged content".to_owned(),
             runbook: Some("https://runbooks.acme.example/injection?plane=model&step=1".to_owned()),
         }],
-        first_event_time: at(0),
-        last_event_time: at(42),
         evidence: vec![
             EvidenceItem {
                 event_time: at(0),
@@ -77,6 +70,7 @@ fn opened() -> Notification {
         ],
         evidence_omitted: 3,
         related: vec![Related { team: "iam".to_owned(), incident_id: "inc_3f2a".to_owned() }],
+        ..Notification::about(&about, "ai-security", "ai-security", &[Plane::Model], NotifyReason::Opened)
     }
 }
 

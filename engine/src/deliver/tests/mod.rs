@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use watershed_connectors::sinks::{HttpClient, SinkSettings};
-use watershed_schemas::{
-    Coverage, IncidentStatus, Notification, NotifyReason, Origin, Plane, PlaneCoverage, Severity, Timestamp, Verdict,
-};
+use watershed_schemas::{IncidentRevision, Notification, NotifyReason, Origin, Plane, Severity, Timestamp, Verdict};
 
 use super::{Delivery, DeliverySettings, Receiver, ReceiverSettings, ReceiverSnapshot};
 use crate::outbox::OutboxRow;
@@ -23,30 +21,16 @@ use store::TestStore;
 
 /// A message; its id names incident, revision and receiver.
 pub(crate) fn notification(receiver: &str, incident: &str, revision: u32, reason: NotifyReason) -> Notification {
-    Notification {
-        notification_id: format!("{incident}-{revision}-{receiver}"),
-        receiver: receiver.to_owned(),
-        team: "ai-security".to_owned(),
-        planes: vec![Plane::Model],
-        reason,
-        incident_id: incident.to_owned(),
+    let about = IncidentRevision {
         revision,
-        status: IncidentStatus::Open,
-        verdict: Verdict::ModelAbuse,
         origin: Origin::Model,
-        coverage: Coverage { model: PlaneCoverage::Observed, access: PlaneCoverage::Observed },
         severity: Severity::High,
-        tenant: "acme".to_owned(),
-        principal: None,
-        sessions: vec![],
+        ..IncidentRevision::opened(incident, "acme", Verdict::ModelAbuse, Timestamp::from_secs(0))
+    };
+    Notification {
         title: "a title".to_owned(),
         first_move: "a first move".to_owned(),
-        rules: vec![],
-        first_event_time: Timestamp::from_secs(0),
-        last_event_time: Timestamp::from_secs(0),
-        evidence: vec![],
-        evidence_omitted: 0,
-        related: vec![],
+        ..Notification::about(&about, receiver, "ai-security", &[Plane::Model], reason)
     }
 }
 
