@@ -4,6 +4,7 @@
 //! follows from them. It never looks at a clock, draws no random number and lets no hash map's order reach an output:
 //! the same inputs give the same bytes. Everything that must survive a crash is in the step's [`Commit`].
 
+mod blast;
 mod books;
 mod dedup;
 mod identity;
@@ -167,6 +168,8 @@ pub struct Core {
     readers: Readers,
     /// Inventory and lifecycle; none unless asked for.
     books: Option<Books>,
+    /// What a reach and first moves are read from beside everything else.
+    known: blast::Known,
     /// Kept only where somebody sees what becomes history.
     late_names: LateNames,
     /// Who sees what becomes history; nobody unless asked for.
@@ -205,6 +208,7 @@ impl Core {
             matched: Vec::new(),
             readers: Readers::default(),
             books: None,
+            known: blast::Known::default(),
             late_names: LateNames::default(),
             witness: None,
         }
@@ -252,6 +256,7 @@ impl Core {
         output.rules = self.evaluator.take_news();
         output.incidents = correlated.revisions;
         output.tellings = correlated.tellings;
+        self.brief(&mut output.tellings);
         if ended {
             output.incidents.extend(self.correlator.finish(&heard, commit).revisions);
         } else {
@@ -396,6 +401,7 @@ impl Core {
         }
         self.correlator.learn(batch, accepted.as_deref(), commit);
         self.state.take(batch, accepted.as_deref());
+        self.known.hear(batch, accepted.as_deref(), commit);
         if let Some(books) = &mut self.books {
             books.learn(batch, accepted.as_deref(), commit);
         }
@@ -461,6 +467,7 @@ impl Core {
         if let Some(books) = &mut self.books {
             books.restore(&stored);
         }
+        self.known.restore(&stored);
         self.correlator.restore(stored);
         self.sealed = self.watermarks.clone();
     }

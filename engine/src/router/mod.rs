@@ -13,6 +13,7 @@ use watershed_schemas::{Notification, NotifyReason, Plane, Related, RuleMention,
 
 use crate::correlator::{SignalRecord, Telling};
 use crate::evaluator::RuleSetup;
+use crate::playbook;
 
 pub use routes::{Matchers, Receiver, Route, Routes};
 
@@ -24,7 +25,6 @@ const EVIDENCE: usize = 20;
 struct RuleBrief {
     title: String,
     runbook: Option<String>,
-    first_move: [Option<String>; 2],
     tags: Vec<String>,
 }
 
@@ -55,12 +55,7 @@ impl Router {
     pub fn learn(&mut self, setups: &[RuleSetup]) {
         let brief = |setup: &RuleSetup| {
             let meta = &setup.rule.meta;
-            let brief = RuleBrief {
-                title: meta.title.clone(),
-                runbook: meta.runbook.clone(),
-                first_move: [meta.first_move.model.clone(), meta.first_move.access.clone()],
-                tags: meta.tags.clone(),
-            };
+            let brief = RuleBrief { title: meta.title.clone(), runbook: meta.runbook.clone(), tags: meta.tags.clone() };
             (meta.id.clone(), brief)
         };
         self.rules.extend(setups.iter().map(brief));
@@ -131,7 +126,7 @@ impl Router {
             notification_id: notification_id(&[&incident.incident_id, &incident.revision.to_string(), &receiver.name]),
             severity,
             title: title(incident.verdict, severity, &rules, incident.principal.as_deref(), &incident.sessions),
-            first_move: self.first_move(&signals, &planes, &visible, telling),
+            first_move: Router::first_move(&planes, &visible, telling),
             rules,
             evidence,
             evidence_omitted,
@@ -155,24 +150,10 @@ impl Router {
             .collect()
     }
 
-    /// The first step of each plane that the receiver answers for, in the order that the incident's origin demands.
-    fn first_move(&self, signals: &[&SignalRecord], planes: &[Plane], visible: &[Plane], telling: &Telling) -> String {
-        let mut planes = planes.to_vec();
-        if telling.incident.origin == watershed_schemas::Origin::Access {
-            planes.reverse();
-        }
-        let steps = planes.iter().map(|plane| {
-            let worst = signals
-                .iter()
-                .filter(|signal| signal.plane.planes().contains(plane))
-                .max_by_key(|signal| (signal.severity, std::cmp::Reverse(signal.event_time)));
-            worst.and_then(|signal| self.rules.get(&signal.rule)?.first_move[plane.index()].clone()).unwrap_or_else(
-                || {
-                    let seen = if visible.contains(plane) { signals } else { &[] };
-                    view::default_move(*plane, seen, telling.incident.principal.as_deref())
-                },
-            )
-        });
+    /// The first steps of each plane that the receiver answers for, in the order that the incident's origin demands.
+    fn first_move(planes: &[Plane], visible: &[Plane], telling: &Telling) -> String {
+        let planes = playbook::sequence(telling.incident.origin).into_iter().filter(|plane| planes.contains(plane));
+        let steps = planes.map(|plane| playbook::line(&telling.first_moves, plane, visible.contains(&plane)));
         steps.collect::<Vec<_>>().join("; then ")
     }
 
