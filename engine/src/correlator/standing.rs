@@ -1,5 +1,7 @@
 //! The signals that stand behind an incident, for whoever asks.
 
+use std::collections::BTreeSet;
+
 use watershed_schemas::IncidentRevision;
 
 use super::{Correlator, SignalRecord};
@@ -17,5 +19,11 @@ impl Correlator {
         let mut found: Vec<&SignalRecord> = found.filter(|record| !record.withdrawn).collect();
         found.sort_by(|a, b| (a.event_time, &a.signal_id).cmp(&(b.event_time, &b.signal_id)));
         found
+    }
+
+    /// The sessions that are remembered as those of one of these ids.
+    pub fn sessions_of(&self, tenant: &str, ids: &BTreeSet<String>) -> BTreeSet<String> {
+        let own = self.links.each().filter(|(session, of)| session.tenant == tenant && ids.contains(*of));
+        own.map(|(session, _)| session.session_id.clone()).collect()
     }
 }
