@@ -24,6 +24,7 @@ use crate::acceptance::{self, Refused};
 use crate::books::Books;
 use crate::correlator::{self, Correlator, Telling};
 use crate::evaluator::{self, Evaluator, Limits, Meter, Picked, Reload, RuleNews, RuleSetup, RuleStatus, Start, Tally};
+use crate::exceptions::{Exception, Exceptions};
 use crate::matcher::{Matched, Matcher, ScanId};
 use crate::principals::{self, Aliases, Principals};
 use crate::shelf::{ColdCounts, Shelf};
@@ -165,6 +166,8 @@ pub struct Core {
     /// Rows of this step on their way to their scans: what it says of ids comes first.
     matched: Vec<(Arc<[ScanId]>, Picked)>,
     readers: Readers,
+    /// What is known and allowed.
+    exceptions: Exceptions,
     /// Inventory and lifecycle; none unless asked for.
     books: Option<Books>,
     /// Kept only where somebody sees what becomes history.
@@ -204,10 +207,21 @@ impl Core {
             principals,
             matched: Vec::new(),
             readers: Readers::default(),
+            exceptions: Exceptions::default(),
             books: None,
             late_names: LateNames::default(),
             witness: None,
         }
+    }
+
+    /// From now on findings that one of these covers make no incident.
+    pub fn except(&mut self, exceptions: Vec<Exception>) {
+        self.exceptions = Exceptions::new(exceptions);
+    }
+
+    /// What is excepted, and how many findings were since the start.
+    pub fn exceptions(&self) -> &Exceptions {
+        &self.exceptions
     }
 
     /// From now on this one sees every row that becomes history.
@@ -293,7 +307,8 @@ impl Core {
     fn evaluate(&mut self, commit: &mut Commit, output: &mut Output) {
         self.place(commit);
         let changes = self.state.take_changes();
-        let found = self.evaluator.evaluate(&self.sealed, &self.watermarks, (&self.state, &changes), commit);
+        let mut found = self.evaluator.evaluate(&self.sealed, &self.watermarks, (&self.state, &changes), commit);
+        found.iter_mut().for_each(|found| self.exceptions.mark(&mut found.signal));
         self.correlator.add(&found, self.evaluator.setups(), commit);
         output.signals.extend(found.into_iter().map(|found| found.signal));
     }

@@ -18,6 +18,7 @@
 //! * [`config`], [`check`], [`cli`] and [`console`] are the shell around it.
 
 pub mod acceptance;
+pub mod attribution;
 pub mod backfill;
 pub mod books;
 pub mod check;
@@ -30,6 +31,7 @@ pub mod crash;
 pub mod deliver;
 pub mod demo;
 pub mod evaluator;
+pub mod exceptions;
 pub mod explain;
 pub mod intake;
 pub mod inventory;
