@@ -40,6 +40,7 @@ pub mod matcher;
 pub mod outbox;
 pub mod pipeline;
 pub mod principals;
+pub mod redact;
 pub mod reload;
 pub mod replay;
 pub mod router;
