@@ -4,6 +4,7 @@
 //! follows from them. It never looks at a clock, draws no random number and lets no hash map's order reach an output:
 //! the same inputs give the same bytes. Everything that must survive a crash is in the step's [`Commit`].
 
+mod blast;
 mod books;
 mod dedup;
 mod identity;
@@ -170,6 +171,8 @@ pub struct Core {
     exceptions: Exceptions,
     /// Inventory and lifecycle; none unless asked for.
     books: Option<Books>,
+    /// What a reach and first moves are read from beside everything else.
+    known: blast::Known,
     /// Kept only where somebody sees what becomes history.
     late_names: LateNames,
     /// Who sees what becomes history; nobody unless asked for.
@@ -209,6 +212,7 @@ impl Core {
             readers: Readers::default(),
             exceptions: Exceptions::default(),
             books: None,
+            known: blast::Known::default(),
             late_names: LateNames::default(),
             witness: None,
         }
@@ -266,6 +270,7 @@ impl Core {
         output.rules = self.evaluator.take_news();
         output.incidents = correlated.revisions;
         output.tellings = correlated.tellings;
+        self.brief(&mut output.tellings);
         if ended {
             output.incidents.extend(self.correlator.finish(&heard, commit).revisions);
         } else {
@@ -411,6 +416,7 @@ impl Core {
         }
         self.correlator.learn(batch, accepted.as_deref(), commit);
         self.state.take(batch, accepted.as_deref());
+        self.known.hear(batch, accepted.as_deref(), commit);
         if let Some(books) = &mut self.books {
             books.learn(batch, accepted.as_deref(), commit);
         }
@@ -476,6 +482,7 @@ impl Core {
         if let Some(books) = &mut self.books {
             books.restore(&stored);
         }
+        self.known.restore(&stored);
         self.correlator.restore(stored);
         self.sealed = self.watermarks.clone();
     }

@@ -8,6 +8,7 @@
 //!   Its rooms are [`acceptance`] and [`watermark`] (what counts as history, and how far it reaches), [`matcher`],
 //!   [`evaluator`] and [`correlator`].
 //! * [`principals`] makes one principal of the ids that events tie together.
+//! * [`blast`] says how far an identity reaches, [`playbook`] what to do first; both speak when somebody is told.
 //! * [`router`] turns incident revisions into notifications: who is told what, and what they may see.
 //! * [`store`] and [`outbox`] make a commit durable; [`deliver`] drains the outbox to receivers.
 //! * [`shelf`] is where remembered rows go that are hardly needed any more.
@@ -20,6 +21,7 @@
 pub mod acceptance;
 pub mod attribution;
 pub mod backfill;
+pub mod blast;
 pub mod books;
 pub mod check;
 pub mod cli;
@@ -39,8 +41,10 @@ pub mod lifecycle;
 pub mod matcher;
 pub mod outbox;
 pub mod pipeline;
+pub mod playbook;
 pub mod principals;
 pub mod redact;
+mod registry;
 pub mod reload;
 pub mod replay;
 pub mod router;

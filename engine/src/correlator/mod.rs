@@ -8,6 +8,7 @@ mod episode;
 mod evidence;
 mod incident;
 mod links;
+mod standing;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
-use watershed_schemas::{Notification, NotifyReason, Origin, Plane, Related, RuleMention, Severity, Verdict};
+use watershed_schemas::{Notification, NotifyReason, Plane, Related, RuleMention, Severity, Verdict};
 
 use super::routes::{Receiver, Routes};
 use super::view;
 use crate::correlator::{SignalRecord, Telling};
 use crate::evaluator::RuleSetup;
+use crate::playbook;
 
 /// Most pieces of evidence in one notification.
 const EVIDENCE: usize = 20;
@@ -21,7 +22,6 @@ const EVIDENCE: usize = 20;
 pub(super) struct RuleBrief {
     pub(super) title: String,
     pub(super) runbook: Option<String>,
-    pub(super) first_move: [Option<String>; 2],
     pub(super) tags: Vec<String>,
 }
 
@@ -31,7 +31,6 @@ impl RuleBrief {
         RuleBrief {
             title: meta.title.clone(),
             runbook: meta.runbook.clone(),
-            first_move: [meta.first_move.model.clone(), meta.first_move.access.clone()],
             tags: meta.tags.clone(),
         }
     }
@@ -69,7 +68,7 @@ impl Writer<'_> {
             notification_id: notification_id(&[&incident.incident_id, &incident.revision.to_string(), &receiver.name]),
             severity,
             title: title(incident.verdict, severity, &rules, incident.principal.as_deref(), &incident.sessions),
-            first_move: self.first_move(&signals, &planes, &visible, telling),
+            first_move: Writer::first_move(&planes, &visible, telling),
             rules,
             evidence,
             evidence_omitted,
@@ -93,24 +92,10 @@ impl Writer<'_> {
             .collect()
     }
 
-    /// The first step of each plane that the receiver answers for, in the order that the incident's origin demands.
-    fn first_move(&self, signals: &[&SignalRecord], planes: &[Plane], visible: &[Plane], telling: &Telling) -> String {
-        let mut planes = planes.to_vec();
-        if telling.incident.origin == Origin::Access {
-            planes.reverse();
-        }
-        let steps = planes.iter().map(|plane| {
-            let worst = signals
-                .iter()
-                .filter(|signal| signal.plane.planes().contains(plane))
-                .max_by_key(|signal| (signal.severity, std::cmp::Reverse(signal.event_time)));
-            worst.and_then(|signal| self.rules.get(&signal.rule)?.first_move[plane.index()].clone()).unwrap_or_else(
-                || {
-                    let seen = if visible.contains(plane) { signals } else { &[] };
-                    view::default_move(*plane, seen, telling.incident.principal.as_deref())
-                },
-            )
-        });
+    /// The first steps of each plane that the receiver answers for, in the order that the incident's origin demands.
+    fn first_move(planes: &[Plane], visible: &[Plane], telling: &Telling) -> String {
+        let planes = playbook::sequence(telling.incident.origin).into_iter().filter(|plane| planes.contains(plane));
+        let steps = planes.map(|plane| playbook::line(&telling.first_moves, plane, visible.contains(&plane)));
         steps.collect::<Vec<_>>().join("; then ")
     }
 
