@@ -32,6 +32,7 @@ use watershed_connectors::sources::tail::TailSettings;
 use watershed_schemas::{Plane, Severity};
 
 use crate::books;
+use crate::cases;
 use crate::core;
 use crate::deliver::{DeliverySettings, ReceiverSettings};
 use crate::router::Routes;
@@ -54,6 +55,8 @@ pub struct Config {
     pub reference: Option<PathBuf>,
     /// The inventory and the lifecycle of access.
     pub inventory: Inventory,
+    /// How long case files are kept, and how many.
+    pub cases: cases::Settings,
     /// The embedded store.
     pub store: Store,
     /// Everybody who can be told, in the order of [`Routes::receivers`].
