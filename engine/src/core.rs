@@ -7,6 +7,7 @@
 mod blast;
 mod books;
 mod dedup;
+mod evidence;
 mod identity;
 mod past;
 mod renaming;
@@ -35,6 +36,8 @@ use crate::verify::{LateNames, Witness};
 use crate::watermark::{PlaneTime, Snapshot, Watermarks};
 
 use dedup::Dedup;
+pub use evidence::Gathered;
+pub(crate) use evidence::{MomentKey, bounded, key_of};
 pub use identity::{Held, Shown, StateAt};
 use past::Readers;
 pub use past::{Backfill, Past};
@@ -132,6 +135,8 @@ pub struct Output {
     pub incidents: Vec<IncidentRevision>,
     /// What teams must be told.
     pub tellings: Vec<Telling>,
+    /// For case files, of each incident that was revised; nothing unless asked for.
+    pub gathered: Vec<Gathered>,
     /// Rows that did not become history.
     pub refused: Vec<Refused>,
     /// Rows seen, per plane.
@@ -177,6 +182,8 @@ pub struct Core {
     late_names: LateNames,
     /// Who sees what becomes history; nobody unless asked for.
     witness: Option<Box<dyn Witness>>,
+    /// Whether somebody keeps case files.
+    gathers: bool,
 }
 
 const CLOCK_KEY: &[u8] = b"m/watermarks";
@@ -205,7 +212,7 @@ impl Core {
             evaluator: Evaluator::new(setups, settings.limits, settings.cold),
             correlator: Correlator::new(incidents, principals.names().clone()),
             dedup: Dedup::default(),
-            segments: Segments::called(principals.names().clone()),
+            segments: Segments::called(principals.names().clone(), incidents.evidence_text),
             state,
             principals,
             matched: Vec::new(),
@@ -215,6 +222,7 @@ impl Core {
             known: blast::Known::default(),
             late_names: LateNames::default(),
             witness: None,
+            gathers: false,
         }
     }
 
@@ -273,7 +281,9 @@ impl Core {
         self.brief(&mut output.tellings);
         if ended {
             output.incidents.extend(self.correlator.finish(&heard, commit).revisions);
-        } else {
+        }
+        output.gathered = self.gather(&output.incidents);
+        if !ended {
             self.evaluator.expire(&self.watermarks, commit);
             self.dedup.expire(&self.watermarks);
             // While nothing more may be kept, what nobody holds goes at once.

@@ -8,6 +8,7 @@ use watershed_connectors::formats::Registry;
 use watershed_schemas::Timestamp;
 
 use crate::backfill::Backfiller;
+use crate::cases::Cases;
 use crate::config::Config;
 use crate::console::{self, Health, Metrics};
 use crate::core::Core;
@@ -75,6 +76,7 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
         dlq: Some(setup::dead_letters("dlq", &config.dlq)?),
         late: Some(setup::dead_letters("late", &config.late)?),
         store: Some(Arc::clone(&store)),
+        cases: Some(Cases::open(config.cases, Some(Arc::clone(&store)))?),
         backfiller: Some(Backfiller::new(open, formats.clone(), config.core.skew)),
         commit_interval: config.store.commit_interval,
     };

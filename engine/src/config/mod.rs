@@ -33,6 +33,7 @@ use watershed_rules::Parameter;
 use watershed_schemas::{Plane, PlaneScores, Severity};
 
 use crate::books;
+use crate::cases;
 use crate::core;
 use crate::deliver::{DeliverySettings, ReceiverSettings};
 use crate::exceptions::Exception;
@@ -56,6 +57,8 @@ pub struct Config {
     pub reference: Option<PathBuf>,
     /// The inventory and the lifecycle of access.
     pub inventory: Inventory,
+    /// How long case files are kept, and how many.
+    pub cases: cases::Settings,
     /// The embedded store.
     pub store: Store,
     /// Everybody who can be told, in the order of [`Routes::receivers`].

@@ -10,8 +10,9 @@ use watershed_rules::Parameter;
 use watershed_schemas::{PlaneScores, Severity, Timestamp};
 
 use crate::books;
+use crate::cases;
 use crate::correlator;
-use crate::evaluator;
+use crate::evaluator::{self, EvidenceText};
 use crate::principals;
 use crate::shelf;
 use crate::store;
@@ -184,6 +185,12 @@ pub(in crate::config) struct Incidents {
     /// How long after it was last seen the principal of a session is remembered.
     #[serde(with = "duration")]
     pub(in crate::config) links_keep: Duration,
+    /// What case files keep of prompts, completions and arguments beside a fingerprint: `excerpt` (the first 240 characters, secrets
+    /// masked) or `fingerprint` (nothing). No message holds either.
+    pub(in crate::config) evidence_text: EvidenceText,
+    /// How long after its last event a case file is kept, in event time.
+    #[serde(with = "duration")]
+    pub(in crate::config) evidence_retention: Duration,
 }
 
 impl Default for Incidents {
@@ -196,6 +203,8 @@ impl Default for Incidents {
             clock_skew: core.clock_skew,
             silence_after: core.silence_after,
             links_keep: core.links_keep,
+            evidence_text: core.evidence_text,
+            evidence_retention: cases::Settings::default().retention,
         }
     }
 }

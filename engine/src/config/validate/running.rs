@@ -58,7 +58,14 @@ pub(super) fn incidents(
             format!("{} is not above zero; 1.0 is one finding of an ordinary rule", raw.threshold),
         );
     }
+    if raw.evidence_retention < raw.max_duration {
+        findings.error(
+            "incidents.evidence_retention",
+            "is shorter than `incidents.max_duration`: the evidence of an incident would go before it ends; try \"90d\"",
+        );
+    }
     correlator::Settings {
+        evidence_text: raw.evidence_text,
         gap: raw.gap,
         max_duration: raw.max_duration,
         threshold: raw.threshold,
