@@ -28,11 +28,7 @@ pub(super) struct RuleBrief {
 impl RuleBrief {
     pub(super) fn of(setup: &RuleSetup) -> Self {
         let meta = &setup.rule.meta;
-        RuleBrief {
-            title: meta.title.clone(),
-            runbook: meta.runbook.clone(),
-            tags: meta.tags.clone(),
-        }
+        RuleBrief { title: meta.title.clone(), runbook: meta.runbook.clone(), tags: meta.tags.clone() }
     }
 }
 
