@@ -89,7 +89,7 @@ fn rules(loaded: &Loaded, problems: &mut Problems) -> RuleSet {
 fn mentioned(config: &Config) -> Vec<(String, String)> {
     let mut mentioned: Vec<(String, String)> = Vec::new();
     mentioned.extend(config.rules.disable.iter().map(|id| ("rules.disable".to_owned(), id.clone())));
-    let tuned = config.rules.severity.keys().chain(&config.rules.shadow);
+    let tuned = config.rules.severity.keys().chain(config.rules.weights.keys()).chain(&config.rules.shadow);
     mentioned.extend(tuned.map(|id| (format!("rules.override.{id}"), id.clone())));
     for (index, route) in config.routes.routes.iter().enumerate() {
         let setting = format!("routing.routes[{index}].rule");

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use watershed_rules::{CompiledRule, LintFinding, Outcome, ReferenceTables, compile_beside, render};
+use watershed_schemas::{Plane, PlaneScores};
 
 use super::in_strata::{in_strata, named_by};
 use super::rule_files::{RuleFile, RuleFiles};
@@ -177,6 +178,16 @@ fn setup(rule: Arc<CompiledRule>, rules: &Rules) -> RuleSetup {
     let id = &setup.rule.meta.id;
     if let Some(severity) = rules.severity.get(id) {
         setup.severity = *severity;
+    }
+    if let Some(tuned) = rules.weights.get(id) {
+        let planes = setup.rule.meta.plane.planes();
+        let own = setup.weights();
+        let of = |plane: Plane, own: f64| {
+            let tuned = tuned.both()[plane.index()].filter(|_| planes.contains(&plane));
+            tuned.unwrap_or(own)
+        };
+        let weights = PlaneScores { model: of(Plane::Model, own.model), access: of(Plane::Access, own.access) };
+        setup.weights = Some(weights);
     }
     setup.shadow = rules.shadow.contains(id);
     setup.backfill = rules.backfill.contains(id);

@@ -38,6 +38,7 @@ use crate::router::Routes;
 use crate::store;
 
 pub use problem::{Level, Problem, Problems};
+pub use raw::PerPlane;
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug)]
@@ -50,6 +51,8 @@ pub struct Config {
     pub core: core::Settings,
     /// Which rules run, and how they are tuned.
     pub rules: Rules,
+    /// Principals through which many act, beside those that the reference table `agents` marks.
+    pub shared_principals: BTreeSet<String>,
     /// Directory of the reference tables (`agents`, `tools` and others).
     pub reference: Option<PathBuf>,
     /// The inventory and the lifecycle of access.
@@ -98,7 +101,7 @@ pub enum Input {
 }
 
 /// Which rules run, and how this installation has tuned them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     /// Whether the catalog that is built into the program runs.
     pub catalog: bool,
@@ -108,6 +111,8 @@ pub struct Rules {
     pub disable: BTreeSet<String>,
     /// Severity of a rule here, by id.
     pub severity: BTreeMap<String, Severity>,
+    /// What a signal of a rule counts here, by id.
+    pub weights: BTreeMap<String, PerPlane>,
     /// Rules that give signals but no incident and no page.
     pub shadow: BTreeSet<String>,
     /// Rules that are given their past when they are added to a running engine.

@@ -56,6 +56,8 @@ pub struct RuleSetup {
     pub rule: Arc<CompiledRule>,
     /// Its severity here.
     pub severity: Severity,
+    /// How much a finding counts for each plane here; absent: what the rule says.
+    pub weights: Option<PlaneScores>,
     /// Signals only: no verdict, no page.
     pub shadow: bool,
     /// Whether it is given its past when it is added to a running engine: what other rules still remember, and where that
@@ -68,7 +70,14 @@ pub struct RuleSetup {
 impl RuleSetup {
     /// The rule as its author wrote it.
     pub fn as_written(rule: Arc<CompiledRule>) -> Self {
-        RuleSetup { severity: rule.meta.severity, rule, shadow: false, backfill: false, reference: String::new() }
+        RuleSetup {
+            severity: rule.meta.severity,
+            weights: None,
+            rule,
+            shadow: false,
+            backfill: false,
+            reference: String::new(),
+        }
     }
 
     /// A rule as its author wrote it, after the rules on whose findings its own rest: they say what they find and count for
@@ -80,7 +89,7 @@ impl RuleSetup {
 
     /// How much a finding counts for each plane.
     pub fn weights(&self) -> PlaneScores {
-        self.rule.meta.weights.unwrap_or_else(|| {
+        self.weights.or(self.rule.meta.weights).unwrap_or_else(|| {
             let weight = |plane| if self.rule.meta.plane.planes().contains(&plane) { 1.0 } else { 0.0 };
             PlaneScores { model: weight(Plane::Model), access: weight(Plane::Access) }
         })

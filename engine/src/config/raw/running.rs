@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use watershed_connectors::{byte_size, duration, formats};
 use watershed_schemas::Severity;
 
+use super::PerPlane;
 use crate::books;
 use crate::correlator;
 use crate::evaluator;
@@ -52,6 +53,9 @@ impl Default for Rules {
 pub(in crate::config) struct RuleOverride {
     /// Its severity here: `info`, `low`, `medium`, `high` or `critical`. Default: what the rule says.
     pub(in crate::config) severity: Option<Severity>,
+    /// What its first signal in an incident counts here, for each of its planes: a number, or
+    /// `{ model = 1.0, access = 0.5 }`. Default: what the rule says, else 1.
+    pub(in crate::config) weights: Option<PerPlane>,
     /// `active`, or `shadow`: signals are written, but make no incident and page nobody. Default: `active`.
     pub(in crate::config) mode: Mode,
     /// Whether the rule is given its past when it is added, or edited, while `run` runs: what other rules still remember,
@@ -108,17 +112,31 @@ pub(in crate::config) struct Incidents {
     /// Longest incident; what follows is a continuation that names it.
     #[serde(with = "duration")]
     pub(in crate::config) max_duration: Duration,
-    /// Score at which a plane is in the verdict. A rule counts its weight, 1 unless it says otherwise.
-    pub(in crate::config) threshold: f64,
-    /// When the first signals of both planes are nearer than this, `origin` is `undetermined`.
+    /// Score at which a plane is in the verdict, for both planes or as `{ model = 1.0, access = 1.5 }`. A rule counts its
+    /// weight, 1 unless it says otherwise.
+    pub(in crate::config) threshold: PerPlane,
+    /// What each further signal of one rule counts, as a part of the one before it, from 0 to 1: with 0.5 a rule counts at
+    /// most twice its weight in one incident.
+    pub(in crate::config) repeat_factor: f64,
+    /// When the first signals of both planes are no farther apart than this, `origin` is `undetermined`.
     #[serde(with = "duration")]
     pub(in crate::config) clock_skew: Duration,
-    /// A plane whose newest event is older than the incident by more than this is reported as silent.
+    /// A plane that does not reach the end of the incident, and has said nothing for longer than this, is reported as
+    /// silent; until then it is lagging.
     #[serde(with = "duration")]
     pub(in crate::config) silence_after: Duration,
     /// How long after it was last seen the principal of a session is remembered.
     #[serde(with = "duration")]
     pub(in crate::config) links_keep: Duration,
+    /// Principals through which many people or jobs act, beside the agents that the table `agents` marks as `shared`. What
+    /// they do is grouped by session, so that one of them does not become everybody's incident.
+    pub(in crate::config) shared_principals: BTreeSet<String>,
+    /// Incidents of different entities name each other where they have a credential, session or agent in common, unless more
+    /// than so many have it in common at one time.
+    pub(in crate::config) related_limit: usize,
+    /// How long after its last event an incident can still be acknowledged, closed or reopened.
+    #[serde(with = "duration")]
+    pub(in crate::config) keep: Duration,
 }
 
 impl Default for Incidents {
@@ -127,10 +145,14 @@ impl Default for Incidents {
         Incidents {
             gap: core.gap,
             max_duration: core.max_duration,
-            threshold: core.threshold,
+            threshold: PerPlane::Same(core.threshold.model),
+            repeat_factor: core.repeat_factor,
             clock_skew: core.clock_skew,
             silence_after: core.silence_after,
             links_keep: core.links_keep,
+            shared_principals: BTreeSet::new(),
+            related_limit: core.related_limit,
+            keep: core.over_keep,
         }
     }
 }

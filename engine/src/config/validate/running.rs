@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
+use watershed_schemas::PlaneScores;
 
 use super::Findings;
 use crate::config::raw::{self, Mode};
@@ -50,21 +51,46 @@ pub(super) fn incidents(
     if raw.max_duration < raw.gap {
         findings.error("incidents.max_duration", "is shorter than `incidents.gap`; make it at least as long");
     }
-    if !raw.threshold.is_finite() || raw.threshold <= 0.0 {
+    for threshold in raw.threshold.both().into_iter().flatten() {
+        if !threshold.is_finite() || threshold <= 0.0 {
+            findings.error(
+                "incidents.threshold",
+                format!("{threshold} is not above zero; 1.0 is one finding of an ordinary rule"),
+            );
+        }
+    }
+    if !(0.0..=1.0).contains(&raw.repeat_factor) {
         findings.error(
-            "incidents.threshold",
-            format!("{} is not above zero; 1.0 is one finding of an ordinary rule", raw.threshold),
+            "incidents.repeat_factor",
+            format!("{} is not between 0 and 1; 0.5 lets repeats count for half of the one before", raw.repeat_factor),
         );
     }
+    if raw.related_limit == 0 {
+        findings.warn("incidents.related_limit", "is 0, so that incidents never name each other");
+    }
+    if raw.keep < raw.gap {
+        findings.error(
+            "incidents.keep",
+            "is shorter than `incidents.gap`, so that nobody could close what was resolved; try \"7d\"",
+        );
+    }
+    let defaults = correlator::Settings::default();
+    let [model, access] = raw.threshold.both();
     correlator::Settings {
         gap: raw.gap,
         max_duration: raw.max_duration,
-        threshold: raw.threshold,
+        threshold: PlaneScores {
+            model: model.unwrap_or(defaults.threshold.model),
+            access: access.unwrap_or(defaults.threshold.access),
+        },
+        repeat_factor: raw.repeat_factor,
+        related_limit: raw.related_limit,
+        over_keep: raw.keep,
         clock_skew: raw.clock_skew,
         silence_after: raw.silence_after,
         links_keep: raw.links_keep,
         links_limit: limits.session_links,
-        ..correlator::Settings::default()
+        ..defaults
     }
 }
 
@@ -136,6 +162,7 @@ pub(super) fn rules(raw: raw::Rules, findings: &mut Findings<'_>) -> Rules {
             .error("rules.catalog", "is false and `rules.paths` is empty, so that no rule runs; name your own rules");
     }
     let mut severity = BTreeMap::new();
+    let mut weights = BTreeMap::new();
     let mut shadow = BTreeSet::new();
     let mut backfill = BTreeSet::new();
     for (id, tuned) in raw.overrides {
@@ -148,6 +175,15 @@ pub(super) fn rules(raw: raw::Rules, findings: &mut Findings<'_>) -> Rules {
         if tuned.mode == Mode::Shadow {
             shadow.insert(id.clone());
         }
+        if let Some(tuned) = tuned.weights {
+            for weight in tuned.both().into_iter().flatten() {
+                if !weight.is_finite() || weight < 0.0 {
+                    let message = format!("{weight} is not zero or above; 1.0 is what an ordinary rule counts");
+                    findings.error(&format!("rules.override.{id}.weights"), message);
+                }
+            }
+            weights.insert(id.clone(), tuned);
+        }
         if let Some(level) = tuned.severity {
             severity.insert(id, level);
         }
@@ -157,6 +193,7 @@ pub(super) fn rules(raw: raw::Rules, findings: &mut Findings<'_>) -> Rules {
         paths: raw.paths,
         disable: raw.disable,
         severity,
+        weights,
         shadow,
         backfill,
         reload_every: raw.reload_every,
