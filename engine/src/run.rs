@@ -89,6 +89,7 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
     core.keep_cold(Box::new(StoreShelf::new(Arc::clone(&store))), config.row_memory);
     let mut pipeline = Pipeline::resume(intake, core, parts)?;
     pipeline.name(loader.aliases());
+    pipeline.share(config.shared_principals.clone());
     pipeline.refer_to(loader.reference());
     let stopwatch = Stopwatch::new(config.rule_time);
     pipeline.set_meter(Box::new(stopwatch.clone()));

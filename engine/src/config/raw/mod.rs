@@ -1,6 +1,7 @@
 //! The sections of the file as written. Doc comments here are the text of `docs/config.md`.
 
 mod input;
+mod per_plane;
 mod routing;
 mod running;
 
@@ -9,6 +10,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use watershed_connectors::formats::avro::SchemaRegistrySettings;
 use watershed_connectors::sources::snapshot::Snapshot;
+
+pub use per_plane::PerPlane;
 
 pub(super) use input::{DeadLetters, Formats, Input, PlaneTimes, Time};
 pub(super) use routing::{Delivery, Receiver, Route, Routing, Team};

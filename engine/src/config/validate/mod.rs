@@ -38,6 +38,7 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
     let dead_letters = raw.delivery.dead_letters.clone().unwrap_or_else(|| raw.beside_store("undelivered.jsonl"));
     let store = running::store(&raw.store, &mut findings);
     let inventory = running::inventory(&raw.inventory, &mut findings);
+    let shared_principals = raw.incidents.shared_principals.clone();
     let incidents = running::incidents(&raw.incidents, &raw.limits, &mut findings);
     let cases = cases::Settings { retention: raw.incidents.evidence_retention, ..cases::Settings::default() };
     running::limits(&raw.limits, &mut findings);
@@ -87,6 +88,7 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
         schema_registry: raw.schema_registry,
         core,
         rules,
+        shared_principals,
         reference,
         inventory,
         cases,
