@@ -34,6 +34,7 @@ use watershed_schemas::{Plane, Severity};
 use crate::books;
 use crate::core;
 use crate::deliver::{DeliverySettings, ReceiverSettings};
+use crate::redact;
 use crate::router::Routes;
 use crate::store;
 
@@ -60,6 +61,8 @@ pub struct Config {
     pub receivers: Vec<Receiver>,
     /// Who is told of what.
     pub routes: Routes,
+    /// What receivers are shown.
+    pub redaction: redact::Settings,
     /// What all deliveries share.
     pub delivery: DeliverySettings,
     /// Where records go that no row could be made of.

@@ -10,6 +10,7 @@ mod fingerprint;
 mod lens;
 mod policy;
 pub mod secrets;
+mod settings;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ pub use fingerprint::Key;
 pub use lens::Lens;
 pub use policy::{Overrides, Policy};
 pub use secrets::{mask_known, mask_secrets};
+pub use settings::Settings;
 
 /// What an installation says about redaction.
 #[derive(Clone, Debug)]
