@@ -8,14 +8,13 @@ mod masked;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
-use watershed_schemas::{
-    FirstMove, Notification, NotifyReason, Origin, Plane, Related, RuleMention, Severity, Verdict,
-};
+use watershed_schemas::{FirstMove, Notification, NotifyReason, Plane, Related, RuleMention, Severity, Verdict};
 
 use super::routes::{Receiver, Routes};
 use super::view;
 use crate::correlator::{SignalRecord, Telling};
 use crate::evaluator::RuleSetup;
+use crate::playbook;
 use crate::redact::{Lens, Redaction};
 
 /// Most pieces of evidence in one notification.
@@ -26,19 +25,13 @@ const EVIDENCE: usize = 20;
 pub(super) struct RuleBrief {
     pub(super) title: String,
     pub(super) runbook: Option<String>,
-    pub(super) first_move: [Option<String>; 2],
     pub(super) tags: Vec<String>,
 }
 
 impl RuleBrief {
     pub(super) fn of(setup: &RuleSetup) -> Self {
         let meta = &setup.rule.meta;
-        RuleBrief {
-            title: meta.title.clone(),
-            runbook: meta.runbook.clone(),
-            first_move: [meta.first_move.model.clone(), meta.first_move.access.clone()],
-            tags: meta.tags.clone(),
-        }
+        RuleBrief { title: meta.title.clone(), runbook: meta.runbook.clone(), tags: meta.tags.clone() }
     }
 }
 
@@ -75,13 +68,14 @@ impl Writer<'_> {
         let severity = signals.iter().map(|signal| signal.severity).max().unwrap_or(incident.severity);
         let about = Notification::about(incident, &receiver.name, &receiver.team, &planes, reason);
         let own = |step: &&FirstMove| planes.contains(&step.plane);
+        let acts_on = |step: &&FirstMove| own(step) && visible.contains(&step.plane);
         let their_first_move = telling.first_moves.iter().find(|step| !own(step)).map(|step| step.text.clone());
         let message = Notification {
             notification_id: notification_id(&[&incident.incident_id, &incident.revision.to_string(), &receiver.name]),
             severity,
             title: title(incident.verdict, severity, &rules, incident.principal.as_deref(), &incident.sessions),
-            first_move: self.first_move(&signals, &planes, &visible, telling),
-            first_moves: telling.first_moves.iter().filter(own).cloned().collect(),
+            first_move: Writer::first_move(&planes, &visible, telling),
+            first_moves: telling.first_moves.iter().filter(acts_on).cloned().collect(),
             // Named where the other team was told, so that nobody does it twice or waits for it.
             their_first_move: their_first_move.filter(|_| !related.is_empty()),
             rules,
@@ -115,27 +109,10 @@ impl Writer<'_> {
             .collect()
     }
 
-    /// The first step of each plane that the receiver answers for, in the order that the incident's origin demands.
-    fn first_move(&self, signals: &[&SignalRecord], planes: &[Plane], visible: &[Plane], telling: &Telling) -> String {
-        let mut planes = planes.to_vec();
-        if telling.incident.origin == Origin::Access {
-            planes.reverse();
-        }
-        let steps = planes.iter().map(|plane| {
-            if let Some(step) = telling.first_moves.iter().find(|step| step.plane == *plane) {
-                return step.text.clone();
-            }
-            let worst = signals
-                .iter()
-                .filter(|signal| signal.plane.planes().contains(plane))
-                .max_by_key(|signal| (signal.severity, std::cmp::Reverse(signal.event_time)));
-            worst.and_then(|signal| self.rules.get(&signal.rule)?.first_move[plane.index()].clone()).unwrap_or_else(
-                || {
-                    let seen = if visible.contains(plane) { signals } else { &[] };
-                    view::default_move(*plane, seen, telling.incident.principal.as_deref())
-                },
-            )
-        });
+    /// The first steps of each plane that the receiver answers for, in the order that the incident's origin demands.
+    fn first_move(planes: &[Plane], visible: &[Plane], telling: &Telling) -> String {
+        let planes = playbook::sequence(telling.incident.origin).into_iter().filter(|plane| planes.contains(plane));
+        let steps = planes.map(|plane| playbook::line(&telling.first_moves, plane, visible.contains(&plane)));
         steps.collect::<Vec<_>>().join("; then ")
     }
 
