@@ -71,7 +71,9 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
     let input = config.input.clone();
     let open = move |since, until: &_| setup::past(&input, since, until);
     let parts = Parts {
-        router: Some(Router::new(config.routes.clone(), &setups)),
+        router: Some(
+            Router::new(config.routes.clone(), &setups).redacting(config.redaction.with_store(store.as_ref())?),
+        ),
         delivery: Some(delivery),
         dlq: Some(setup::dead_letters("dlq", &config.dlq)?),
         late: Some(setup::dead_letters("late", &config.late)?),

@@ -191,7 +191,7 @@ pub(super) fn replay(args: &ReplayArgs, output: &mut Output) -> Result<Exit, Err
         Parts { dlq: Some(Box::new(reasons.clone())), late: Some(Box::new(reasons.clone())), ..Parts::default() };
     if let Some(config) = config.filter(|_| args.deliver) {
         let store: Arc<dyn StateStore> = Arc::new(MemoryStore::new());
-        parts.router = Some(Router::new(config.routes.clone(), &setups));
+        parts.router = Some(Router::new(config.routes.clone(), &setups).redacting(config.redaction.for_replay()));
         parts.delivery = Some(setup::delivery(config, runtime.handle(), Arc::clone(&store)).map_err(Error::failure)?);
         parts.store = Some(store);
     }

@@ -37,6 +37,7 @@ use crate::cases;
 use crate::core;
 use crate::deliver::{DeliverySettings, ReceiverSettings};
 use crate::exceptions::Exception;
+use crate::redact;
 use crate::router::Routes;
 use crate::store;
 
@@ -68,6 +69,8 @@ pub struct Config {
     pub receivers: Vec<Receiver>,
     /// Who is told of what.
     pub routes: Routes,
+    /// What receivers are shown.
+    pub redaction: redact::Settings,
     /// What all deliveries share.
     pub delivery: DeliverySettings,
     /// Where records go that no row could be made of.

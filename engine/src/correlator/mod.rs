@@ -16,7 +16,6 @@ mod news;
 mod over;
 mod record;
 mod related;
-mod secrets;
 mod settings;
 mod shares;
 mod standing;

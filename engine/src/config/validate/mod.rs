@@ -1,6 +1,7 @@
 //! From the sections as written to a valid configuration: what serde can't see.
 
 mod input;
+mod redaction;
 mod routing;
 mod running;
 
@@ -46,6 +47,7 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
     let log = running::log(raw.log, &mut findings);
     let rules = running::rules(raw.rules, &mut findings);
     let reference = running::reference(raw.reference, &mut findings);
+    let redaction = redaction::validate(&raw.receivers, &raw.redaction, &mut findings);
     let routed = routing::validate(raw.receivers, raw.routing, &mut findings);
     let time = |plane: &super::raw::PlaneTimes| PlaneTime {
         out_of_orderness: plane.out_of_orderness,
@@ -95,6 +97,7 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
         store,
         receivers: routed.receivers,
         routes: routed.routes,
+        redaction,
         delivery,
         dlq,
         late,
