@@ -71,7 +71,9 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
     let input = config.input.clone();
     let open = move |since, until: &_| setup::past(&input, since, until);
     let parts = Parts {
-        router: Some(Router::new(config.routes.clone(), &setups)),
+        router: Some(
+            Router::new(config.routes.clone(), &setups).redacting(config.redaction.with_store(store.as_ref())?),
+        ),
         delivery: Some(delivery),
         dlq: Some(setup::dead_letters("dlq", &config.dlq)?),
         late: Some(setup::dead_letters("late", &config.late)?),
@@ -89,6 +91,7 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
     core.keep_cold(Box::new(StoreShelf::new(Arc::clone(&store))), config.row_memory);
     let mut pipeline = Pipeline::resume(intake, core, parts)?;
     pipeline.name(loader.aliases());
+    pipeline.share(config.shared_principals.clone());
     pipeline.refer_to(loader.reference());
     let stopwatch = Stopwatch::new(config.rule_time);
     pipeline.set_meter(Box::new(stopwatch.clone()));

@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use watershed_connectors::{byte_size, duration, formats};
 use watershed_rules::Parameter;
-use watershed_schemas::{PlaneScores, Severity, Timestamp};
+use watershed_schemas::{Severity, Timestamp};
 
+use super::PerPlane;
 use crate::books;
 use crate::cases;
 use crate::correlator;
@@ -58,11 +59,11 @@ impl Default for Rules {
 pub(in crate::config) struct RuleOverride {
     /// Its severity here: `info`, `low`, `medium`, `high` or `critical`. Default: what the rule says.
     pub(in crate::config) severity: Option<Severity>,
+    /// What its first signal in an incident counts here, for each of its planes: a number, or
+    /// `{ model = 1.0, access = 0.5 }`. Default: what the rule says, else 1.
+    pub(in crate::config) weights: Option<PerPlane>,
     /// `active`, or `shadow`: signals are written, but make no incident and page nobody. Default: `active`.
     pub(in crate::config) mode: Mode,
-    /// How much one of its findings counts for each plane, such as `{model = 0.5}`; a plane that isn't named has none. Default: what
-    /// the rule says, else 1 for its planes.
-    pub(in crate::config) weights: Option<Weights>,
     /// What `$name` stands for in its SQL, by name, such as `{calls = 20, window = "10 minutes"}`. With another value it is
     /// another version of the rule. Default: what the rule says.
     pub(in crate::config) parameters: BTreeMap<String, Parameter>,
@@ -108,22 +109,6 @@ impl From<OneOrMore> for BTreeSet<String> {
             OneOrMore::One(text) => BTreeSet::from([text]),
             OneOrMore::More(texts) => texts.into_iter().collect(),
         }
-    }
-}
-
-/// How much a finding counts for each plane.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(in crate::config) struct Weights {
-    /// For the model plane.
-    model: f64,
-    /// For the access plane.
-    access: f64,
-}
-
-impl From<Weights> for PlaneScores {
-    fn from(Weights { model, access }: Weights) -> Self {
-        PlaneScores { model, access }
     }
 }
 
@@ -174,12 +159,17 @@ pub(in crate::config) struct Incidents {
     /// Longest incident; what follows is a continuation that names it.
     #[serde(with = "duration")]
     pub(in crate::config) max_duration: Duration,
-    /// Score at which a plane is in the verdict. A rule counts its weight, 1 unless it says otherwise.
-    pub(in crate::config) threshold: f64,
-    /// When the first signals of both planes are nearer than this, `origin` is `undetermined`.
+    /// Score at which a plane is in the verdict, for both planes or as `{ model = 1.0, access = 1.5 }`. A rule counts its
+    /// weight, 1 unless it says otherwise.
+    pub(in crate::config) threshold: PerPlane,
+    /// What each further signal of one rule counts, as a part of the one before it, from 0 to 1: with 0.5 a rule counts at
+    /// most twice its weight in one incident.
+    pub(in crate::config) repeat_factor: f64,
+    /// When the first signals of both planes are no farther apart than this, `origin` is `undetermined`.
     #[serde(with = "duration")]
     pub(in crate::config) clock_skew: Duration,
-    /// A plane whose newest event is older than the incident by more than this is reported as silent.
+    /// A plane that does not reach the end of the incident, and has said nothing for longer than this, is reported as
+    /// silent; until then it is lagging.
     #[serde(with = "duration")]
     pub(in crate::config) silence_after: Duration,
     /// How long after it was last seen the principal of a session is remembered.
@@ -191,6 +181,15 @@ pub(in crate::config) struct Incidents {
     /// How long after its last event a case file is kept, in event time.
     #[serde(with = "duration")]
     pub(in crate::config) evidence_retention: Duration,
+    /// Principals through which many people or jobs act, beside the agents that the table `agents` marks as `shared`. What
+    /// they do is grouped by session, so that one of them does not become everybody's incident.
+    pub(in crate::config) shared_principals: BTreeSet<String>,
+    /// Incidents of different entities name each other where they have a credential, session or agent in common, unless more
+    /// than so many have it in common at one time.
+    pub(in crate::config) related_limit: usize,
+    /// How long after its last event an incident can still be acknowledged, closed or reopened.
+    #[serde(with = "duration")]
+    pub(in crate::config) keep: Duration,
 }
 
 impl Default for Incidents {
@@ -199,12 +198,16 @@ impl Default for Incidents {
         Incidents {
             gap: core.gap,
             max_duration: core.max_duration,
-            threshold: core.threshold,
+            threshold: PerPlane::Same(core.threshold.model),
+            repeat_factor: core.repeat_factor,
             clock_skew: core.clock_skew,
             silence_after: core.silence_after,
             links_keep: core.links_keep,
             evidence_text: core.evidence_text,
             evidence_retention: cases::Settings::default().retention,
+            shared_principals: BTreeSet::new(),
+            related_limit: core.related_limit,
+            keep: core.over_keep,
         }
     }
 }
