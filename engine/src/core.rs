@@ -215,6 +215,9 @@ impl Core {
         incidents.signal_lag = signal_lag(&settings, &setups);
         let mut correlator = Correlator::new(incidents, principals.names().clone());
         correlator.learn_rules(&setups);
+        if settings.all_state {
+            state.keep_back(incidents.signal_lag);
+        }
         Core {
             settings,
             sealed: watermarks.clone(),
@@ -366,8 +369,12 @@ impl Core {
         let start = Start { watermarks: &self.watermarks, next_segment: self.segments.next(), columns, known_since };
         let fill = self.evaluator.reload(rules, &start, commit);
         let setups = self.evaluator.setups();
-        self.correlator.set_signal_lag(signal_lag(&self.settings, setups));
+        let lag = signal_lag(&self.settings, setups);
+        self.correlator.set_signal_lag(lag);
         self.correlator.learn_rules(setups);
+        if self.settings.all_state {
+            self.state.keep_back(lag);
+        }
         let rules: Vec<_> = setups.iter().map(|setup| Arc::clone(&setup.rule)).collect();
         let filled: Vec<_> = fill.iter().map(|position| Arc::clone(&rules[*position])).collect();
         self.matcher = Matcher::new(&rules);

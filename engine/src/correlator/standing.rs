@@ -1,6 +1,6 @@
 //! The signals that an incident rests on, for its case file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use watershed_schemas::{IncidentRevision, Plane, PlaneScores};
 
@@ -41,5 +41,11 @@ impl Correlator {
             records.iter().find(reaches).map(|record| (plane, *record))
         };
         Plane::ALL.into_iter().filter_map(first).collect()
+    }
+
+    /// The sessions that are remembered as those of one of these ids.
+    pub fn sessions_of(&self, tenant: &str, ids: &BTreeSet<String>) -> BTreeSet<String> {
+        let own = self.links.each().filter(|(session, of)| session.tenant == tenant && ids.contains(*of));
+        own.map(|(session, _)| session.session_id.clone()).collect()
     }
 }
