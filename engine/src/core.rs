@@ -213,11 +213,11 @@ impl Core {
         let principals = Principals::new(settings.principals);
         state.read_by(principals.names().clone());
         incidents.signal_lag = signal_lag(&settings, &setups);
+        let mut correlator = Correlator::new(incidents, principals.names().clone());
+        correlator.learn_rules(&setups);
         if settings.all_state {
             state.keep_back(incidents.signal_lag);
         }
-        let mut correlator = Correlator::new(incidents, principals.names().clone());
-        correlator.learn_rules(&setups);
         Core {
             settings,
             sealed: watermarks.clone(),
@@ -371,10 +371,10 @@ impl Core {
         let setups = self.evaluator.setups();
         let lag = signal_lag(&self.settings, setups);
         self.correlator.set_signal_lag(lag);
+        self.correlator.learn_rules(setups);
         if self.settings.all_state {
             self.state.keep_back(lag);
         }
-        self.correlator.learn_rules(setups);
         let rules: Vec<_> = setups.iter().map(|setup| Arc::clone(&setup.rule)).collect();
         let filled: Vec<_> = fill.iter().map(|position| Arc::clone(&rules[*position])).collect();
         self.matcher = Matcher::new(&rules);
