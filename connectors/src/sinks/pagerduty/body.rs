@@ -6,11 +6,12 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use watershed_schemas::{Notification, Severity};
 
+use super::notice;
 use crate::sinks::text::{cut, tame};
 use crate::sinks::words;
 
 /// Longest summary.
-const SUMMARY: usize = 1_024;
+pub(super) const SUMMARY: usize = 1_024;
 /// Longest deduplication key.
 const DEDUP_KEY: usize = 255;
 /// Longest piece of hostile text in characters.
@@ -19,6 +20,9 @@ const PIECE: usize = 500;
 const ITEMS: usize = 25;
 
 pub(super) fn encode(notification: &Notification, routing_key: &str) -> Value {
+    if let Some(notice) = &notification.notice {
+        return notice::encode(notification, notice, routing_key);
+    }
     let mut event = json!({
         "routing_key": routing_key,
         "event_action": if words::is_over(notification) { "resolve" } else { "trigger" },
@@ -60,7 +64,7 @@ fn dedup_key(notification: &Notification) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(key.as_bytes()))
 }
 
-fn severity(severity: Severity) -> &'static str {
+pub(super) fn severity(severity: Severity) -> &'static str {
     match severity {
         Severity::Critical => "critical",
         Severity::High => "error",
@@ -70,7 +74,7 @@ fn severity(severity: Severity) -> &'static str {
 }
 
 /// Hostile text for a service that shows it in pages, mails and short messages: no links, no tags, one line.
-fn text(text: &str, max: usize) -> String {
+pub(super) fn text(text: &str, max: usize) -> String {
     tame(text, max).replace('<', "‹").replace('>', "›")
 }
 

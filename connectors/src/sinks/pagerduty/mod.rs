@@ -2,6 +2,7 @@
 //! deduplication key.
 
 mod body;
+mod notice;
 mod settings;
 
 use async_trait::async_trait;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use watershed_schemas::Notification;
 
 use super::blocks::{BLOCKS, SECTION, context, fields, header, link, plain, section};
+use super::notice;
 use crate::escape::one_line;
 use crate::sinks::words;
 
@@ -16,6 +17,9 @@ const EVIDENCE: usize = 20;
 const PIECE: usize = 300;
 
 pub(super) fn encode(notification: &Notification) -> Value {
+    if let Some(notice) = &notification.notice {
+        return notice::encode(notification, notice);
+    }
     let line = |text: &str| one_line(text, PIECE);
     let over =
         if words::is_over(notification) { format!("{}: ", words::reason(notification.reason)) } else { String::new() };

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod body;
+mod notice;
 mod settings;
 
 use async_trait::async_trait;

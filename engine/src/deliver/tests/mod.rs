@@ -3,6 +3,7 @@
 mod behaviour;
 mod clock;
 mod failures;
+mod operator;
 mod receiver;
 mod store;
 
