@@ -52,9 +52,9 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
     let metrics = Arc::new(Metrics::new());
     let health = Arc::new(Health::new(PATIENCE));
     let (asker, mut questions) = console::api::questions();
-    let _served = match config.console {
-        Some(address) => {
-            let served = runtime.block_on(console::serve(address, Arc::clone(&metrics), Arc::clone(&health), asker));
+    let _served = match config.console.clone() {
+        Some(console) => {
+            let served = runtime.block_on(console::serve(console, Arc::clone(&metrics), Arc::clone(&health), asker));
             Some(served.context("the console can't listen")?)
         }
         None => None,
@@ -135,7 +135,7 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
                 stuck.moved();
                 health.source_assigned(pipeline.intake().is_assigned());
                 observer.turn(&turn, &pipeline, store.as_ref(), &stopwatch, &health);
-                questions.answer(pipeline.core());
+                questions.turn(&mut pipeline, &turn);
                 log(&turn);
                 if turn.ended {
                     break Ok(());

@@ -62,7 +62,7 @@ pub(super) struct Raw {
     pub(super) late: DeadLetters,
     /// Bounds. Reaching one is counted and visible; none is reached silently.
     pub(super) limits: Limits,
-    /// The HTTP server with `/metrics`, `/healthz` and `/readyz`.
+    /// The HTTP server: `/metrics`, `/healthz`, `/readyz`, and `/api/v1`.
     pub(super) console: Console,
     /// Log output, on standard error.
     pub(super) log: Log,
