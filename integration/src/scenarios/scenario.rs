@@ -153,7 +153,7 @@ impl Reading<'_> {
         }
         let line = line_of(&events);
         let mut lines: Vec<Line> = Vec::new();
-        self.lines(&defaults, &events.value, &mut lines);
+        self.lines(&defaults, &events.value, 0, &mut lines);
         if lines.is_empty() {
             self.fault(line, "a story needs events");
         }
@@ -185,7 +185,7 @@ impl Reading<'_> {
                 self.fault(line, format!("no event has the name `{name}`"));
             }
         }
-        self.lines(&defaults, &raw.events, &mut lines);
+        self.lines(&defaults, &raw.events, story.lines.len(), &mut lines);
         if raw.all_heard {
             silences.clear();
         }
@@ -207,9 +207,15 @@ impl Reading<'_> {
         Scenario { id, path: self.path.to_owned(), kafka, config, story, twin }
     }
 
-    fn lines(&mut self, defaults: &Defaults, raw: &[Spanned<Map<String, Value>>], lines: &mut Vec<Line>) {
-        for event in raw {
-            match defaults.line(&event.value, line_of(event), lines.len() + 1, lines) {
+    fn lines(
+        &mut self,
+        defaults: &Defaults,
+        raw: &[Spanned<Map<String, Value>>],
+        before: usize,
+        lines: &mut Vec<Line>,
+    ) {
+        for (position, event) in raw.iter().enumerate() {
+            match defaults.line(&event.value, line_of(event), before + position + 1, lines) {
                 Ok(line) if line.repeats.is_none() && lines.iter().any(|other| other.name == line.name) => {
                     self.fault(line_of(event), format!("another event has the name `{}`", line.name));
                 }
