@@ -16,7 +16,7 @@ use super::file::{self, Fault, RawFile, RawSilent, line_of};
 use super::never::{Never, RawNever};
 use super::offset::{START, moment};
 
-/// How long before a story its company is heard.
+/// How long before the first event of its day a story's company is heard.
 const BEFORE_MICROS: i64 = 20 * 60 * 1_000_000;
 /// How often it is heard.
 const MINUTE_MICROS: i64 = 60 * 1_000_000;
@@ -389,7 +389,9 @@ impl Story {
 
     /// Half past each minute, so that no moment of a story is one of them.
     fn minutes(&self, until: Timestamp) -> impl Iterator<Item = Timestamp> {
-        let first = START.plus_micros(MINUTE_MICROS / 2 - BEFORE_MICROS);
+        let begins = self.own().map(|arrival| arrival.at).filter(|at| *at >= START).min().unwrap_or(START);
+        let whole_minutes = (begins.micros() - START.micros()) / MINUTE_MICROS * MINUTE_MICROS;
+        let first = START.plus_micros(whole_minutes + MINUTE_MICROS / 2 - BEFORE_MICROS);
         (0..).map(move |minute| first.plus_micros(minute * MINUTE_MICROS)).take_while(move |at| *at <= until)
     }
 

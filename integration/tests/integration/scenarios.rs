@@ -36,7 +36,7 @@ fn each_owner_hears_what_the_analyst_expects() {
             if !lines.is_empty() {
                 wrong.push(format!("{}{which}: {}\n  {}", scenario.path.display(), story.title, lines.join("\n  ")));
             }
-            outcomes.push((played.outcome(), reasons(&played)));
+            outcomes.push((played.outcome(), reasons(&played), coverage(&played)));
         }
         if outcomes[0] == outcomes[1] {
             wrong.push(format!("{}: the twin ends as the story does", scenario.path.display()));
@@ -56,6 +56,10 @@ fn reasons(played: &Played) -> Vec<(String, Option<String>, &'static str)> {
         (message.receiver.clone(), message.principal.clone(), message.reason.name())
     };
     played.heard.iter().map(reason).collect()
+}
+
+fn coverage(played: &Played) -> Vec<watershed_schemas::Coverage> {
+    played.last.values().map(|incident| incident.coverage).collect()
 }
 
 #[test]
