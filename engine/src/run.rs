@@ -8,6 +8,7 @@ use watershed_connectors::formats::Registry;
 use watershed_schemas::Timestamp;
 
 use crate::backfill::Backfiller;
+use crate::cases::Cases;
 use crate::config::Config;
 use crate::console::{self, Health, Metrics};
 use crate::core::Core;
@@ -75,11 +76,13 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
         dlq: Some(setup::dead_letters("dlq", &config.dlq)?),
         late: Some(setup::dead_letters("late", &config.late)?),
         store: Some(Arc::clone(&store)),
+        cases: Some(Cases::open(config.cases, Some(Arc::clone(&store)))?),
         backfiller: Some(Backfiller::new(open, formats.clone(), config.core.skew)),
         commit_interval: config.store.commit_interval,
     };
     let intake = Intake::from_source(setup::source(&config.input, &config.snapshots)?, formats, setup::BATCH_RECORDS);
     let mut core = Core::new(config.core, setups);
+    core.except(config.rules.exceptions.clone());
     if config.inventory.enabled {
         core.keep_books(config.inventory.limits);
     }

@@ -8,6 +8,8 @@ mod episode;
 mod evidence;
 mod incident;
 mod links;
+mod secrets;
+mod standing;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -20,7 +22,7 @@ use watershed_schemas::{
     Severity, Signal, Timestamp,
 };
 
-use crate::evaluator::{Found, RuleSetup};
+use crate::evaluator::{EvidenceText, Found, RuleSetup};
 use crate::principals::{InForce, Renamed};
 use crate::store::Commit;
 use crate::watermark::Watermarks;
@@ -30,6 +32,7 @@ pub use evidence::Evidence;
 pub(crate) use evidence::copied_columns;
 use incident::Incident;
 use links::{Session, SessionLinks};
+pub use standing::deciding;
 
 /// First bytes of the keys that hold incidents and their signals.
 pub const PREFIXES: [&[u8]; 3] = [incident::PREFIX, SIGNAL_PREFIX, links::PREFIX];
@@ -55,6 +58,8 @@ pub struct Settings {
     pub links_limit: usize,
     /// Longest time that a signal may lag behind the watermark: lateness plus the rules' look-ahead.
     pub signal_lag: Duration,
+    /// What is kept of prompts, completions and arguments.
+    pub evidence_text: EvidenceText,
 }
 
 impl Default for Settings {
@@ -68,6 +73,7 @@ impl Default for Settings {
             links_keep: Duration::from_secs(24 * 3_600),
             links_limit: 1_000_000,
             signal_lag: Duration::from_secs(15 * 60),
+            evidence_text: EvidenceText::default(),
         }
     }
 }
@@ -201,7 +207,10 @@ impl Correlator {
             if backfilled && !found.signal.withdrawn && self.was_taken_back(&record) {
                 continue;
             }
-            let past = found.signal.withdrawn || backfilled;
+            // What is excepted counts no more than what was taken back: it may have been neither before.
+            let excepted = found.signal.marks.contains(&Mark::Excepted);
+            record.withdrawn |= excepted;
+            let past = found.signal.withdrawn || backfilled || excepted;
             let taken_over = self.take_over(&mut record, past, commit);
             if past && !known && !taken_over {
                 continue;
@@ -256,7 +265,8 @@ impl Correlator {
         let (evidence, moved) = match known {
             Some(known) if signal.withdrawn => (known.evidence.clone(), known.moved),
             _ => {
-                let evidence = found.evidence.iter().take(EVIDENCE_PER_SIGNAL).filter_map(Evidence::of).collect();
+                let evidence = found.evidence.iter().take(EVIDENCE_PER_SIGNAL);
+                let evidence = evidence.filter_map(|row| Evidence::of(row, self.settings.evidence_text)).collect();
                 let first = |plane: Plane| found.evidence.iter().find(|row| row.segment.table == plane.into());
                 let moved = |plane| first(plane).map_or(signal.event_time, |row| row.segment.event_time(row.row));
                 (evidence, Plane::ALL.map(moved))
@@ -273,7 +283,7 @@ impl Correlator {
             principal: signal.principal.clone(),
             session_id: signal.session_id.clone(),
             event_time: signal.event_time,
-            weights: setup.weights(),
+            weights: setup.weights,
             withdrawn: signal.withdrawn,
             marks: signal.marks.iter().copied().filter(|mark| *mark != Mark::Backfilled).collect(),
             finding: finding_of(signal),

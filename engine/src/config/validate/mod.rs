@@ -8,6 +8,7 @@ use super::document::Document;
 use super::problem::{Level, Problem};
 use super::raw::Raw;
 use super::{Config, DeadLetterOutput};
+use crate::cases;
 use crate::core;
 use crate::evaluator;
 use crate::principals;
@@ -38,6 +39,7 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
     let store = running::store(&raw.store, &mut findings);
     let inventory = running::inventory(&raw.inventory, &mut findings);
     let incidents = running::incidents(&raw.incidents, &raw.limits, &mut findings);
+    let cases = cases::Settings { retention: raw.incidents.evidence_retention, ..cases::Settings::default() };
     running::limits(&raw.limits, &mut findings);
     let console = running::console(&raw.console, &mut findings);
     let log = running::log(raw.log, &mut findings);
@@ -87,6 +89,7 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
         rules,
         reference,
         inventory,
+        cases,
         store,
         receivers: routed.receivers,
         routes: routed.routes,
