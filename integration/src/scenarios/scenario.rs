@@ -335,6 +335,19 @@ impl Story {
         arrivals
     }
 
+    /// The same story in an organisation of its own.
+    pub fn in_tenant(&self, tenant: &str) -> Story {
+        let mut story = Story { tenant: tenant.to_owned(), ..self.clone() };
+        for arrival in story.lines.iter_mut().flat_map(|line| &mut line.arrivals) {
+            arrival.event.insert("event_id".to_owned(), json!(format!("{tenant}:{}", arrival.id())));
+            let own = arrival.event.get("tenant").is_some_and(|named| *named == self.tenant.as_str());
+            let named = arrival.event.get("tenant").and_then(Value::as_str).unwrap_or_default();
+            let tenant = if own { tenant.to_owned() } else { format!("{tenant}-{named}") };
+            arrival.event.insert("tenant".to_owned(), Value::from(tenant));
+        }
+        story
+    }
+
     /// The same records in another order: each comes up to twelve minutes after it happened. The same seed gives the same
     /// order.
     pub fn shuffled(&self, seed: u64) -> Vec<Arrival> {

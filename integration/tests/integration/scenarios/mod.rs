@@ -1,5 +1,8 @@
 //! Every scenario and its twin, through the whole pipeline.
 
+mod bad_files;
+mod kafka;
+
 use watershed_integration::scenarios::{Company, Played, Scenario, Story, differences, play};
 
 /// Fewer messages than this in all stories together, and silence could pass for success.
