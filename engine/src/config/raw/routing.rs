@@ -31,8 +31,8 @@ pub(in crate::config) struct Receiver {
     /// How patient delivery is with it.
     #[serde(default)]
     pub(in crate::config) delivery: ReceiverSettings,
-    /// What kind of receiver it is, by `type`: `slack`, `pagerduty`, `webhook`, `file` or `stdout`, with the settings of
-    /// that kind beside it.
+    /// What kind of receiver it is, by `type`: `slack`, `pagerduty`, `webhook`, `splunk`, `kafka`, `file` or `stdout`, with
+    /// the settings of that kind beside it.
     #[serde(flatten)]
     pub(in crate::config) sink: SinkSettings,
 }
