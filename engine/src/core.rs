@@ -4,8 +4,10 @@
 //! follows from them. It never looks at a clock, draws no random number and lets no hash map's order reach an output:
 //! the same inputs give the same bytes. Everything that must survive a crash is in the step's [`Commit`].
 
+mod blast;
 mod books;
 mod dedup;
+mod evidence;
 mod identity;
 mod past;
 mod renaming;
@@ -24,6 +26,7 @@ use crate::acceptance::{self, Refused};
 use crate::books::Books;
 use crate::correlator::{self, Correlator, Telling};
 use crate::evaluator::{self, Evaluator, Limits, Meter, Picked, Reload, RuleNews, RuleSetup, RuleStatus, Start, Tally};
+use crate::exceptions::{Exception, Exceptions};
 use crate::matcher::{Matched, Matcher, ScanId};
 use crate::principals::{self, Aliases, Principals};
 use crate::shelf::{ColdCounts, Shelf};
@@ -33,6 +36,8 @@ use crate::verify::{LateNames, Witness};
 use crate::watermark::{PlaneTime, Snapshot, Watermarks};
 
 use dedup::Dedup;
+pub use evidence::Gathered;
+pub(crate) use evidence::{MomentKey, bounded, key_of};
 pub use identity::{Held, Shown, StateAt};
 use past::Readers;
 pub use past::{Backfill, Past};
@@ -139,6 +144,8 @@ pub struct Output {
     pub incidents: Vec<IncidentRevision>,
     /// What teams must be told.
     pub tellings: Vec<Telling>,
+    /// For case files, of each incident that was revised; nothing unless asked for.
+    pub gathered: Vec<Gathered>,
     /// For each act, in order, the incident and the revision that it made, or why it made none.
     pub acted: Vec<(String, Result<u32, String>)>,
     /// Rows that did not become history.
@@ -176,12 +183,18 @@ pub struct Core {
     /// Rows of this step on their way to their scans: what it says of ids comes first.
     matched: Vec<(Arc<[ScanId]>, Picked)>,
     readers: Readers,
+    /// What is known and allowed.
+    exceptions: Exceptions,
     /// Inventory and lifecycle; none unless asked for.
     books: Option<Books>,
+    /// What a reach and first moves are read from beside everything else.
+    known: blast::Known,
     /// Kept only where somebody sees what becomes history.
     late_names: LateNames,
     /// Who sees what becomes history; nobody unless asked for.
     witness: Option<Box<dyn Witness>>,
+    /// Whether somebody keeps case files.
+    gathers: bool,
 }
 
 const CLOCK_KEY: &[u8] = b"m/watermarks";
@@ -202,6 +215,9 @@ impl Core {
         incidents.signal_lag = signal_lag(&settings, &setups);
         let mut correlator = Correlator::new(incidents, principals.names().clone());
         correlator.learn_rules(&setups);
+        if settings.all_state {
+            state.keep_back(incidents.signal_lag);
+        }
         Core {
             settings,
             sealed: watermarks.clone(),
@@ -212,15 +228,28 @@ impl Core {
             evaluator: Evaluator::new(setups, settings.limits, settings.cold),
             correlator,
             dedup: Dedup::default(),
-            segments: Segments::called(principals.names().clone()),
+            segments: Segments::called(principals.names().clone(), incidents.evidence_text),
             state,
             principals,
             matched: Vec::new(),
             readers: Readers::default(),
+            exceptions: Exceptions::default(),
             books: None,
+            known: blast::Known::default(),
             late_names: LateNames::default(),
             witness: None,
+            gathers: false,
         }
+    }
+
+    /// From now on findings that one of these covers make no incident.
+    pub fn except(&mut self, exceptions: Vec<Exception>) {
+        self.exceptions = Exceptions::new(exceptions);
+    }
+
+    /// What is excepted, and how many findings were since the start.
+    pub fn exceptions(&self) -> &Exceptions {
+        &self.exceptions
     }
 
     /// From now on this one sees every row that becomes history.
@@ -271,9 +300,12 @@ impl Core {
         output.rules = self.evaluator.take_news();
         output.incidents.extend(correlated.revisions);
         output.tellings.extend(correlated.tellings);
+        self.brief(&mut output.tellings);
         if ended {
             output.incidents.extend(self.correlator.finish(&heard, commit).revisions);
-        } else {
+        }
+        output.gathered = self.gather(&output.incidents);
+        if !ended {
             self.evaluator.expire(&self.watermarks, commit);
             self.dedup.expire(&self.watermarks);
             // While nothing more may be kept, what nobody holds goes at once.
@@ -312,7 +344,8 @@ impl Core {
     fn evaluate(&mut self, commit: &mut Commit, output: &mut Output) {
         self.place(commit);
         let changes = self.state.take_changes();
-        let found = self.evaluator.evaluate(&self.sealed, &self.watermarks, (&self.state, &changes), commit);
+        let mut found = self.evaluator.evaluate(&self.sealed, &self.watermarks, (&self.state, &changes), commit);
+        found.iter_mut().for_each(|found| self.exceptions.mark(&mut found.signal));
         self.correlator.add(&found, self.evaluator.setups(), commit);
         output.signals.extend(found.into_iter().map(|found| found.signal));
     }
@@ -336,8 +369,12 @@ impl Core {
         let start = Start { watermarks: &self.watermarks, next_segment: self.segments.next(), columns, known_since };
         let fill = self.evaluator.reload(rules, &start, commit);
         let setups = self.evaluator.setups();
-        self.correlator.set_signal_lag(signal_lag(&self.settings, setups));
+        let lag = signal_lag(&self.settings, setups);
+        self.correlator.set_signal_lag(lag);
         self.correlator.learn_rules(setups);
+        if self.settings.all_state {
+            self.state.keep_back(lag);
+        }
         let rules: Vec<_> = setups.iter().map(|setup| Arc::clone(&setup.rule)).collect();
         let filled: Vec<_> = fill.iter().map(|position| Arc::clone(&rules[*position])).collect();
         self.matcher = Matcher::new(&rules);
@@ -427,6 +464,7 @@ impl Core {
         }
         self.correlator.learn(batch, accepted.as_deref(), commit);
         self.state.take(batch, accepted.as_deref());
+        self.known.hear(batch, accepted.as_deref(), commit);
         if let Some(books) = &mut self.books {
             books.learn(batch, accepted.as_deref(), commit);
         }
@@ -492,6 +530,7 @@ impl Core {
         if let Some(books) = &mut self.books {
             books.restore(&stored);
         }
+        self.known.restore(&stored);
         self.correlator.restore(stored);
         self.sealed = self.watermarks.clone();
     }

@@ -12,10 +12,11 @@ use watershed_connectors::dlq::{DeadLetter, DeadLetters};
 use watershed_connectors::formats::Registry;
 use watershed_connectors::sources::{Positions, SourceError};
 use watershed_rules::ReferenceTables;
-use watershed_schemas::{Handled, IncidentRevision, Notification, Signal, Timestamp};
+use watershed_schemas::{Handled, IncidentRevision, Notification, Plane, Signal, Timestamp};
 
 use crate::acceptance::Refusal;
 use crate::backfill::Backfiller;
+use crate::cases::{Cases, Erased};
 use crate::core::{Backfill, Core, Input, Output, Past};
 use crate::crash;
 use crate::deliver::Delivery;
@@ -74,6 +75,8 @@ pub struct Parts {
     pub dlq: Option<Box<dyn DeadLetters>>,
     /// Where rows go that come too late or from the future.
     pub late: Option<Box<dyn DeadLetters>>,
+    /// What is kept of incidents for those who open them; without it nothing.
+    pub cases: Option<Cases>,
     /// Who reads the log again for rules that want their past; without one they warm.
     pub backfiller: Option<Backfiller>,
     /// Longest time between two commits while nothing must be told.
@@ -147,6 +150,9 @@ pub struct Pipeline {
 impl Pipeline {
     /// Sets up a pipeline where the store left off.
     pub fn resume(mut intake: Intake, mut core: Core, parts: Parts) -> Result<Self, Error> {
+        if parts.cases.is_some() {
+            core.gather_evidence();
+        }
         let mut next_seq = 0;
         let mut pending = Commit::default();
         if let Some(store) = &parts.store {
@@ -206,6 +212,10 @@ impl Pipeline {
         self.write_refused(&output, &mut turn.counts)?;
 
         let fresh = self.queue(&output, &mut turn.counts)?;
+        let heard = self.heard();
+        if let Some(cases) = &mut self.parts.cases {
+            cases.take(&output, &fresh, [heard, heard], &mut self.pending)?;
+        }
         crash::point("before_commit");
         let due = self.committed.elapsed() >= self.parts.commit_interval && self.has_news();
         if must_commit || !fresh.is_empty() || due {
@@ -313,6 +323,9 @@ impl Pipeline {
             commit.puts.push((SEQ_KEY.to_vec(), serde_json::to_vec(&self.next_seq).map_err(Error::Positions)?));
             store.commit(newest(commit))?;
         }
+        if let Some(cases) = &mut self.parts.cases {
+            cases.committed();
+        }
         crash::point("after_commit");
         self.intake.commit(&positions)?;
         self.committed = Instant::now();
@@ -391,6 +404,28 @@ impl Pipeline {
     /// The core, for its counters.
     pub fn core(&self) -> &Core {
         &self.core
+    }
+
+    /// The case files, where they are kept.
+    pub fn cases(&self) -> Option<&Cases> {
+        self.parts.cases.as_ref()
+    }
+
+    /// Masks what case files say of a principal, and makes that durable before it returns.
+    ///
+    /// # Errors
+    /// As [`Pipeline::commit`].
+    pub fn erase(&mut self, tenant: &str, principal: &str) -> Result<Erased, Error> {
+        let now = self.heard();
+        let Some(cases) = &mut self.parts.cases else { return Ok(Erased::default()) };
+        let erased = cases.erase(tenant, principal, now, &mut self.pending)?;
+        self.commit()?;
+        Ok(erased)
+    }
+
+    /// The newest event time of all.
+    fn heard(&self) -> Timestamp {
+        Plane::ALL.map(|plane| self.core.watermarks().heard(plane)).into_iter().max().unwrap_or(Timestamp::MIN)
     }
 
     /// The intake, for its progress.

@@ -51,6 +51,17 @@ pub enum Question {
         /// At most so many.
         limit: usize,
     },
+    /// How far does an identity reach?
+    BlastRadius {
+        /// The organisation.
+        tenant: String,
+        /// Any id of the identity.
+        id: String,
+        /// As of when; the newest event where absent.
+        at: Option<Timestamp>,
+        /// How long before that its deeds are counted; a day where absent.
+        window: Option<Duration>,
+    },
     /// What is there, and what is wrong with it?
     Inventory(inventory::Options),
     /// When did access change that was said to change?
@@ -78,6 +89,9 @@ impl Question {
                     }
                 }
                 json!({"count": count, "conflicts": shown})
+            }
+            Question::BlastRadius { tenant, id, at, window } => {
+                serde_json::to_value(core.blast_radius(tenant, id, *at, *window)).unwrap_or_default()
             }
             // Null where no books are kept.
             Question::Inventory(options) => serde_json::to_value(core.inventory(options)).unwrap_or_default(),
@@ -158,6 +172,7 @@ pub(super) fn router(asker: Asker, address: SocketAddr) -> Router {
     let loopback = address.ip().is_loopback();
     Router::new()
         .route("/identity/{*id}", get(identity))
+        .route("/blast-radius/{*id}", get(blast_radius))
         .route("/conflicts", get(conflicts))
         .route("/inventory", get(inventory))
         .route("/lifecycle", get(lifecycle))
@@ -223,6 +238,24 @@ async fn identity(State(asker): State<Asker>, Path(id): Path<String>, uri: Uri) 
     };
     let tenant = query.remove("tenant").unwrap_or_else(|| "default".to_owned());
     Ok(json(&asker.ask(Question::Identity { tenant, id, at }).await?))
+}
+
+async fn blast_radius(State(asker): State<Asker>, Path(id): Path<String>, uri: Uri) -> Result<Response, Problem> {
+    let mut query = query(&uri, &["tenant", "at", "window"])?;
+    if id.len() > LONGEST {
+        return Err(Problem::bad(format!("the id is longer than {LONGEST} bytes")));
+    }
+    let at = match query.remove("at") {
+        None => None,
+        Some(at) => Some(Timestamp::parse(&at).map_err(|error| Problem::bad(format!("`at`: {error}")))?),
+    };
+    let window = match query.remove("window").map(|window| window.parse::<u64>()) {
+        None => None,
+        Some(Ok(window)) => Some(Duration::from_secs(window)),
+        Some(Err(_)) => return Err(Problem::bad("`window` is a number of seconds")),
+    };
+    let tenant = query.remove("tenant").unwrap_or_else(|| "default".to_owned());
+    Ok(json(&asker.ask(Question::BlastRadius { tenant, id, at, window }).await?))
 }
 
 async fn conflicts(State(asker): State<Asker>, uri: Uri) -> Result<Response, Problem> {

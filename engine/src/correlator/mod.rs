@@ -18,6 +18,7 @@ mod record;
 mod related;
 mod settings;
 mod shares;
+mod standing;
 mod telling;
 mod verdict;
 
@@ -159,7 +160,10 @@ impl Correlator {
             if backfilled && !found.signal.withdrawn && self.was_taken_back(&record) {
                 continue;
             }
-            let past = found.signal.withdrawn || backfilled;
+            // What is excepted counts no more than what was taken back: it may have been neither before.
+            let excepted = found.signal.marks.contains(&Mark::Excepted);
+            record.withdrawn |= excepted;
+            let past = found.signal.withdrawn || backfilled || excepted;
             let taken_over = self.take_over(&mut record, past, commit);
             if past && !known && !taken_over {
                 continue;
@@ -215,7 +219,8 @@ impl Correlator {
         let (evidence, moved) = match known {
             Some(known) if signal.withdrawn => (known.evidence.clone(), known.moved),
             _ => {
-                let evidence = found.evidence.iter().take(EVIDENCE_PER_SIGNAL).filter_map(Evidence::of).collect();
+                let evidence = found.evidence.iter().take(EVIDENCE_PER_SIGNAL);
+                let evidence = evidence.filter_map(|row| Evidence::of(row, self.settings.evidence_text)).collect();
                 let first = |plane: Plane| found.evidence.iter().find(|row| row.segment.table == plane.into());
                 let moved = |plane| first(plane).map_or(signal.event_time, |row| row.segment.event_time(row.row));
                 (evidence, Plane::ALL.map(moved))

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use watershed_schemas::PlaneScores;
 
+use crate::evaluator::EvidenceText;
+
 /// How signals become incidents.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
@@ -32,6 +34,8 @@ pub struct Settings {
     pub over_limit: usize,
     /// Longest time that a signal may lag behind the watermark: lateness plus the rules' look-ahead.
     pub signal_lag: Duration,
+    /// What is kept of prompts, completions and arguments.
+    pub evidence_text: EvidenceText,
 }
 
 impl Default for Settings {
@@ -49,6 +53,7 @@ impl Default for Settings {
             over_keep: Duration::from_secs(7 * 24 * 3_600),
             over_limit: 50_000,
             signal_lag: Duration::from_secs(15 * 60),
+            evidence_text: EvidenceText::default(),
         }
     }
 }

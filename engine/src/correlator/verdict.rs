@@ -160,7 +160,7 @@ fn weighed(rule: Contribution, repeat_factor: f64) -> Contribution {
 }
 
 /// What so many signals of one rule count, the first as 1 and each further one `repeat` times the one before.
-fn factor(count: u32, repeat: f64) -> f64 {
+pub(super) fn factor(count: u32, repeat: f64) -> f64 {
     if repeat >= 1.0 {
         return f64::from(count);
     }

@@ -43,7 +43,8 @@ pub use rows::{Owner, Picked, RowRef, Segment, Unreadable, gather, id_hash};
 pub use said::SAID_PREFIX;
 pub use signals::SIGNAL_PREFIX;
 pub use status::{Backfilling, RuleChange, RuleNews, RuleStatus, Tally};
-pub use thin::{FINGERPRINTED, fingerprint, read_columns};
+pub(crate) use thin::fingerprint_and_excerpt;
+pub use thin::{EvidenceText, FINGERPRINTED, fingerprint, read_columns};
 
 use rule_state::{Admission, RuleState, Step};
 use said::StoredStatement;

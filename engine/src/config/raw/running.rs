@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use watershed_connectors::{byte_size, duration, formats};
-use watershed_schemas::Severity;
+use watershed_rules::Parameter;
+use watershed_schemas::{Severity, Timestamp};
 
 use super::PerPlane;
 use crate::books;
+use crate::cases;
 use crate::correlator;
-use crate::evaluator;
+use crate::evaluator::{self, EvidenceText};
 use crate::principals;
 use crate::shelf;
 use crate::store;
@@ -33,6 +35,9 @@ pub(in crate::config) struct Rules {
     /// Tuning of single rules, by id.
     #[serde(rename = "override")]
     pub(in crate::config) overrides: BTreeMap<String, RuleOverride>,
+    /// Findings that are known and allowed. They are written and marked `excepted`, and make no incident.
+    #[serde(skip_serializing)]
+    pub(in crate::config) exceptions: Vec<RuleException>,
 }
 
 impl Default for Rules {
@@ -43,6 +48,7 @@ impl Default for Rules {
             disable: BTreeSet::new(),
             reload_every: Duration::from_secs(5),
             overrides: BTreeMap::new(),
+            exceptions: Vec::new(),
         }
     }
 }
@@ -58,11 +64,52 @@ pub(in crate::config) struct RuleOverride {
     pub(in crate::config) weights: Option<PerPlane>,
     /// `active`, or `shadow`: signals are written, but make no incident and page nobody. Default: `active`.
     pub(in crate::config) mode: Mode,
+    /// What `$name` stands for in its SQL, by name, such as `{calls = 20, window = "10 minutes"}`. With another value it is
+    /// another version of the rule. Default: what the rule says.
+    pub(in crate::config) parameters: BTreeMap<String, Parameter>,
     /// Whether the rule is given its past when it is added, or edited, while `run` runs: what other rules still remember,
     /// and where that is not all that it looks back to, the log, read again by a second reader while everything else goes
     /// on. What it finds there is recorded and marked `backfilled`; nobody is told. Where the log does not reach back far
     /// enough, the rule is warming for the rest. Without it, a rule that is added begins with what comes after.
     pub(in crate::config) backfill: bool,
+}
+
+/// Findings that are known and allowed, for a time.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct RuleException {
+    /// Ids of the rules; all where it is absent.
+    #[serde(default)]
+    pub(in crate::config) rules: Vec<String>,
+    /// What a finding must say, by column of the rule's output: one value or several, all columns at once. At least one, such as
+    /// `match = {principal = "svc-backup", tool = ["read_inbox", "list_files"]}`.
+    #[serde(rename = "match")]
+    pub(in crate::config) matches: BTreeMap<String, OneOrMore>,
+    /// Who answers for it.
+    pub(in crate::config) author: String,
+    /// Why it is allowed.
+    pub(in crate::config) reason: String,
+    /// Until when, in event time: RFC 3339, such as `2027-01-31T00:00:00Z`. What happens from then on is a finding again.
+    pub(in crate::config) until: Timestamp,
+}
+
+/// One text or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(in crate::config) enum OneOrMore {
+    /// One.
+    One(String),
+    /// Several.
+    More(Vec<String>),
+}
+
+impl From<OneOrMore> for BTreeSet<String> {
+    fn from(texts: OneOrMore) -> Self {
+        match texts {
+            OneOrMore::One(text) => BTreeSet::from([text]),
+            OneOrMore::More(texts) => texts.into_iter().collect(),
+        }
+    }
 }
 
 /// Whether a rule's signals count.
@@ -128,6 +175,12 @@ pub(in crate::config) struct Incidents {
     /// How long after it was last seen the principal of a session is remembered.
     #[serde(with = "duration")]
     pub(in crate::config) links_keep: Duration,
+    /// What case files keep of prompts, completions and arguments beside a fingerprint: `excerpt` (the first 240 characters, secrets
+    /// masked) or `fingerprint` (nothing). No message holds either.
+    pub(in crate::config) evidence_text: EvidenceText,
+    /// How long after its last event a case file is kept, in event time.
+    #[serde(with = "duration")]
+    pub(in crate::config) evidence_retention: Duration,
     /// Principals through which many people or jobs act, beside the agents that the table `agents` marks as `shared`. What
     /// they do is grouped by session, so that one of them does not become everybody's incident.
     pub(in crate::config) shared_principals: BTreeSet<String>,
@@ -150,6 +203,8 @@ impl Default for Incidents {
             clock_skew: core.clock_skew,
             silence_after: core.silence_after,
             links_keep: core.links_keep,
+            evidence_text: core.evidence_text,
+            evidence_retention: cases::Settings::default().retention,
             shared_principals: BTreeSet::new(),
             related_limit: core.related_limit,
             keep: core.over_keep,

@@ -1,6 +1,7 @@
 //! From the sections as written to a valid configuration: what serde can't see.
 
 mod input;
+mod redaction;
 mod routing;
 mod running;
 
@@ -8,6 +9,7 @@ use super::document::Document;
 use super::problem::{Level, Problem};
 use super::raw::Raw;
 use super::{Config, DeadLetterOutput};
+use crate::cases;
 use crate::core;
 use crate::evaluator;
 use crate::principals;
@@ -39,11 +41,13 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
     let inventory = running::inventory(&raw.inventory, &mut findings);
     let shared_principals = raw.incidents.shared_principals.clone();
     let incidents = running::incidents(&raw.incidents, &raw.limits, &mut findings);
+    let cases = cases::Settings { retention: raw.incidents.evidence_retention, ..cases::Settings::default() };
     running::limits(&raw.limits, &mut findings);
     let console = running::console(&raw.console, &mut findings);
     let log = running::log(raw.log, &mut findings);
     let rules = running::rules(raw.rules, &mut findings);
     let reference = running::reference(raw.reference, &mut findings);
+    let redaction = redaction::validate(&raw.receivers, &raw.redaction, &mut findings);
     let routed = routing::validate(raw.receivers, raw.routing, &mut findings);
     let time = |plane: &super::raw::PlaneTimes| PlaneTime {
         out_of_orderness: plane.out_of_orderness,
@@ -89,9 +93,11 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
         shared_principals,
         reference,
         inventory,
+        cases,
         store,
         receivers: routed.receivers,
         routes: routed.routes,
+        redaction,
         delivery,
         dlq,
         late,
