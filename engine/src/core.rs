@@ -4,6 +4,7 @@
 //! follows from them. It never looks at a clock, draws no random number and lets no hash map's order reach an output:
 //! the same inputs give the same bytes. Everything that must survive a crash is in the step's [`Commit`].
 
+mod blast;
 mod books;
 mod dedup;
 mod evidence;
@@ -25,6 +26,7 @@ use crate::acceptance::{self, Refused};
 use crate::books::Books;
 use crate::correlator::{self, Correlator, Telling};
 use crate::evaluator::{self, Evaluator, Limits, Meter, Picked, Reload, RuleNews, RuleSetup, RuleStatus, Start, Tally};
+use crate::exceptions::{Exception, Exceptions};
 use crate::matcher::{Matched, Matcher, ScanId};
 use crate::principals::{self, Aliases, Principals};
 use crate::shelf::{ColdCounts, Shelf};
@@ -170,8 +172,12 @@ pub struct Core {
     /// Rows of this step on their way to their scans: what it says of ids comes first.
     matched: Vec<(Arc<[ScanId]>, Picked)>,
     readers: Readers,
+    /// What is known and allowed.
+    exceptions: Exceptions,
     /// Inventory and lifecycle; none unless asked for.
     books: Option<Books>,
+    /// What a reach and first moves are read from beside everything else.
+    known: blast::Known,
     /// Kept only where somebody sees what becomes history.
     late_names: LateNames,
     /// Who sees what becomes history; nobody unless asked for.
@@ -211,11 +217,23 @@ impl Core {
             principals,
             matched: Vec::new(),
             readers: Readers::default(),
+            exceptions: Exceptions::default(),
             books: None,
+            known: blast::Known::default(),
             late_names: LateNames::default(),
             witness: None,
             gathers: false,
         }
+    }
+
+    /// From now on findings that one of these covers make no incident.
+    pub fn except(&mut self, exceptions: Vec<Exception>) {
+        self.exceptions = Exceptions::new(exceptions);
+    }
+
+    /// What is excepted, and how many findings were since the start.
+    pub fn exceptions(&self) -> &Exceptions {
+        &self.exceptions
     }
 
     /// From now on this one sees every row that becomes history.
@@ -260,6 +278,7 @@ impl Core {
         output.rules = self.evaluator.take_news();
         output.incidents = correlated.revisions;
         output.tellings = correlated.tellings;
+        self.brief(&mut output.tellings);
         if ended {
             output.incidents.extend(self.correlator.finish(&heard, commit).revisions);
         }
@@ -303,7 +322,8 @@ impl Core {
     fn evaluate(&mut self, commit: &mut Commit, output: &mut Output) {
         self.place(commit);
         let changes = self.state.take_changes();
-        let found = self.evaluator.evaluate(&self.sealed, &self.watermarks, (&self.state, &changes), commit);
+        let mut found = self.evaluator.evaluate(&self.sealed, &self.watermarks, (&self.state, &changes), commit);
+        found.iter_mut().for_each(|found| self.exceptions.mark(&mut found.signal));
         self.correlator.add(&found, self.evaluator.setups(), commit);
         output.signals.extend(found.into_iter().map(|found| found.signal));
     }
@@ -406,6 +426,7 @@ impl Core {
         }
         self.correlator.learn(batch, accepted.as_deref(), commit);
         self.state.take(batch, accepted.as_deref());
+        self.known.hear(batch, accepted.as_deref(), commit);
         if let Some(books) = &mut self.books {
             books.learn(batch, accepted.as_deref(), commit);
         }
@@ -471,6 +492,7 @@ impl Core {
         if let Some(books) = &mut self.books {
             books.restore(&stored);
         }
+        self.known.restore(&stored);
         self.correlator.restore(stored);
         self.sealed = self.watermarks.clone();
     }

@@ -82,6 +82,7 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
     };
     let intake = Intake::from_source(setup::source(&config.input, &config.snapshots)?, formats, setup::BATCH_RECORDS);
     let mut core = Core::new(config.core, setups);
+    core.except(config.rules.exceptions.clone());
     if config.inventory.enabled {
         core.keep_books(config.inventory.limits);
     }

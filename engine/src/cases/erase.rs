@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use watershed_schemas::{Case, IncidentRevision, Timestamp, TimelineEntry};
+use watershed_schemas::{Case, IncidentRevision, TimelineEntry, Timestamp};
 
 /// What stands in the place of everything that was erased.
 pub const ERASED: &str = "erased";
@@ -78,7 +78,8 @@ impl Erasures {
             return;
         }
         let tenant = case.incident.tenant.clone();
-        let named = case.timeline.iter().flat_map(|moment| PRINCIPALS.iter().filter_map(|name| moment.columns.get(*name)));
+        let named =
+            case.timeline.iter().flat_map(|moment| PRINCIPALS.iter().filter_map(|name| moment.columns.get(*name)));
         let named: BTreeSet<String> =
             case.incident.principal.iter().chain(named).filter(|name| *name != ERASED).cloned().collect();
         for principal in named {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use watershed_schemas::{BlastRadius, Case, FirstMove, IncidentRevision, Moment, Notification, Timestamp, TimelineEntry, Told};
+use watershed_schemas::{
+    BlastRadius, Case, FirstMove, IncidentRevision, Moment, Notification, TimelineEntry, Timestamp, Told,
+};
 
 use crate::core::{MomentKey, bounded, key_of};
 

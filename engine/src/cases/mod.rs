@@ -26,8 +26,8 @@ use crate::core::Output;
 use crate::store::{self, Commit, StateStore};
 
 pub use entry::{Ambiguous, Entry, Filter};
-pub use erase::{ERASED, Erased};
 use erase::Erasures;
+pub use erase::{ERASED, Erased};
 use file::Grows;
 use live::Live;
 pub use stored::INDEX_PREFIX;

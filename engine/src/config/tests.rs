@@ -91,9 +91,12 @@ fn what_is_written_is_what_runs() {
     assert_eq!(core.limits.rows_per_key, 50_000);
     assert_eq!((core.limits.rule_bytes, core.limits.state_bytes, core.cold), (64 << 20, 1 << 30, false));
     assert_eq!((rule_time, rules.reload_every), (Duration::from_secs(2), Duration::from_secs(30)));
-    assert!(rules.backfill.contains("repeated-denials-then-allow"));
-    assert_eq!(rules.severity.get("repeated-denials-then-allow"), Some(&Severity::Critical));
-    assert!(rules.shadow.contains("repeated-denials-then-allow") && rules.catalog);
+    let tuned = &rules.tuning["repeated-denials-then-allow"];
+    assert!(tuned.backfill && tuned.shadow && rules.catalog);
+    assert_eq!(tuned.severity, Some(Severity::Critical));
+    assert_eq!(tuned.weights, Some(PlaneScores { model: 0.5, access: 0.0 }));
+    let [excepted] = rules.exceptions.as_slice() else { panic!("one exception") };
+    assert_eq!(excepted.matches["tool"], ["list_files", "read_inbox"].map(str::to_owned).into());
     assert_eq!(store.options.cache_bytes, 128 << 20);
     let names: Vec<&str> = receivers.iter().map(|receiver| receiver.name.as_str()).collect();
     assert_eq!(names, ["ai-slack", "iam-pager", "soc", "operator"]);

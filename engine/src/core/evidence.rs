@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::arrow::array::{Array, AsArray};
-use watershed_schemas::{IncidentRevision, IncidentStatus, Moment, Plane, Timestamp, TimelineEntry};
+use watershed_schemas::{IncidentRevision, IncidentStatus, Moment, Plane, TimelineEntry, Timestamp};
 
 use super::Core;
 use crate::correlator::{self, Evidence, SignalRecord};
@@ -75,10 +75,8 @@ impl Core {
             for moment in context(self.segments.live(), revision, &records, texts, &mut looks) {
                 moments.entry(key_of(&moment)).or_insert(moment);
             }
-            gathered.push(Gathered {
-                incident_id: revision.incident_id.clone(),
-                moments: moments.into_values().collect(),
-            });
+            gathered
+                .push(Gathered { incident_id: revision.incident_id.clone(), moments: moments.into_values().collect() });
         }
         gathered
     }
@@ -186,9 +184,8 @@ fn concerns(segment: &Segment, row: u32, incident: &IncidentRevision) -> bool {
     }
     let session = text("session_id")
         .is_some_and(|(_, session)| incident.sessions.binary_search_by(|known| known.as_str().cmp(session)).is_ok());
-    let same = |(column, id): (usize, &str)| {
-        incident.principal.as_deref() == Some(&*segment.called_in(column, row, id))
-    };
+    let same =
+        |(column, id): (usize, &str)| incident.principal.as_deref() == Some(&*segment.called_in(column, row, id));
     session || text("principal").is_some_and(same)
 }
 

@@ -207,7 +207,10 @@ impl Correlator {
             if backfilled && !found.signal.withdrawn && self.was_taken_back(&record) {
                 continue;
             }
-            let past = found.signal.withdrawn || backfilled;
+            // What is excepted counts no more than what was taken back: it may have been neither before.
+            let excepted = found.signal.marks.contains(&Mark::Excepted);
+            record.withdrawn |= excepted;
+            let past = found.signal.withdrawn || backfilled || excepted;
             let taken_over = self.take_over(&mut record, past, commit);
             if past && !known && !taken_over {
                 continue;
@@ -280,7 +283,7 @@ impl Correlator {
             principal: signal.principal.clone(),
             session_id: signal.session_id.clone(),
             event_time: signal.event_time,
-            weights: setup.weights(),
+            weights: setup.weights,
             withdrawn: signal.withdrawn,
             marks: signal.marks.iter().copied().filter(|mark| *mark != Mark::Backfilled).collect(),
             finding: finding_of(signal),

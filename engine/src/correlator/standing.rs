@@ -6,15 +6,18 @@ use watershed_schemas::{IncidentRevision, Plane, PlaneScores};
 
 use super::{Correlator, SignalRecord};
 
+/// Most signals of one incident that are given.
+const SIGNALS: usize = 512;
+
 impl Correlator {
-    /// The standing signals of a revision that are still remembered, oldest first.
+    /// The standing signals of a revision that are still remembered, those of both planes, oldest first, bounded.
     pub fn standing(&self, incident: &IncidentRevision) -> Vec<&SignalRecord> {
         let record = |id: &String| {
             let (entity, time) = self.places.get(id)?;
             self.entities.get(entity)?.signals.get(&(*time, id.clone()))
         };
         let mut records: Vec<&SignalRecord> =
-            incident.signals.iter().filter_map(record).filter(|record| !record.withdrawn).collect();
+            incident.signals.iter().take(SIGNALS).filter_map(record).filter(|record| !record.withdrawn).collect();
         records.sort_by(|a, b| (a.event_time, &a.signal_id).cmp(&(b.event_time, &b.signal_id)));
         records
     }

@@ -43,8 +43,8 @@ pub use rows::{Owner, Picked, RowRef, Segment, Unreadable, gather, id_hash};
 pub use said::SAID_PREFIX;
 pub use signals::SIGNAL_PREFIX;
 pub use status::{Backfilling, RuleChange, RuleNews, RuleStatus, Tally};
-pub use thin::{EvidenceText, FINGERPRINTED, fingerprint, read_columns};
 pub(crate) use thin::fingerprint_and_excerpt;
+pub use thin::{EvidenceText, FINGERPRINTED, fingerprint, read_columns};
 
 use rule_state::{Admission, RuleState, Step};
 use said::StoredStatement;
@@ -57,6 +57,8 @@ pub struct RuleSetup {
     pub rule: Arc<CompiledRule>,
     /// Its severity here.
     pub severity: Severity,
+    /// How much a finding counts for each plane.
+    pub weights: PlaneScores,
     /// Signals only: no verdict, no page.
     pub shadow: bool,
     /// Whether it is given its past when it is added to a running engine: what other rules still remember, and where that
@@ -69,7 +71,17 @@ pub struct RuleSetup {
 impl RuleSetup {
     /// The rule as its author wrote it.
     pub fn as_written(rule: Arc<CompiledRule>) -> Self {
-        RuleSetup { severity: rule.meta.severity, rule, shadow: false, backfill: false, reference: String::new() }
+        let meta = &rule.meta;
+        let weight = |plane| if meta.plane.planes().contains(&plane) { 1.0 } else { 0.0 };
+        let by_plane = PlaneScores { model: weight(Plane::Model), access: weight(Plane::Access) };
+        RuleSetup {
+            severity: meta.severity,
+            weights: meta.weights.unwrap_or(by_plane),
+            rule,
+            shadow: false,
+            backfill: false,
+            reference: String::new(),
+        }
     }
 
     /// A rule as its author wrote it, after the rules on whose findings its own rest: they say what they find and count for
@@ -77,14 +89,6 @@ impl RuleSetup {
     pub fn with_strata(rule: &Arc<CompiledRule>) -> Vec<Self> {
         let below = rule.strata().into_iter().map(|rule| RuleSetup { shadow: true, ..RuleSetup::as_written(rule) });
         below.chain([RuleSetup::as_written(Arc::clone(rule))]).collect()
-    }
-
-    /// How much a finding counts for each plane.
-    pub fn weights(&self) -> PlaneScores {
-        self.rule.meta.weights.unwrap_or_else(|| {
-            let weight = |plane| if self.rule.meta.plane.planes().contains(&plane) { 1.0 } else { 0.0 };
-            PlaneScores { model: weight(Plane::Model), access: weight(Plane::Access) }
-        })
     }
 }
 

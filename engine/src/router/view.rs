@@ -87,31 +87,3 @@ fn summary(evidence: &Evidence, own: bool) -> String {
         .collect::<Vec<_>>();
     parts.join(", ").chars().take(SUMMARY_CHARS).collect()
 }
-
-/// The first step where no rule names one.
-pub(super) fn default_move(plane: Plane, signals: &[&SignalRecord], principal: Option<&str>) -> String {
-    let of_plane = |wanted: Plane, name: &str| {
-        let evidence = signals.iter().flat_map(|signal| &signal.evidence).filter(|evidence| evidence.plane == wanted);
-        evidence.filter_map(|evidence| evidence.columns.get(name)).next().cloned()
-    };
-    // What only the other plane knows is named where its team may be told of it.
-    let column = |name: &str| {
-        let other = || of_plane(plane.other(), name).filter(|_| shown_to_others(plane.other()).contains(&name));
-        of_plane(plane, name).or_else(other)
-    };
-    match plane {
-        Plane::Model => {
-            let agent = column("agent_id")
-                .or_else(|| column("agent_name"))
-                .map_or("the agent".to_owned(), |agent| format!("agent {agent}"));
-            let session = column("session_id").map_or("its session".to_owned(), |session| format!("session {session}"));
-            format!("pause {agent} and quarantine {session}")
-        }
-        Plane::Access => {
-            let credential =
-                column("credential_id").map_or("the credential".to_owned(), |id| format!("credential {id}"));
-            let principal = principal.unwrap_or("its owner");
-            format!("revoke {credential} and end the sessions of {principal}")
-        }
-    }
-}

@@ -37,6 +37,7 @@ use crate::watermark::Watermarks;
 
 pub use deeds::columns;
 use fold::Table;
+pub use held::NamedWith;
 pub use index::{EntryId, asked};
 use members::Members;
 pub use stored::PREFIX as STATE_PREFIX;

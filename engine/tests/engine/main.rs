@@ -26,4 +26,5 @@ mod shape_file;
 mod shapes;
 mod state;
 mod stream;
+mod tuned;
 mod withdrawals;

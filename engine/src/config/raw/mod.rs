@@ -14,7 +14,7 @@ pub(super) use input::{DeadLetters, Formats, Input, PlaneTimes, Time};
 pub(super) use routing::{Delivery, Receiver, Route, Routing, Team};
 #[cfg(test)]
 pub(super) use running::RuleOverride;
-pub(super) use running::{Console, Incidents, Inventory, Limits, Log, Mode, Reference, Rules, Store};
+pub(super) use running::{Console, Incidents, Inventory, Limits, Log, Mode, Reference, RuleException, Rules, Store};
 
 /// The whole file.
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use watershed_connectors::{byte_size, duration, formats};
-use watershed_schemas::Severity;
+use watershed_rules::Parameter;
+use watershed_schemas::{PlaneScores, Severity, Timestamp};
 
 use crate::books;
 use crate::cases;
@@ -33,6 +34,9 @@ pub(in crate::config) struct Rules {
     /// Tuning of single rules, by id.
     #[serde(rename = "override")]
     pub(in crate::config) overrides: BTreeMap<String, RuleOverride>,
+    /// Findings that are known and allowed. They are written and marked `excepted`, and make no incident.
+    #[serde(skip_serializing)]
+    pub(in crate::config) exceptions: Vec<RuleException>,
 }
 
 impl Default for Rules {
@@ -43,6 +47,7 @@ impl Default for Rules {
             disable: BTreeSet::new(),
             reload_every: Duration::from_secs(5),
             overrides: BTreeMap::new(),
+            exceptions: Vec::new(),
         }
     }
 }
@@ -55,11 +60,71 @@ pub(in crate::config) struct RuleOverride {
     pub(in crate::config) severity: Option<Severity>,
     /// `active`, or `shadow`: signals are written, but make no incident and page nobody. Default: `active`.
     pub(in crate::config) mode: Mode,
+    /// How much one of its findings counts for each plane, such as `{model = 0.5}`; a plane that isn't named has none. Default: what
+    /// the rule says, else 1 for its planes.
+    pub(in crate::config) weights: Option<Weights>,
+    /// What `$name` stands for in its SQL, by name, such as `{calls = 20, window = "10 minutes"}`. With another value it is
+    /// another version of the rule. Default: what the rule says.
+    pub(in crate::config) parameters: BTreeMap<String, Parameter>,
     /// Whether the rule is given its past when it is added, or edited, while `run` runs: what other rules still remember,
     /// and where that is not all that it looks back to, the log, read again by a second reader while everything else goes
     /// on. What it finds there is recorded and marked `backfilled`; nobody is told. Where the log does not reach back far
     /// enough, the rule is warming for the rest. Without it, a rule that is added begins with what comes after.
     pub(in crate::config) backfill: bool,
+}
+
+/// Findings that are known and allowed, for a time.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct RuleException {
+    /// Ids of the rules; all where it is absent.
+    #[serde(default)]
+    pub(in crate::config) rules: Vec<String>,
+    /// What a finding must say, by column of the rule's output: one value or several, all columns at once. At least one, such as
+    /// `match = {principal = "svc-backup", tool = ["read_inbox", "list_files"]}`.
+    #[serde(rename = "match")]
+    pub(in crate::config) matches: BTreeMap<String, OneOrMore>,
+    /// Who answers for it.
+    pub(in crate::config) author: String,
+    /// Why it is allowed.
+    pub(in crate::config) reason: String,
+    /// Until when, in event time: RFC 3339, such as `2027-01-31T00:00:00Z`. What happens from then on is a finding again.
+    pub(in crate::config) until: Timestamp,
+}
+
+/// One text or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(in crate::config) enum OneOrMore {
+    /// One.
+    One(String),
+    /// Several.
+    More(Vec<String>),
+}
+
+impl From<OneOrMore> for BTreeSet<String> {
+    fn from(texts: OneOrMore) -> Self {
+        match texts {
+            OneOrMore::One(text) => BTreeSet::from([text]),
+            OneOrMore::More(texts) => texts.into_iter().collect(),
+        }
+    }
+}
+
+/// How much a finding counts for each plane.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Weights {
+    /// For the model plane.
+    model: f64,
+    /// For the access plane.
+    access: f64,
+}
+
+impl From<Weights> for PlaneScores {
+    fn from(Weights { model, access }: Weights) -> Self {
+        PlaneScores { model, access }
+    }
 }
 
 /// Whether a rule's signals count.

@@ -1,15 +1,17 @@
 //! Rules, incidents, store, limits, console and logs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
+use watershed_schemas::{PlaneScores, Timestamp};
 
 use super::Findings;
 use crate::config::raw::{self, Mode};
-use crate::config::{Inventory, Log, Rules, Store};
+use crate::config::{Inventory, Log, Rules, Store, Tuning};
+use crate::exceptions::Exception;
 use crate::{books, correlator, store};
 
 /// The longest commit interval: a crash repeats at most that much work, and nobody waits longer for a message.
@@ -142,32 +144,66 @@ pub(super) fn rules(raw: raw::Rules, findings: &mut Findings<'_>) -> Rules {
         findings
             .error("rules.catalog", "is false and `rules.paths` is empty, so that no rule runs; name your own rules");
     }
-    let mut severity = BTreeMap::new();
-    let mut shadow = BTreeSet::new();
-    let mut backfill = BTreeSet::new();
+    let mut tuning = BTreeMap::new();
     for (id, tuned) in raw.overrides {
+        let setting = format!("rules.override.{id}");
         if raw.disable.contains(&id) {
-            findings.warn(&format!("rules.override.{id}"), "has no effect: `rules.disable` names the rule");
+            findings.warn(&setting, "has no effect: `rules.disable` names the rule");
         }
-        if tuned.backfill {
-            backfill.insert(id.clone());
+        let weights: Option<PlaneScores> = tuned.weights.map(Into::into);
+        if let Some(weights) = weights
+            && ![weights.model, weights.access].iter().all(|weight| weight.is_finite() && *weight >= 0.0)
+        {
+            findings
+                .error(&format!("{setting}.weights"), "is no pair of numbers from 0 on; write {model = 1, access = 0}");
         }
-        if tuned.mode == Mode::Shadow {
-            shadow.insert(id.clone());
-        }
-        if let Some(level) = tuned.severity {
-            severity.insert(id, level);
-        }
+        let tuned = Tuning {
+            severity: tuned.severity,
+            weights,
+            shadow: tuned.mode == Mode::Shadow,
+            backfill: tuned.backfill,
+            parameters: tuned.parameters,
+        };
+        tuning.insert(id, tuned);
     }
     Rules {
         catalog: raw.catalog,
         paths: raw.paths,
         disable: raw.disable,
-        severity,
-        shadow,
-        backfill,
+        tuning,
+        exceptions: exceptions(raw.exceptions, findings),
         reload_every: raw.reload_every,
     }
+}
+
+fn exceptions(raw: Vec<raw::RuleException>, findings: &mut Findings<'_>) -> Vec<Exception> {
+    let now = Timestamp::from_micros(chrono::Utc::now().timestamp_micros());
+    let mut exceptions = Vec::new();
+    for (index, exception) in raw.into_iter().enumerate() {
+        let setting = format!("rules.exceptions[{index}]");
+        if exception.matches.is_empty() {
+            findings.error(
+                &format!("{setting}.match"),
+                "is empty, so that it would except every finding; say which, or switch the rule off with `rules.disable`",
+            );
+        }
+        for (name, text) in [("author", &exception.author), ("reason", &exception.reason)] {
+            if text.trim().is_empty() {
+                findings.error(&format!("{setting}.{name}"), "is empty; whoever reads it later must know");
+            }
+        }
+        if exception.until <= now {
+            findings.warn(&format!("{setting}.until"), "is over: it excepts only what happened before; remove it");
+        }
+        exceptions.push(Exception {
+            rules: exception.rules.into_iter().collect(),
+            matches: exception.matches.into_iter().map(|(column, values)| (column, values.into())).collect(),
+            author: exception.author,
+            reason: exception.reason,
+            until: exception.until,
+        });
+    }
+    exceptions
 }
 
 pub(super) fn reference(raw: raw::Reference, findings: &mut Findings<'_>) -> Option<PathBuf> {
