@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use watershed_schemas::{ColumnSet, Plane, SourceRecord, Timestamp};
 
-use super::secrets::mask_secrets;
+
 use crate::evaluator::{EvidenceText, FINGERPRINTED, RowRef, fingerprint_and_excerpt};
+use crate::redact::mask_secrets;
 use datafusion::arrow::array::{Array, AsArray};
 
 /// Longest text kept of one column.

@@ -8,7 +8,6 @@ mod episode;
 mod evidence;
 mod incident;
 mod links;
-mod secrets;
 mod standing;
 mod verdict;
 

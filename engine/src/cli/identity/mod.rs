@@ -13,7 +13,7 @@ use super::{Error, Exit, Output};
 use crate::console::api::Question;
 use source::SourceArgs;
 
-pub(super) use ask::ask;
+pub(super) use ask::{ask, fetch};
 
 /// Who is who.
 #[derive(Debug, Subcommand)]
