@@ -11,6 +11,7 @@ mod completions;
 mod demo;
 mod formats;
 mod identity;
+mod incident;
 mod input_file;
 mod inventory;
 mod lifecycle;
@@ -85,6 +86,9 @@ enum Verb {
     /// What formats of telemetry are read.
     #[command(subcommand)]
     Formats(formats::FormatsVerb),
+    /// List, show and export incidents, with both planes' timeline.
+    #[command(subcommand)]
+    Incident(incident::IncidentVerb),
     /// List agents, workloads, credentials, scopes and tools, and what is wrong with them.
     Inventory(InventoryArgs),
     /// Show when access really changed after it was said to.
@@ -186,6 +190,7 @@ fn dispatch(verb: Verb, output: &mut Output) -> Result<Exit, Error> {
         Verb::Check(args) => check::check(&args, output),
         Verb::Rules(verb) => rules::rules(verb, output),
         Verb::Formats(verb) => formats::formats(&verb, output),
+        Verb::Incident(verb) => incident::incident(&verb, output),
         Verb::Inventory(args) => inventory::inventory(&args, output),
         Verb::Lifecycle(args) => lifecycle::lifecycle(&args, output),
         Verb::Identity(verb) => identity::identity(&verb, output),
