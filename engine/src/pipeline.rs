@@ -308,6 +308,22 @@ impl Pipeline {
         Ok(routed.notifications)
     }
 
+    /// Tells what the engine has to say of itself, and remembers what was told with it.
+    ///
+    /// # Errors
+    /// As [`Pipeline::commit`].
+    pub fn tell(&mut self, messages: Vec<Notification>, remember: (Vec<u8>, Vec<u8>)) -> Result<(), Error> {
+        for notification in messages {
+            let row = OutboxRow { seq: self.next_seq, notification };
+            let failed = |reason| Error::Outbox { id: row.notification.notification_id.clone(), reason };
+            self.pending.puts.push(row.encode().map_err(failed)?);
+            self.next_seq += 1;
+            self.queued.push(row);
+        }
+        self.pending.puts.push(remember);
+        self.commit()
+    }
+
     /// Makes everything so far durable, then tells the source, then the receivers: in this order nothing is lost.
     pub fn commit(&mut self) -> Result<(), Error> {
         for (output, letters) in [("dlq", &mut self.parts.dlq), ("late", &mut self.parts.late)] {
