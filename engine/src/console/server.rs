@@ -114,7 +114,8 @@ pub async fn serve(
         .route("/readyz", get(show_readiness))
         .route("/rules", get(show_rules))
         .with_state(Shown { metrics, health, console: console.clone() })
-        .nest("/api/v1", api::router(&console));
+        .nest("/api/v1", api::router(&console))
+        .fallback(async || Problem::unknown("there is nothing here; there is /metrics, /healthz, /readyz, /rules and /api/v1"));
     let task = tokio::spawn(connection::accept(listener, router, limits, stopping));
     Ok(Served { address: local, stop, task: Some(task) })
 }
@@ -249,7 +250,7 @@ mod tests {
             ("/api/v1/identity/a?teannt=x", 400, "`teannt` is no parameter"),
             ("/api/v1/identity/a?tenant=x&tenant=y", 400, "given twice"),
             ("/api/v1/conflicts?limit=many", 400, "`limit` is a number"),
-            ("/api/v1/nothing", 404, "docs/api.md"),
+            ("/api/v1/nothing", 404, "/api/v1/openapi.json"),
         ] {
             let refused = get(path).await;
             assert!(refused.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {refused}");
