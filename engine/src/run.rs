@@ -8,6 +8,7 @@ use watershed_connectors::formats::Registry;
 use watershed_schemas::Timestamp;
 
 use crate::backfill::Backfiller;
+use crate::cases::Cases;
 use crate::config::Config;
 use crate::console::{self, Health, Metrics};
 use crate::core::Core;
@@ -70,22 +71,27 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
     let input = config.input.clone();
     let open = move |since, until: &_| setup::past(&input, since, until);
     let parts = Parts {
-        router: Some(Router::new(config.routes.clone(), &setups)),
+        router: Some(
+            Router::new(config.routes.clone(), &setups).redacting(config.redaction.with_store(store.as_ref())?),
+        ),
         delivery: Some(delivery),
         dlq: Some(setup::dead_letters("dlq", &config.dlq)?),
         late: Some(setup::dead_letters("late", &config.late)?),
         store: Some(Arc::clone(&store)),
+        cases: Some(Cases::open(config.cases, Some(Arc::clone(&store)))?),
         backfiller: Some(Backfiller::new(open, formats.clone(), config.core.skew)),
         commit_interval: config.store.commit_interval,
     };
     let intake = Intake::from_source(setup::source(&config.input, &config.snapshots)?, formats, setup::BATCH_RECORDS);
     let mut core = Core::new(config.core, setups);
+    core.except(config.rules.exceptions.clone());
     if config.inventory.enabled {
         core.keep_books(config.inventory.limits);
     }
     core.keep_cold(Box::new(StoreShelf::new(Arc::clone(&store))), config.row_memory);
     let mut pipeline = Pipeline::resume(intake, core, parts)?;
     pipeline.name(loader.aliases());
+    pipeline.share(config.shared_principals.clone());
     pipeline.refer_to(loader.reference());
     let stopwatch = Stopwatch::new(config.rule_time);
     pipeline.set_meter(Box::new(stopwatch.clone()));

@@ -24,7 +24,7 @@ pub mod tables;
 mod timestamp;
 pub mod vocabulary;
 
-pub use batch::{EventBatch, EventBatchBuilder, Reject, Rest, Undecoded};
+pub use batch::{EventBatch, EventBatchBuilder, ReadFrom, Reject, Rest, Undecoded};
 pub use case::{BlastRadius, Case, FirstMove, Moment, Move, Reach, Reached, SourceRecord, TimelineEntry, Told};
 pub use column::{Column, ColumnSet, ColumnType};
 pub use incident::{

@@ -68,6 +68,10 @@ impl Sink for FileSink {
         "file"
     }
 
+    fn preview(&self, notification: &Notification) -> serde_json::Value {
+        serde_json::json!(notification)
+    }
+
     async fn send(&self, notification: &Notification, _now: Timestamp) -> Result<Receipt, SendError> {
         let line = encode(notification)?;
         let (path, turn) = (self.path.clone(), Arc::clone(&self.turn));
@@ -89,6 +93,10 @@ pub(super) struct StdoutSink;
 impl Sink for StdoutSink {
     fn kind(&self) -> &'static str {
         "stdout"
+    }
+
+    fn preview(&self, notification: &Notification) -> serde_json::Value {
+        serde_json::json!(notification)
     }
 
     async fn send(&self, notification: &Notification, _now: Timestamp) -> Result<Receipt, SendError> {

@@ -65,6 +65,8 @@ pub enum SendError {
 pub trait Sink: Send + Sync {
     /// `slack`, `pagerduty`, `webhook`, `file` or `stdout`.
     fn kind(&self) -> &'static str;
+    /// The body that [`Sink::send`] would post, as a person may see it: routing keys and tokens are left out, nothing else.
+    fn preview(&self, notification: &Notification) -> serde_json::Value;
     /// Makes one attempt. `now` is for signatures: every attempt is signed afresh under the same id.
     async fn send(&self, notification: &Notification, now: Timestamp) -> Result<Receipt, SendError>;
 }

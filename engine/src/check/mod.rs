@@ -63,7 +63,13 @@ fn rules(loaded: &Loaded, problems: &mut Problems) -> RuleSet {
         None => ReferenceTables::default(),
     };
     let rules = RuleSet::load(&config.rules, &reference);
-    problems.extend(rules.problems());
+    problems.extend(rules.problems().into_iter().map(|problem| {
+        // What the configuration says of a rule has its line there.
+        match problem.setting.starts_with("rules.") {
+            true => loaded.lines.problem(problem.level, &problem.setting, problem.message),
+            false => problem,
+        }
+    }));
     let mentioned = mentioned(config);
     for (setting, id) in mentioned {
         if !rules.ids.contains(&id) {
@@ -89,8 +95,11 @@ fn rules(loaded: &Loaded, problems: &mut Problems) -> RuleSet {
 fn mentioned(config: &Config) -> Vec<(String, String)> {
     let mut mentioned: Vec<(String, String)> = Vec::new();
     mentioned.extend(config.rules.disable.iter().map(|id| ("rules.disable".to_owned(), id.clone())));
-    let tuned = config.rules.severity.keys().chain(&config.rules.shadow);
-    mentioned.extend(tuned.map(|id| (format!("rules.override.{id}"), id.clone())));
+    for (index, exception) in config.rules.exceptions.iter().enumerate() {
+        let setting = format!("rules.exceptions[{index}].rules");
+        mentioned.extend(exception.rules.iter().map(|id| (setting.clone(), id.clone())));
+    }
+    mentioned.extend(config.rules.tuning.keys().map(|id| (format!("rules.override.{id}"), id.clone())));
     for (index, route) in config.routes.routes.iter().enumerate() {
         let setting = format!("routing.routes[{index}].rule");
         mentioned.extend(route.matchers.rules.iter().map(|id| (setting.clone(), id.clone())));

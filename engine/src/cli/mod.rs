@@ -4,6 +4,7 @@
 //! usage, or bad configuration for the other verbs; 3 a failure while running. Results go to standard output, everything
 //! else to standard error.
 
+mod blast_radius;
 mod books;
 mod check;
 mod completions;
@@ -31,6 +32,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Problems;
 
+pub use blast_radius::BlastRadiusArgs;
 pub use books::{BooksArgs, ReportFormat};
 pub use demo::DemoArgs;
 pub use formats::OwnMappings;
@@ -89,6 +91,8 @@ enum Verb {
     /// Show who is who: ids, links and conflicts.
     #[command(subcommand)]
     Identity(identity::IdentityVerb),
+    #[command(name = "blast-radius")]
+    BlastRadius(BlastRadiusArgs),
     /// The version and what it was built with.
     Version,
     /// A completion script for a shell.
@@ -181,6 +185,7 @@ fn dispatch(verb: Verb, output: &mut Output) -> Result<Exit, Error> {
         Verb::Inventory(args) => inventory::inventory(&args, output),
         Verb::Lifecycle(args) => lifecycle::lifecycle(&args, output),
         Verb::Identity(verb) => identity::identity(&verb, output),
+        Verb::BlastRadius(args) => blast_radius::blast_radius(&args, output),
         Verb::Version => version::version(output),
         Verb::Completions(args) => completions::completions(&args, output),
     }

@@ -78,6 +78,7 @@ pub struct Metrics {
     rule_backfill_failed: Counters<1>,
     rule_degraded_keys: Gauges<1>,
     rules_loaded: Counters<1>,
+    excepted: Gauges<1>,
     state_rows: Gauges<1>,
     rule_state_bytes: Gauges<1>,
     state_bytes: Gauge,
@@ -147,6 +148,7 @@ impl Metrics {
             rule_backfill_failed: Family::default(),
             rule_degraded_keys: Family::default(),
             rules_loaded: Family::default(),
+            excepted: Family::default(),
             state_rows: Family::default(),
             rule_state_bytes: Family::default(),
             state_bytes: Gauge::default(),
@@ -237,6 +239,11 @@ impl Metrics {
             self.rule_backfill_failed.clone(),
         );
         registry.register("rules_loaded", "Times that rules were read again while running", self.rules_loaded.clone());
+        registry.register(
+            "rule_exception_signals",
+            "Findings since the start that an exception kept from making an incident, by its position in the configuration",
+            self.excepted.clone(),
+        );
         registry.register("state_rows", "Rows that a rule remembers", self.state_rows.clone());
         registry.register(
             "rule_state_bytes",
@@ -347,6 +354,11 @@ impl Metrics {
     /// Later evidence took findings of a rule back.
     pub fn signals_withdrawn(&self, rule: &str, count: u64) {
         add(&self.signals_withdrawn, [("rule", rule)], count);
+    }
+
+    /// Findings that the exception at this position has kept from making an incident.
+    pub fn excepted(&self, position: usize, count: u64) {
+        self.excepted.get_or_create(&labels([("exception", position.to_string().as_str())])).set(gauge(count));
     }
 
     /// A rule's plan was executed.

@@ -3,35 +3,27 @@
 //! Each team gets its own view of an incident: the findings of its plane, their evidence, its first move. Evidence of the
 //! other plane appears only where a finding of the own plane rests on it, and then without its payload.
 
+mod message;
 mod routes;
 mod view;
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest, Sha256};
-use watershed_schemas::{Notification, NotifyReason, Plane, Related, RuleMention, Severity, Verdict};
+use watershed_schemas::Notification;
 
-use crate::correlator::{SignalRecord, Telling};
+use crate::correlator::Telling;
 use crate::evaluator::RuleSetup;
+use crate::redact::Redaction;
+
+use message::{RuleBrief, Writer};
 
 pub use routes::{Matchers, Receiver, Route, Routes};
-
-/// Most pieces of evidence in one notification.
-const EVIDENCE: usize = 20;
-
-/// What a notification says of a rule.
-#[derive(Clone, Debug)]
-struct RuleBrief {
-    title: String,
-    runbook: Option<String>,
-    first_move: [Option<String>; 2],
-    tags: Vec<String>,
-}
 
 /// Turns what must be told into messages to receivers.
 pub struct Router {
     routes: Routes,
     rules: BTreeMap<String, RuleBrief>,
+    redaction: Redaction,
 }
 
 /// What routing one step's tellings gave.
@@ -46,23 +38,21 @@ pub struct Routed {
 impl Router {
     /// A router over these receivers and routes.
     pub fn new(routes: Routes, setups: &[RuleSetup]) -> Self {
-        let mut router = Router { routes, rules: BTreeMap::new() };
+        let mut router = Router { routes, rules: BTreeMap::new(), redaction: Redaction::default() };
         router.learn(setups);
         router
     }
 
+    /// The same with what this installation says about redaction.
+    #[must_use]
+    pub fn redacting(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
+        self
+    }
+
     /// Takes up what another set of rules says about itself. Rules that are gone are still mentioned by their titles.
     pub fn learn(&mut self, setups: &[RuleSetup]) {
-        let brief = |setup: &RuleSetup| {
-            let meta = &setup.rule.meta;
-            let brief = RuleBrief {
-                title: meta.title.clone(),
-                runbook: meta.runbook.clone(),
-                first_move: [meta.first_move.model.clone(), meta.first_move.access.clone()],
-                tags: meta.tags.clone(),
-            };
-            (meta.id.clone(), brief)
-        };
+        let brief = |setup: &RuleSetup| (setup.rule.meta.id.clone(), RuleBrief::of(setup));
         self.rules.extend(setups.iter().map(brief));
     }
 
@@ -101,132 +91,10 @@ impl Router {
                 addressed.entry(receiver).or_default().push(telling);
             }
         }
+        let writer = Writer { routes: &self.routes, rules: &self.rules, redaction: &self.redaction };
         for (receiver, tellings) in addressed {
             let receiver = &self.routes.receivers[receiver];
-            routed.notifications.push(self.notification(receiver, &tellings));
+            routed.notifications.push(writer.notification(receiver, &tellings));
         }
     }
-
-    fn notification(&self, receiver: &Receiver, tellings: &[&Telling]) -> Notification {
-        let telling = tellings[0];
-        let incident = &telling.incident;
-        let planes: Vec<Plane> = tellings.iter().map(|telling| telling.plane).collect();
-        let reason = tellings
-            .iter()
-            .map(|telling| telling.reason)
-            .min_by_key(|reason| urgency(*reason))
-            .unwrap_or(telling.reason);
-        let mut signals: Vec<&SignalRecord> = tellings.iter().flat_map(|telling| &telling.signals).collect();
-        signals.sort_by(|a, b| (a.event_time, &a.signal_id).cmp(&(b.event_time, &b.signal_id)));
-        signals.dedup_by(|a, b| a.signal_id == b.signal_id);
-        // The fallback receiver hears of whatever nobody else takes, but sees only what it may.
-        let visible: Vec<Plane> = planes.iter().copied().filter(|plane| receiver.planes.contains(plane)).collect();
-        let mut evidence = view::evidence(&signals, &visible);
-        let evidence_omitted = evidence.len().saturating_sub(EVIDENCE);
-        evidence.truncate(EVIDENCE);
-        let rules = self.mentions(&signals);
-        let severity = signals.iter().map(|signal| signal.severity).max().unwrap_or(incident.severity);
-        let about = Notification::about(incident, &receiver.name, &receiver.team, &planes, reason);
-        Notification {
-            notification_id: notification_id(&[&incident.incident_id, &incident.revision.to_string(), &receiver.name]),
-            severity,
-            title: title(incident.verdict, severity, &rules, incident.principal.as_deref(), &incident.sessions),
-            first_move: self.first_move(&signals, &planes, &visible, telling),
-            rules,
-            evidence,
-            evidence_omitted,
-            related: self.related(incident.verdict, &planes, &incident.incident_id),
-            planes: visible,
-            ..about
-        }
-    }
-
-    fn mentions(&self, signals: &[&SignalRecord]) -> Vec<RuleMention> {
-        let ids: std::collections::BTreeSet<&str> = signals.iter().map(|signal| signal.rule.as_str()).collect();
-        ids.into_iter()
-            .map(|id| {
-                let brief = self.rules.get(id);
-                RuleMention {
-                    id: id.to_owned(),
-                    title: brief.map_or_else(|| id.to_owned(), |brief| brief.title.clone()),
-                    runbook: brief.and_then(|brief| brief.runbook.clone()),
-                }
-            })
-            .collect()
-    }
-
-    /// The first step of each plane that the receiver answers for, in the order that the incident's origin demands.
-    fn first_move(&self, signals: &[&SignalRecord], planes: &[Plane], visible: &[Plane], telling: &Telling) -> String {
-        let mut planes = planes.to_vec();
-        if telling.incident.origin == watershed_schemas::Origin::Access {
-            planes.reverse();
-        }
-        let steps = planes.iter().map(|plane| {
-            let worst = signals
-                .iter()
-                .filter(|signal| signal.plane.planes().contains(plane))
-                .max_by_key(|signal| (signal.severity, std::cmp::Reverse(signal.event_time)));
-            worst.and_then(|signal| self.rules.get(&signal.rule)?.first_move[plane.index()].clone()).unwrap_or_else(
-                || {
-                    let seen = if visible.contains(plane) { signals } else { &[] };
-                    view::default_move(*plane, seen, telling.incident.principal.as_deref())
-                },
-            )
-        });
-        steps.collect::<Vec<_>>().join("; then ")
-    }
-
-    fn related(&self, verdict: Verdict, planes: &[Plane], incident_id: &str) -> Vec<Related> {
-        let others = verdict.planes().iter().filter(|plane| !planes.contains(plane));
-        others
-            .flat_map(|plane| self.routes.teams_of(*plane))
-            .map(|team| Related { team, incident_id: incident_id.to_owned() })
-            .collect()
-    }
-}
-
-fn urgency(reason: NotifyReason) -> u8 {
-    match reason {
-        NotifyReason::Opened => 0,
-        NotifyReason::VerdictGrew => 1,
-        NotifyReason::SeverityRose => 2,
-        NotifyReason::Withdrawn => 3,
-        NotifyReason::Escalated => 4,
-        NotifyReason::Repeated => 5,
-        NotifyReason::Acknowledged => 6,
-        NotifyReason::Resolved => 7,
-    }
-}
-
-fn title(
-    verdict: Verdict,
-    severity: Severity,
-    rules: &[RuleMention],
-    principal: Option<&str>,
-    sessions: &[String],
-) -> String {
-    let what = match verdict {
-        Verdict::ModelAbuse => "Model abuse",
-        Verdict::AccessCompromise => "Access compromise",
-        Verdict::Both => "Model abuse and access compromise",
-    };
-    let whom = match (principal, sessions.first()) {
-        (Some(principal), _) => principal.to_owned(),
-        (None, Some(session)) => format!("session {session}"),
-        (None, None) => "an unknown session".to_owned(),
-    };
-    let rule = rules.first().map_or("withdrawn evidence", |rule| rule.title.as_str());
-    let more = if rules.len() > 1 { format!(" (+{} more)", rules.len() - 1) } else { String::new() };
-    format!("[{}] {what} by {whom}: {rule}{more}", severity.name())
-}
-
-/// Constant for one message: a repeat after a crash has the id of the first.
-fn notification_id(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.as_bytes());
-        hash.update([0]);
-    }
-    let hex: String = hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    format!("ntf_{hex}")
 }

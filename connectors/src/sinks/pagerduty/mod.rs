@@ -26,6 +26,10 @@ impl Sink for PagerdutySink {
         "pagerduty"
     }
 
+    fn preview(&self, notification: &Notification) -> serde_json::Value {
+        body::encode(notification, "…")
+    }
+
     async fn send(&self, notification: &Notification, now: Timestamp) -> Result<Receipt, SendError> {
         let body = body::encode(notification, self.routing_key.expose_secret());
         self.endpoint.post(body.to_string(), HeaderMap::new(), now).await

@@ -24,6 +24,10 @@ impl Sink for SlackSink {
         "slack"
     }
 
+    fn preview(&self, notification: &Notification) -> serde_json::Value {
+        body::encode(notification)
+    }
+
     async fn send(&self, notification: &Notification, now: Timestamp) -> Result<Receipt, SendError> {
         self.endpoint.post(body::encode(notification).to_string(), HeaderMap::new(), now).await
     }

@@ -28,6 +28,10 @@ impl Sink for WebhookSink {
         "webhook"
     }
 
+    fn preview(&self, notification: &Notification) -> serde_json::Value {
+        serde_json::json!(notification)
+    }
+
     async fn send(&self, notification: &Notification, now: Timestamp) -> Result<Receipt, SendError> {
         let refused = |reason: String| SendError::Refused { reason };
         let body = serde_json::to_string(notification)

@@ -72,6 +72,12 @@ fn address(base: &Url, question: &Question) -> Result<Url, Error> {
             query.push(("tenant", tenant.clone()));
             query.extend(at.map(|at| ("at", at.to_string())));
         }
+        Question::BlastRadius { tenant, id, at, window } => {
+            url.path_segments_mut().map_err(wrong)?.pop_if_empty().extend(["api", "v1", "blast-radius", id]);
+            query.push(("tenant", tenant.clone()));
+            query.extend(at.map(|at| ("at", at.to_string())));
+            query.extend(window.map(|window| ("window", window.as_secs().to_string())));
+        }
         Question::Inventory(options) => {
             url.path_segments_mut().map_err(wrong)?.pop_if_empty().extend(["api", "v1", "inventory"]);
             query.extend(options.query());

@@ -1,6 +1,7 @@
 //! The sections of the file as written. Doc comments here are the text of `docs/config.md`.
 
 mod input;
+mod per_plane;
 mod routing;
 mod running;
 
@@ -10,11 +11,13 @@ use serde::{Deserialize, Serialize};
 use watershed_connectors::formats::avro::SchemaRegistrySettings;
 use watershed_connectors::sources::snapshot::Snapshot;
 
+pub use per_plane::PerPlane;
+
 pub(super) use input::{DeadLetters, Formats, Input, PlaneTimes, Time};
-pub(super) use routing::{Delivery, Receiver, Route, Routing, Team};
+pub(super) use routing::{Delivery, Receiver, Redacting, Route, Routing, Team};
 #[cfg(test)]
 pub(super) use running::RuleOverride;
-pub(super) use running::{Console, Incidents, Inventory, Limits, Log, Mode, Reference, Rules, Store};
+pub(super) use running::{Console, Incidents, Inventory, Limits, Log, Mode, Reference, RuleException, Rules, Store};
 
 /// The whole file.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -47,6 +50,8 @@ pub(super) struct Raw {
     pub(super) receivers: Vec<Receiver>,
     /// Who is told of what.
     pub(super) routing: Routing,
+    /// What stands in messages for what a receiver is not shown.
+    pub(super) redaction: Redacting,
     /// What all deliveries share.
     pub(super) delivery: Delivery,
     /// Where records go that no row could be made of.

@@ -1,5 +1,7 @@
 //! Who is who, what there is, and when access changed.
 
+use std::time::Duration;
+
 use axum::response::Response;
 use serde_json::Value;
 
@@ -12,6 +14,11 @@ use crate::{inventory, lifecycle};
 pub(super) const IDENTITY: &[Parameter] = &[
     Parameter::new("tenant", "The organisation; `default` where it is left out.", Kind::Text),
     Parameter::new("at", "Only what events up to this time said, and what held then.", Kind::Time),
+];
+pub(super) const BLAST_RADIUS: &[Parameter] = &[
+    Parameter::new("tenant", "The organisation; `default` where it is left out.", Kind::Text),
+    Parameter::new("at", "As of when; the newest event where it is left out.", Kind::Time),
+    Parameter::new("window", "How long before that its deeds are counted, in seconds; a day where it is left out.", AGE),
 ];
 pub(super) const CONFLICTS: &[Parameter] = &[
     Parameter::new("tenant", "Only those of this organisation.", Kind::Text),
@@ -43,6 +50,13 @@ async fn answer(asked: &Asked, question: Question) -> Result<Value, Problem> {
 pub(super) async fn identity(asked: Asked) -> Result<Response, Problem> {
     let tenant = asked.query.text("tenant").unwrap_or_else(|| "default".to_owned());
     let question = Question::Identity { tenant, id: asked.path("id"), at: asked.query.time("at") };
+    Ok(json(&answer(&asked, question).await?))
+}
+
+pub(super) async fn blast_radius(asked: Asked) -> Result<Response, Problem> {
+    let tenant = asked.query.text("tenant").unwrap_or_else(|| "default".to_owned());
+    let window = asked.query.number("window").map(|seconds| Duration::from_secs(seconds as u64));
+    let question = Question::BlastRadius { tenant, id: asked.path("id"), at: asked.query.time("at"), window };
     Ok(json(&answer(&asked, question).await?))
 }
 

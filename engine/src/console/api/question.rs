@@ -1,5 +1,7 @@
 //! What can be asked of a core, running or not.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use watershed_schemas::Timestamp;
 
@@ -24,6 +26,17 @@ pub enum Question {
         tenant: Option<String>,
         /// At most so many.
         limit: usize,
+    },
+    /// How far does an identity reach?
+    BlastRadius {
+        /// The organisation.
+        tenant: String,
+        /// Any id of the identity.
+        id: String,
+        /// As of when; the newest event where absent.
+        at: Option<Timestamp>,
+        /// How long before that its deeds are counted; a day where absent.
+        window: Option<Duration>,
     },
     /// What is there, and what is wrong with it?
     Inventory(inventory::Options),
@@ -52,6 +65,9 @@ impl Question {
                     }
                 }
                 json!({"count": count, "conflicts": shown})
+            }
+            Question::BlastRadius { tenant, id, at, window } => {
+                serde_json::to_value(core.blast_radius(tenant, id, *at, *window)).unwrap_or_default()
             }
             // Null where no books are kept.
             Question::Inventory(options) => serde_json::to_value(core.inventory(options)).unwrap_or_default(),

@@ -3,7 +3,7 @@
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use watershed_schemas::Case;
+use watershed_schemas::{BlastRadius, Case};
 
 use super::problem::Problem;
 use super::route::{Answer, Asked, Method, Route};
@@ -187,6 +187,17 @@ pub(super) static ROUTES: &[Route] = &[
             "The principal that an id belongs to.",
             Answer::Json(|_| schema_of(object(&["tenant", "id", "principal", "known", "ids", "conflicts"]))),
             handler!(books::identity),
+        )
+    },
+    Route {
+        query: books::BLAST_RADIUS,
+        ..get(
+            "/blast-radius/{*id}",
+            "show_blast_radius",
+            "identities",
+            "What an identity could reach at a moment, and what it did reach before it.",
+            Answer::Json(schema!(BlastRadius)),
+            handler!(books::blast_radius),
         )
     },
     Route {
