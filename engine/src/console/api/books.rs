@@ -18,11 +18,7 @@ pub(super) const IDENTITY: &[Parameter] = &[
 pub(super) const BLAST_RADIUS: &[Parameter] = &[
     Parameter::new("tenant", "The organisation; `default` where it is left out.", Kind::Text),
     Parameter::new("at", "As of when; the newest event where it is left out.", Kind::Time),
-    Parameter::new(
-        "window",
-        "How long before that its deeds are counted, in seconds; a day where it is left out.",
-        Kind::Number { least: 0, most: 1 << 40, usual: None },
-    ),
+    Parameter::new("window", "How long before that its deeds are counted, in seconds; a day where it is left out.", AGE),
 ];
 pub(super) const CONFLICTS: &[Parameter] = &[
     Parameter::new("tenant", "Only those of this organisation.", Kind::Text),
@@ -58,12 +54,9 @@ pub(super) async fn identity(asked: Asked) -> Result<Response, Problem> {
 }
 
 pub(super) async fn blast_radius(asked: Asked) -> Result<Response, Problem> {
-    let question = Question::BlastRadius {
-        tenant: asked.query.text("tenant").unwrap_or_else(|| "default".to_owned()),
-        id: asked.path("id"),
-        at: asked.query.time("at"),
-        window: asked.query.number("window").map(|seconds| Duration::from_secs(seconds as u64)),
-    };
+    let tenant = asked.query.text("tenant").unwrap_or_else(|| "default".to_owned());
+    let window = asked.query.number("window").map(|seconds| Duration::from_secs(seconds as u64));
+    let question = Question::BlastRadius { tenant, id: asked.path("id"), at: asked.query.time("at"), window };
     Ok(json(&answer(&asked, question).await?))
 }
 

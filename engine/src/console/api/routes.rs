@@ -195,7 +195,7 @@ pub(super) static ROUTES: &[Route] = &[
             "/blast-radius/{*id}",
             "show_blast_radius",
             "identities",
-            "How far an identity reaches: what it could do as of a moment, and what it did.",
+            "What an identity could reach at a moment, and what it did reach before it.",
             Answer::Json(schema!(BlastRadius)),
             handler!(books::blast_radius),
         )
