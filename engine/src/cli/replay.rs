@@ -205,6 +205,7 @@ pub(super) fn replay(args: &ReplayArgs, output: &mut Output) -> Result<Exit, Err
     }
     let mut pipeline = Pipeline::resume(intake, core, parts).map_err(Error::failure)?;
     pipeline.name(reference.aliases());
+    pipeline.refer_to(reference);
     let mut results = Results::new(open(args.signals.as_deref())?, open(args.incidents.as_deref())?, args.final_states);
     let totals = play(args, &mut pipeline, &mut results)?;
     let stopped: Vec<String> =

@@ -110,7 +110,7 @@ pub struct SignalRecord {
 }
 
 /// Something that a plane's team must be told about an incident.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Telling {
     /// The revision that it is about.
     pub incident: IncidentRevision,

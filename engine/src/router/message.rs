@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 use watershed_schemas::{Notification, NotifyReason, Origin, Plane, Related, RuleMention, Severity, Verdict};
 
-use super::routes::{Receiver, Routes};
+use super::tree::{Receiver, Routes};
 use super::view;
 use crate::correlator::{SignalRecord, Telling};
 use crate::evaluator::RuleSetup;
@@ -23,6 +23,7 @@ pub(super) struct RuleBrief {
     pub(super) runbook: Option<String>,
     pub(super) first_move: [Option<String>; 2],
     pub(super) tags: Vec<String>,
+    pub(super) frameworks: Vec<String>,
 }
 
 impl RuleBrief {
@@ -33,6 +34,7 @@ impl RuleBrief {
             runbook: meta.runbook.clone(),
             first_move: [meta.first_move.model.clone(), meta.first_move.access.clone()],
             tags: meta.tags.clone(),
+            frameworks: meta.frameworks.clone(),
         }
     }
 }
@@ -66,7 +68,7 @@ impl Writer<'_> {
         let severity = signals.iter().map(|signal| signal.severity).max().unwrap_or(incident.severity);
         let about = Notification::about(incident, &receiver.name, &receiver.team, &planes, reason);
         Notification {
-            notification_id: notification_id(&[&incident.incident_id, &incident.revision.to_string(), &receiver.name]),
+            notification_id: hashed("ntf", &[&incident.incident_id, &incident.revision.to_string(), &receiver.name]),
             severity,
             title: title(incident.verdict, severity, &rules, incident.principal.as_deref(), &incident.sessions),
             first_move: self.first_move(&signals, &planes, &visible, telling),
@@ -158,13 +160,13 @@ fn title(
     format!("[{}] {what} by {whom}: {rule}{more}", severity.name())
 }
 
-/// Constant for one message: a repeat after a crash has the id of the first.
-fn notification_id(parts: &[&str]) -> String {
+/// A short name for these parts: the same in every run.
+pub(super) fn hashed(kind: &str, parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
     let hex: String = hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    format!("ntf_{hex}")
+    format!("{kind}_{hex}")
 }

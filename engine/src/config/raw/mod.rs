@@ -11,7 +11,7 @@ use watershed_connectors::formats::avro::SchemaRegistrySettings;
 use watershed_connectors::sources::snapshot::Snapshot;
 
 pub(super) use input::{DeadLetters, Formats, Input, PlaneTimes, Time};
-pub(super) use routing::{Delivery, Receiver, Route, Routing, Team};
+pub(super) use routing::{Delivery, Escalation, Inhibition, Interval, Receiver, Route, Routing, Silence, Team};
 #[cfg(test)]
 pub(super) use running::RuleOverride;
 pub(super) use running::{Console, Incidents, Inventory, Limits, Log, Mode, Reference, Rules, Store};
