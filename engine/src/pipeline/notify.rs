@@ -1,6 +1,6 @@
 //! `notify`: who is told, and when, of what a turn gave.
 
-use watershed_schemas::{Notification, Plane, Timestamp};
+use watershed_schemas::{Notification, Timestamp};
 
 use super::{Counts, Error, Pipeline};
 use crate::correlator::Telling;
@@ -40,10 +40,7 @@ impl Pipeline {
     pub fn now(&self) -> Timestamp {
         match &self.parts.clock {
             Some(clock) => clock(),
-            None => {
-                let heard = Plane::ALL.map(|plane| self.core.watermarks().heard(plane));
-                heard.into_iter().max().unwrap_or(Timestamp::MIN)
-            }
+            None => self.heard(),
         }
     }
 

@@ -37,6 +37,7 @@ use watershed_rules::ReferenceTables;
 use watershed_schemas::{Notification, Plane, Timestamp};
 
 use crate::evaluator::RuleSetup;
+use crate::redact::Redaction;
 
 use inhibit::Inhibitor;
 use message::RuleBrief;
@@ -56,6 +57,7 @@ pub use tree::{Escalation, Matchers, Policy, Receiver, Route, Routes, Target};
 pub struct Router {
     routes: Routes,
     rules: BTreeMap<String, RuleBrief>,
+    redaction: Redaction,
     /// Who answers for each agent, by the reference tables.
     owners: BTreeMap<String, Vec<String>>,
     /// The latest time that was heard of.
@@ -131,6 +133,7 @@ impl Router {
             inhibitor: Inhibitor::new(&routes.inhibitions),
             routes,
             rules: BTreeMap::new(),
+            redaction: Redaction::default(),
             owners: BTreeMap::new(),
             now: Timestamp::MIN,
             pages: BTreeMap::new(),
@@ -145,6 +148,13 @@ impl Router {
         };
         router.learn(setups);
         router
+    }
+
+    /// The same with what this installation says about redaction.
+    #[must_use]
+    pub fn redacting(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
+        self
     }
 
     /// Takes up what another set of rules says about itself. Rules that are gone are still mentioned by their titles.

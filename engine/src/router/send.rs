@@ -32,7 +32,7 @@ impl Router {
         }
         tellings.sort_by_key(|telling| telling.plane);
         let receiver = &self.routes.receivers[key.0];
-        let writer = Writer { routes: &self.routes, rules: &self.rules };
+        let writer = Writer { routes: &self.routes, rules: &self.rules, redaction: &self.redaction };
         let written = writer.notification(receiver, &tellings.iter().collect::<Vec<_>>());
         let (dedup_key, replaces) = page.key(receiver, written.verdict, written.severity, reason);
         let notification_id = page.message_id(&written);

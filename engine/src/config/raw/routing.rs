@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use watershed_connectors::secret::SecretRef;
 use watershed_connectors::sinks::SinkSettings;
 use watershed_schemas::{Plane, Severity, Timestamp, Verdict};
 
 use crate::deliver::ReceiverSettings;
+use crate::redact::Class;
 
 /// One receiver.
 #[derive(Debug, Deserialize)]
@@ -20,11 +22,18 @@ pub(in crate::config) struct Receiver {
     /// Default: the plane that the team owns; other teams must say.
     #[serde(default)]
     pub(in crate::config) planes: Option<Vec<Plane>>,
+    /// Classes of fields that it is shown beyond those of its planes: `prompt`, `arguments`, `result`, `address`, `device` or
+    /// `personal`. See docs/redaction.md.
+    #[serde(default)]
+    pub(in crate::config) show: Vec<Class>,
+    /// Classes of fields that it is not shown, whatever its planes.
+    #[serde(default)]
+    pub(in crate::config) hide: Vec<Class>,
     /// How patient delivery is with it.
     #[serde(default)]
     pub(in crate::config) delivery: ReceiverSettings,
-    /// What kind of receiver it is, by `type`: `slack`, `pagerduty`, `webhook`, `file` or `stdout`, with the settings of
-    /// that kind beside it.
+    /// What kind of receiver it is, by `type`: `slack`, `pagerduty`, `webhook`, `splunk`, `kafka`, `file` or `stdout`, with
+    /// the settings of that kind beside it.
     #[serde(flatten)]
     pub(in crate::config) sink: SinkSettings,
 }
@@ -215,6 +224,16 @@ mod optional_duration {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
         watershed_connectors::duration::deserialize(deserializer).map(Some)
     }
+}
+
+/// What stands in messages for what a receiver is not shown.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Redacting {
+    /// The key of fingerprints: the same value has the same fingerprint in every message under the same key. Engines that
+    /// are to be compared share one. Default: a random key that the store keeps; in a replay one that everybody knows.
+    #[serde(skip_serializing)]
+    pub(in crate::config) key: Option<SecretRef>,
 }
 
 /// What all deliveries share.
