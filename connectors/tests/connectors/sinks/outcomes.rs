@@ -62,7 +62,9 @@ async fn outcomes(reply: Reply) -> Vec<(&'static str, String)> {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (reply, well) = (reply.clone(), kinds("")[at].3);
         let receiver = Receiver::serving(move |_| match reply.clone() {
-            Reply::Http { status, headers, body } => Reply::Http { status, headers, body: body.replace("{well}", well) },
+            Reply::Http { status, headers, body } => {
+                Reply::Http { status, headers, body: body.replace("{well}", well) }
+            }
             other => other,
         })
         .await;
