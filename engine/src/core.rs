@@ -4,26 +4,29 @@
 //! follows from them. It never looks at a clock, draws no random number and lets no hash map's order reach an output:
 //! the same inputs give the same bytes. Everything that must survive a crash is in the step's [`Commit`].
 
+mod blast;
 mod books;
 mod dedup;
+mod evidence;
 mod identity;
 mod past;
 mod renaming;
 mod segments;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use watershed_connectors::Partition;
 use watershed_connectors::sources::Positions;
 use watershed_rules::CompiledRule;
-use watershed_schemas::{ColumnSet, EventBatch, IncidentRevision, Plane, Signal, StateTable, Timestamp};
+use watershed_schemas::{ColumnSet, EventBatch, Handled, IncidentRevision, Plane, Signal, StateTable, Timestamp};
 
 use crate::acceptance::{self, Refused};
 use crate::books::Books;
 use crate::correlator::{self, Correlator, Telling};
 use crate::evaluator::{self, Evaluator, Limits, Meter, Picked, Reload, RuleNews, RuleSetup, RuleStatus, Start, Tally};
+use crate::exceptions::{Exception, Exceptions};
 use crate::matcher::{Matched, Matcher, ScanId};
 use crate::principals::{self, Aliases, Principals};
 use crate::shelf::{ColdCounts, Shelf};
@@ -33,6 +36,8 @@ use crate::verify::{LateNames, Witness};
 use crate::watermark::{PlaneTime, Snapshot, Watermarks};
 
 use dedup::Dedup;
+pub use evidence::Gathered;
+pub(crate) use evidence::{MomentKey, bounded, key_of};
 pub use identity::{Held, Shown, StateAt};
 use past::Readers;
 pub use past::{Backfill, Past};
@@ -110,6 +115,15 @@ pub enum Input {
         /// What was read.
         past: Past,
     },
+    /// From now on what these principals do is grouped by session: many people or jobs act through each of them.
+    Shared(BTreeSet<String>),
+    /// What a person said of an incident.
+    Act {
+        /// Its id.
+        incident_id: String,
+        /// What was said, by whom and when.
+        handled: Handled,
+    },
     /// A rule is to be stopped: the shell has measured that it takes too long.
     Stop {
         /// Its id.
@@ -130,6 +144,10 @@ pub struct Output {
     pub incidents: Vec<IncidentRevision>,
     /// What teams must be told.
     pub tellings: Vec<Telling>,
+    /// For case files, of each incident that was revised; nothing unless asked for.
+    pub gathered: Vec<Gathered>,
+    /// For each act, in order, the incident and the revision that it made, or why it made none.
+    pub acted: Vec<(String, Result<u32, String>)>,
     /// Rows that did not become history.
     pub refused: Vec<Refused>,
     /// Rows seen, per plane.
@@ -165,12 +183,18 @@ pub struct Core {
     /// Rows of this step on their way to their scans: what it says of ids comes first.
     matched: Vec<(Arc<[ScanId]>, Picked)>,
     readers: Readers,
+    /// What is known and allowed.
+    exceptions: Exceptions,
     /// Inventory and lifecycle; none unless asked for.
     books: Option<Books>,
+    /// What a reach and first moves are read from beside everything else.
+    known: blast::Known,
     /// Kept only where somebody sees what becomes history.
     late_names: LateNames,
     /// Who sees what becomes history; nobody unless asked for.
     witness: Option<Box<dyn Witness>>,
+    /// Whether somebody keeps case files.
+    gathers: bool,
 }
 
 const CLOCK_KEY: &[u8] = b"m/watermarks";
@@ -189,6 +213,11 @@ impl Core {
         let principals = Principals::new(settings.principals);
         state.read_by(principals.names().clone());
         incidents.signal_lag = signal_lag(&settings, &setups);
+        let mut correlator = Correlator::new(incidents, principals.names().clone());
+        correlator.learn_rules(&setups);
+        if settings.all_state {
+            state.keep_back(incidents.signal_lag);
+        }
         Core {
             settings,
             sealed: watermarks.clone(),
@@ -197,17 +226,30 @@ impl Core {
             matcher: Matcher::new(&rules),
             kept: kept_columns(&rules),
             evaluator: Evaluator::new(setups, settings.limits, settings.cold),
-            correlator: Correlator::new(incidents, principals.names().clone()),
+            correlator,
             dedup: Dedup::default(),
-            segments: Segments::called(principals.names().clone()),
+            segments: Segments::called(principals.names().clone(), incidents.evidence_text),
             state,
             principals,
             matched: Vec::new(),
             readers: Readers::default(),
+            exceptions: Exceptions::default(),
             books: None,
+            known: blast::Known::default(),
             late_names: LateNames::default(),
             witness: None,
+            gathers: false,
         }
+    }
+
+    /// From now on findings that one of these covers make no incident.
+    pub fn except(&mut self, exceptions: Vec<Exception>) {
+        self.exceptions = Exceptions::new(exceptions);
+    }
+
+    /// What is excepted, and how many findings were since the start.
+    pub fn exceptions(&self) -> &Exceptions {
+        &self.exceptions
     }
 
     /// From now on this one sees every row that becomes history.
@@ -238,6 +280,12 @@ impl Core {
                     self.place(commit);
                     self.take_past(&rule, ticket, past, commit);
                 }
+                Input::Shared(principals) => {
+                    // What came before it is grouped as it was.
+                    self.evaluate(commit, &mut output);
+                    self.correlator.share(principals);
+                }
+                Input::Act { incident_id, handled } => self.act(incident_id, &handled, commit, &mut output),
                 Input::Stop { rule, reason } => self.evaluator.stop(&rule, &reason),
                 Input::End => ended = true,
             }
@@ -250,11 +298,14 @@ impl Core {
         self.evaluate(commit, &mut output);
         let correlated = self.correlator.correlate(&heard, commit);
         output.rules = self.evaluator.take_news();
-        output.incidents = correlated.revisions;
-        output.tellings = correlated.tellings;
+        output.incidents.extend(correlated.revisions);
+        output.tellings.extend(correlated.tellings);
+        self.brief(&mut output.tellings);
         if ended {
             output.incidents.extend(self.correlator.finish(&heard, commit).revisions);
-        } else {
+        }
+        output.gathered = self.gather(&output.incidents);
+        if !ended {
             self.evaluator.expire(&self.watermarks, commit);
             self.dedup.expire(&self.watermarks);
             // While nothing more may be kept, what nobody holds goes at once.
@@ -293,9 +344,21 @@ impl Core {
     fn evaluate(&mut self, commit: &mut Commit, output: &mut Output) {
         self.place(commit);
         let changes = self.state.take_changes();
-        let found = self.evaluator.evaluate(&self.sealed, &self.watermarks, (&self.state, &changes), commit);
+        let mut found = self.evaluator.evaluate(&self.sealed, &self.watermarks, (&self.state, &changes), commit);
+        found.iter_mut().for_each(|found| self.exceptions.mark(&mut found.signal));
         self.correlator.add(&found, self.evaluator.setups(), commit);
         output.signals.extend(found.into_iter().map(|found| found.signal));
+    }
+
+    /// A person speaks of what has come so far.
+    fn act(&mut self, incident_id: String, handled: &Handled, commit: &mut Commit, output: &mut Output) {
+        self.evaluate(commit, output);
+        let heard = self.watermarks.clone();
+        let mut correlated = self.correlator.correlate(&heard, commit);
+        let answer = self.correlator.act(&incident_id, handled, &heard, commit, &mut correlated);
+        output.incidents.extend(correlated.revisions);
+        output.tellings.extend(correlated.tellings);
+        output.acted.push((incident_id, answer));
     }
 
     /// Takes up another set of rules: what came before it belongs to the old one.
@@ -306,7 +369,12 @@ impl Core {
         let start = Start { watermarks: &self.watermarks, next_segment: self.segments.next(), columns, known_since };
         let fill = self.evaluator.reload(rules, &start, commit);
         let setups = self.evaluator.setups();
-        self.correlator.set_signal_lag(signal_lag(&self.settings, setups));
+        let lag = signal_lag(&self.settings, setups);
+        self.correlator.set_signal_lag(lag);
+        self.correlator.learn_rules(setups);
+        if self.settings.all_state {
+            self.state.keep_back(lag);
+        }
         let rules: Vec<_> = setups.iter().map(|setup| Arc::clone(&setup.rule)).collect();
         let filled: Vec<_> = fill.iter().map(|position| Arc::clone(&rules[*position])).collect();
         self.matcher = Matcher::new(&rules);
@@ -396,6 +464,7 @@ impl Core {
         }
         self.correlator.learn(batch, accepted.as_deref(), commit);
         self.state.take(batch, accepted.as_deref());
+        self.known.hear(batch, accepted.as_deref(), commit);
         if let Some(books) = &mut self.books {
             books.learn(batch, accepted.as_deref(), commit);
         }
@@ -461,8 +530,14 @@ impl Core {
         if let Some(books) = &mut self.books {
             books.restore(&stored);
         }
+        self.known.restore(&stored);
         self.correlator.restore(stored);
         self.sealed = self.watermarks.clone();
+    }
+
+    /// What it was told once.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The watermarks now.
@@ -525,6 +600,11 @@ impl Core {
     /// Keys of each rule that were full at some time.
     pub fn degraded(&self) -> impl Iterator<Item = (&str, u64)> {
         self.evaluator.degraded()
+    }
+
+    /// How often an incident named a value that too many others named as well: it relates none of them.
+    pub fn values_too_common(&self) -> u64 {
+        self.correlator.too_common()
     }
 
     /// Incidents that are open now.

@@ -8,8 +8,11 @@
 //!   Its rooms are [`acceptance`] and [`watermark`] (what counts as history, and how far it reaches), [`matcher`],
 //!   [`evaluator`] and [`correlator`].
 //! * [`principals`] makes one principal of the ids that events tie together.
+//! * [`blast`] says how far an identity reaches, [`playbook`] what to do first; both speak when somebody is told.
 //! * [`router`] turns incident revisions into notifications: who is told what, and what they may see.
+//! * [`cases`] is what is kept of each incident for the person who opens it.
 //! * [`store`] and [`outbox`] make a commit durable; [`deliver`] drains the outbox to receivers.
+//! * [`operator`] watches the engine itself, and tells whoever operates it.
 //! * [`shelf`] is where remembered rows go that are hardly needed any more.
 //! * [`explain`](mod@explain) and [`rule_bench`] tell the author of a rule why it fired, or did not, and what it costs.
 //! * [`reload`] takes up changed rules and reference tables, [`backfill`] reads the log again for rules that want their past.
@@ -18,8 +21,11 @@
 //! * [`config`], [`check`], [`cli`] and [`console`] are the shell around it.
 
 pub mod acceptance;
+pub mod attribution;
 pub mod backfill;
+pub mod blast;
 pub mod books;
+pub mod cases;
 pub mod check;
 pub mod cli;
 pub mod config;
@@ -30,14 +36,19 @@ pub mod crash;
 pub mod deliver;
 pub mod demo;
 pub mod evaluator;
+pub mod exceptions;
 pub mod explain;
 pub mod intake;
 pub mod inventory;
 pub mod lifecycle;
 pub mod matcher;
+pub mod operator;
 pub mod outbox;
 pub mod pipeline;
+pub mod playbook;
 pub mod principals;
+pub mod redact;
+mod registry;
 pub mod reload;
 pub mod replay;
 pub mod router;

@@ -39,7 +39,7 @@ pub use compile::{compile, compile_beside, plannings, signals_read};
 pub use compiled::{Asked, CompiledRule, Conjunct, EvaluateError, Lookup, Scan, Speaks, Upstream};
 pub use evaluate::{Apart, Owner};
 pub use finding::Finding;
-pub use front_matter::{Emit, FirstMove, RuleMeta, RuleSource};
+pub use front_matter::{Emit, FirstMove, Parameter, RuleMeta, RuleSource};
 pub use lint::{Code, Example, Level, LintFinding, RuleReport, Sample, page as lint_page, render, report};
 pub use reference::{Alias, Aliases, ReferenceTables};
 pub use signals::rows as signal_rows;

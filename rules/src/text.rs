@@ -1,11 +1,12 @@
 //! A rule's SQL as tokens with their places in the file.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
-use crate::front_matter::RuleSource;
+use crate::front_matter::{Parameter, RuleSource};
 use crate::lint::{Code, LintFinding};
 
 /// A token of the SQL; white space and comments are left out.
@@ -36,6 +37,8 @@ pub(crate) struct SqlText {
     pub(crate) offset: usize,
     /// Its tokens.
     pub(crate) lexemes: Vec<Lexeme>,
+    /// What its parameters stand for.
+    pub(crate) parameters: BTreeMap<String, Parameter>,
 }
 
 impl SqlText {
@@ -44,8 +47,13 @@ impl SqlText {
         let (front, sql) = source.text.split_at(source.sql_offset);
         // One byte for one byte would not keep the columns of what follows on the same line: one blank for one character.
         let blank: String = front.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
-        let mut text =
-            SqlText { file: source.text.clone(), sql: blank + sql, offset: source.sql_offset, lexemes: Vec::new() };
+        let mut text = SqlText {
+            file: source.text.clone(),
+            sql: blank + sql,
+            offset: source.sql_offset,
+            lexemes: Vec::new(),
+            parameters: source.meta.parameters.clone(),
+        };
         let lines = line_starts(&text.file);
         match Tokenizer::new(&GenericDialect {}, &text.sql).tokenize_with_location() {
             Ok(tokens) => {

@@ -21,6 +21,11 @@ pub(crate) fn rule_version(text: &SqlText, key: &[String], upstream: &[Arc<Compi
         let token = match &lexeme.token {
             Token::Word(word) if word.quote_style.is_none() => word.value.to_lowercase(),
             Token::SemiColon => continue,
+            // With another value it is another rule.
+            Token::Placeholder(name) => match name.strip_prefix('$').and_then(|name| text.parameters.get(name)) {
+                Some(parameter) => parameter.literal().to_string(),
+                None => name.clone(),
+            },
             token => token.to_string(),
         };
         part(&mut hash, &token);

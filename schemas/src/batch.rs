@@ -10,6 +10,7 @@ use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 
+use crate::case::SourceRecord;
 use crate::column::{ColumnSet, ColumnType};
 use crate::plane::Plane;
 use crate::row::{Cell, Row};
@@ -70,12 +71,40 @@ pub struct EventBatch {
     pub rejects: Vec<Reject>,
     /// What is left of decoding; absent where the rows are whole.
     pub rest: Option<Rest>,
+    /// Where the rows were read; absent where nobody can say.
+    pub read_from: Option<ReadFrom>,
+}
+
+/// Where rows were read: enough to find the records of each again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadFrom {
+    /// Topic, or file.
+    pub topic: Arc<str>,
+    /// Partition.
+    pub partition: i32,
+    /// For each row the offset of its record, or its line.
+    pub offsets: Box<[i64]>,
+}
+
+impl ReadFrom {
+    /// The same of these rows only.
+    #[must_use]
+    pub fn pick(&self, rows: &[u32]) -> ReadFrom {
+        let offset = |row: &u32| self.offsets.get(*row as usize).copied().unwrap_or(-1);
+        ReadFrom { offsets: rows.iter().map(offset).collect(), topic: Arc::clone(&self.topic), ..*self }
+    }
+
+    /// The record that one row came from.
+    pub fn record(&self, row: u32) -> Option<SourceRecord> {
+        let offset = self.offsets.get(row as usize).copied().filter(|offset| *offset >= 0)?;
+        Some(SourceRecord { topic: self.topic.to_string(), partition: self.partition, offset })
+    }
 }
 
 impl EventBatch {
     /// Whole rows that came from nowhere.
     pub fn of(plane: Plane, rows: RecordBatch) -> Self {
-        EventBatch { plane, rows, record_of_row: Vec::new(), rejects: Vec::new(), rest: None }
+        EventBatch { plane, rows, record_of_row: Vec::new(), rejects: Vec::new(), rest: None, read_from: None }
     }
 
     /// These rows, all columns filled.
@@ -417,6 +446,7 @@ impl EventBatchBuilder {
             record_of_row: std::mem::take(&mut self.record_of_row),
             rejects: std::mem::take(&mut self.rejects),
             rest: None,
+            read_from: None,
         }
     }
 }

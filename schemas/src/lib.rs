@@ -13,6 +13,7 @@ mod case;
 mod column;
 mod incident;
 pub mod json_schema;
+mod notice;
 mod notification;
 mod plane;
 pub mod reference;
@@ -24,13 +25,14 @@ pub mod tables;
 mod timestamp;
 pub mod vocabulary;
 
-pub use batch::{EventBatch, EventBatchBuilder, Reject, Rest, Undecoded};
+pub use batch::{EventBatch, EventBatchBuilder, ReadFrom, Reject, Rest, Undecoded};
 pub use case::{BlastRadius, Case, FirstMove, Moment, Move, Reach, Reached, SourceRecord, TimelineEntry, Told};
 pub use column::{Column, ColumnSet, ColumnType};
 pub use incident::{
     Act, Because, Change, Contribution, Coverage, Disposition, FirstMoved, Handled, IncidentRevision, IncidentStatus,
     Origin, PlaneCoverage, PlaneScores, RelatedIncident, Shared, Verdict,
 };
+pub use notice::{Notice, NoticeKind, NoticeState};
 pub use notification::{EvidenceItem, Group, Notification, NotifyReason, Related, RuleMention, Withheld};
 pub use plane::{Plane, RulePlane};
 pub use row::{Cell, Row};

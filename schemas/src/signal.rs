@@ -77,6 +77,8 @@ pub enum Mark {
     Degraded,
     /// Found in what had happened before the rule's version came into force: recorded, and nobody is told.
     Backfilled,
+    /// Known and allowed: recorded, and it makes no incident.
+    Excepted,
 }
 
 impl Mark {
@@ -86,6 +88,7 @@ impl Mark {
             Mark::Partial => "partial",
             Mark::Degraded => "degraded",
             Mark::Backfilled => "backfilled",
+            Mark::Excepted => "excepted",
         }
     }
 }

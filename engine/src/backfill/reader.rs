@@ -14,6 +14,7 @@ use watershed_schemas::{EventBatch, Plane, Timestamp};
 use super::Open;
 use crate::acceptance::event_times;
 use crate::core::{Backfill, Past};
+use crate::intake::read_from;
 
 /// Batches that are read ahead.
 const AHEAD: usize = 2;
@@ -92,7 +93,8 @@ fn read_all(
             PastEvent::Quiet => {}
             PastEvent::Batch(raw) => {
                 let raw = Arc::new(raw);
-                let batch = registry.decode_columns(&raw, backfill.columns[raw.partition.plane.index()]);
+                let mut batch = registry.decode_columns(&raw, backfill.columns[raw.partition.plane.index()]);
+                batch.read_from = Some(read_from(&raw, &batch));
                 progress.read(&raw, &batch);
                 if batch.rows.num_rows() > 0 && send.send(Past::Rows { batch, percent: progress.percent() }).is_err() {
                     return Ok(None);

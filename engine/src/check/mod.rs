@@ -14,6 +14,7 @@ use std::path::Path;
 use watershed_rules::ReferenceTables;
 
 use crate::config::{Config, Level, Loaded, Problem, Problems};
+use crate::operator;
 
 pub use in_strata::{around, each_in_strata};
 pub use rule_files::{RuleFile, RuleFiles};
@@ -38,8 +39,13 @@ pub fn check(path: &Path) -> Checked {
         Err(problems) => return Checked { problems, summary: String::new() },
     };
     let rules = rules(&loaded, &mut problems);
-    problems.sort();
     let config = &loaded.config;
+    if !config.receivers.iter().any(|receiver| receiver.team == operator::TEAM) {
+        let message = "none is of team \"operator\": nobody is told of a silent plane, a stopped rule or a receiver that takes \
+                       nothing; add one, with `planes = []`";
+        problems.push(loaded.lines.problem(Level::Warning, "receivers", message.to_owned()));
+    }
+    problems.sort();
     let teams: std::collections::BTreeSet<&str> =
         config.receivers.iter().map(|receiver| receiver.team.as_str()).collect();
     let summary = format!(
@@ -63,7 +69,13 @@ fn rules(loaded: &Loaded, problems: &mut Problems) -> RuleSet {
         None => ReferenceTables::default(),
     };
     let rules = RuleSet::load(&config.rules, &reference);
-    problems.extend(rules.problems());
+    problems.extend(rules.problems().into_iter().map(|problem| {
+        // What the configuration says of a rule has its line there.
+        match problem.setting.starts_with("rules.") {
+            true => loaded.lines.problem(problem.level, &problem.setting, problem.message),
+            false => problem,
+        }
+    }));
     let mentioned = mentioned(config);
     for (setting, id) in mentioned {
         if !rules.ids.contains(&id) {
@@ -89,8 +101,11 @@ fn rules(loaded: &Loaded, problems: &mut Problems) -> RuleSet {
 fn mentioned(config: &Config) -> Vec<(String, String)> {
     let mut mentioned: Vec<(String, String)> = Vec::new();
     mentioned.extend(config.rules.disable.iter().map(|id| ("rules.disable".to_owned(), id.clone())));
-    let tuned = config.rules.severity.keys().chain(&config.rules.shadow);
-    mentioned.extend(tuned.map(|id| (format!("rules.override.{id}"), id.clone())));
+    for (index, exception) in config.rules.exceptions.iter().enumerate() {
+        let setting = format!("rules.exceptions[{index}].rules");
+        mentioned.extend(exception.rules.iter().map(|id| (setting.clone(), id.clone())));
+    }
+    mentioned.extend(config.rules.tuning.keys().map(|id| (format!("rules.override.{id}"), id.clone())));
     for (index, route) in config.routes.routes.iter().enumerate() {
         let setting = format!("routing.routes[{index}].rule");
         mentioned.extend(route.matchers.rules.iter().map(|id| (setting.clone(), id.clone())));

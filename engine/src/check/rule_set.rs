@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use watershed_rules::{CompiledRule, LintFinding, Outcome, ReferenceTables, compile_beside, render};
+use watershed_schemas::{Plane, PlaneScores};
 
 use super::in_strata::{in_strata, named_by};
 use super::rule_files::{RuleFile, RuleFiles};
@@ -50,7 +51,7 @@ pub struct RuleSet {
     pub planned: Planned,
 }
 
-/// Plans of rules by their text: a rule that is read again and says the same over the same reference data is not planned
+/// Plans of rules by their text and parameters: a rule that is read again and says the same over the same reference data is not planned
 /// again.
 #[derive(Clone, Debug, Default)]
 pub struct Planned(HashMap<String, (Arc<CompiledRule>, String)>);
@@ -86,15 +87,18 @@ impl RuleSet {
         }
         files.replace_with(added);
         let mut set = RuleSet { unreadable: files.problems, ..RuleSet::default() };
+        for file in &mut files.files {
+            set.unreadable.extend(set_parameters(file, rules));
+        }
         let disabled: BTreeSet<String> = rules.disable.iter().cloned().collect();
-        let reads = |file: &RuleFile, source: &watershed_rules::RuleSource| match planned.0.get(&file.text) {
+        let reads = |file: &RuleFile, source: &watershed_rules::RuleSource| match planned.0.get(&plan_key(file)) {
             Some((rule, _)) => rule.upstream.iter().map(|rule| rule.meta.id.clone()).collect(),
             None => named_by(source, reference),
         };
         let compiled = in_strata(&files.files, &disabled, reads, |at, source, beside| {
             // The rules that it reads must be those that it was planned beside.
             let same = |rule: &Arc<CompiledRule>| beside.get(&rule.meta.id).is_some_and(|now| Arc::ptr_eq(now, rule));
-            let known = planned.0.get(&files.files[at].text);
+            let known = planned.0.get(&plan_key(&files.files[at]));
             match known.filter(|(rule, digest)| rule.upstream.iter().all(same) && digests.of(rule) == *digest) {
                 Some((rule, _)) => Ok(Arc::clone(rule)),
                 None => compile_beside(source, reference, beside).map(Arc::new),
@@ -109,6 +113,7 @@ impl RuleSet {
 
     /// Adds what became of a file; nothing where its rule is disabled.
     fn add(&mut self, file: RuleFile, outcome: Option<Outcome>, rules: &Rules, digests: &mut Digests<'_>) {
+        let key = plan_key(&file);
         let RuleFile { path, text, source, .. } = file;
         let id = source.as_ref().ok().map(|source| source.meta.id.clone());
         self.ids.extend(id.clone());
@@ -118,7 +123,7 @@ impl RuleSet {
                 self.warnings.extend(rule.warnings.iter().map(|finding| (path.clone(), finding.clone())));
                 let digest = digests.of(&rule);
                 self.files.insert(path, rule.meta.id.clone());
-                self.planned.0.insert(text, (Arc::clone(&rule), digest.clone()));
+                self.planned.0.insert(key, (Arc::clone(&rule), digest.clone()));
                 self.setups.push(RuleSetup { reference: digest, ..setup(rule, rules) });
             }
             Some(Err(findings)) => self.refused.push(RefusedRule { path, text, id, findings }),
@@ -172,13 +177,61 @@ impl Digests<'_> {
     }
 }
 
+/// A rule is planned with its parameters.
+fn plan_key(file: &RuleFile) -> String {
+    match &file.source {
+        Ok(source) if !source.meta.parameters.is_empty() => format!("{:?}{}", source.meta.parameters, file.text),
+        _ => file.text.clone(),
+    }
+}
+
+/// Sets the parameters of a rule as the installation has them; those that it can't have are problems.
+fn set_parameters(file: &mut RuleFile, rules: &Rules) -> Vec<Problem> {
+    let Ok(source) = &mut file.source else { return Vec::new() };
+    let meta = &mut source.meta;
+    let mut problems = Vec::new();
+    for (name, value) in rules.tuning.get(&meta.id).iter().flat_map(|tuning| &tuning.parameters) {
+        let message = match meta.parameters.get(name) {
+            Some(default) if value.may_replace(default) => {
+                meta.parameters.insert(name.clone(), value.clone());
+                continue;
+            }
+            Some(default) => format!("is {}, where `{name}` of the rule is {}", value.kind(), default.kind()),
+            None if meta.parameters.is_empty() => format!("`{}` has no parameters", meta.id),
+            None => {
+                let known: Vec<&str> = meta.parameters.keys().map(String::as_str).collect();
+                format!("`{}` has no such parameter; it has {}", meta.id, known.join(", "))
+            }
+        };
+        problems.push(Problem {
+            level: Level::Error,
+            file: file.path.clone(),
+            line: None,
+            column: None,
+            setting: format!("rules.override.{}.parameters.{name}", meta.id),
+            message,
+        });
+    }
+    problems
+}
+
 fn setup(rule: Arc<CompiledRule>, rules: &Rules) -> RuleSetup {
     let mut setup = RuleSetup::as_written(rule);
     let id = &setup.rule.meta.id;
-    if let Some(severity) = rules.severity.get(id) {
-        setup.severity = *severity;
+    if let Some(tuning) = rules.tuning.get(id) {
+        setup.severity = tuning.severity.unwrap_or(setup.severity);
+        setup.shadow = tuning.shadow;
+        setup.backfill = tuning.backfill;
+        if let Some(tuned) = tuning.weights {
+            let planes = setup.rule.meta.plane.planes();
+            let own = setup.weights();
+            let of = |plane: Plane, own: f64| {
+                let tuned = tuned.both()[plane.index()].filter(|_| planes.contains(&plane));
+                tuned.unwrap_or(own)
+            };
+            let weights = PlaneScores { model: of(Plane::Model, own.model), access: of(Plane::Access, own.access) };
+            setup.weights = Some(weights);
+        }
     }
-    setup.shadow = rules.shadow.contains(id);
-    setup.backfill = rules.backfill.contains(id);
     setup
 }

@@ -27,7 +27,7 @@ fn finds(more: &str, said: &str, level: Level) {
 fn the_catalog_is_fine() {
     let checked = with("");
     assert!(!checked.problems.any_error(), "{}", checked.problems);
-    assert_eq!(checked.summary, "22 rules, 2 receivers of ai-security and iam");
+    assert_eq!(checked.summary, "29 rules, 2 receivers of ai-security and iam");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_rule_of_ones_own_takes_the_place_of_the_catalogs() {
     let more = format!("[rules]\npaths = [\"{}\"]", directory.path().display());
     let checked = with(&more);
     assert!(!checked.problems.any_error(), "{}", checked.problems);
-    assert!(checked.summary.starts_with("22 rules"), "{}", checked.summary);
+    assert!(checked.summary.starts_with("29 rules"), "{}", checked.summary);
 }
 
 #[test]
@@ -99,4 +99,38 @@ fn an_unreadable_reference_table_is_found() {
     let checked = with(&format!("[reference]\ndir = \"{}\"", directory.path().display()));
     assert!(checked.problems.any_error(), "{}", checked.problems);
     assert!(checked.problems.to_string().contains("agents.csv"), "{}", checked.problems);
+}
+
+#[test]
+fn parameters_that_a_rule_can_t_have_are_named_with_their_line() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let rule = directory.path().join("many-calls.sql");
+    let file = watershed_rules::Code::Parameter.example().good.file();
+    fs::write(&rule, file).expect("it can be written");
+    let tuned = |parameters: &str| {
+        format!("[rules]\npaths = [{rule:?}]\n[rules.override.many-calls]\nparameters = {parameters}\n")
+    };
+    let fine = with(&tuned("{calls = 7}"));
+    assert!(!fine.problems.any_error(), "{}", fine.problems);
+    finds(&tuned("{calls = \"seven\"}"), "is a text, where `calls` of the rule is a whole number", Level::Error);
+    finds(&tuned("{limit = 7}"), "`many-calls` has no such parameter; it has calls", Level::Error);
+    let catalog = "[rules.override.repeated-denials-then-allow]\nparameters = {calls = 7}";
+    finds(catalog, "`repeated-denials-then-allow` has no parameters", Level::Error);
+}
+
+#[test]
+fn exceptions_are_held_against_what_there_is() {
+    let exception = |rules: &str, matches: &str, reason: &str, until: &str| {
+        format!(
+            "[[rules.exceptions]]\nrules = [\"{rules}\"]\nmatch = {matches}\nauthor = \"ana\"\nreason = \"{reason}\"\nuntil = \"{until}\""
+        )
+    };
+    let known = "repeated-denials-then-allow";
+    let fine = with(&exception(known, "{principal = \"a\"}", "why", "2999-01-01T00:00:00Z"));
+    assert!(fine.problems.iter().next().is_none(), "{}", fine.problems);
+    finds(
+        &exception("no-such", "{principal = \"a\"}", "why", "2999-01-01T00:00:00Z"),
+        "there is no rule `no-such`",
+        Level::Error,
+    );
 }

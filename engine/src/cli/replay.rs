@@ -18,6 +18,7 @@ use watershed_schemas::{Plane, StateTable, Timestamp};
 use super::formats::OwnMappings;
 use super::input_file::{InputFile, known};
 use super::{Error, Exit, Output, output, settings};
+use crate::attribution::{self, Attribution};
 use crate::config::{Config, Rules};
 use crate::core::{self, Core};
 use crate::evaluator::RuleSetup;
@@ -98,6 +99,9 @@ pub struct ReplayArgs {
     /// Let a rule pass --verify whose keys were cut by a limit, where all that it did say is true.
     #[arg(long, requires = "verify")]
     pub allow_degraded: bool,
+    /// Count how far each tool call can be tied to a credential and an account, and what is missing.
+    #[arg(long)]
+    pub attribution: bool,
     /// Print totals as one JSON object as the last line.
     #[arg(long)]
     pub json: bool,
@@ -174,10 +178,10 @@ pub(super) fn replay(args: &ReplayArgs, output: &mut Output) -> Result<Exit, Err
     let loaded = args.config.as_deref().map(settings::load).transpose()?;
     let config = loaded.as_ref().map(|loaded| &loaded.config);
     let reference = reference(args.reference.as_deref(), config)?;
-    let setups = rules(args, config, &reference)?;
+    let mut setups = rules(args, config, &reference)?;
     let mut core_settings = config.map(|config| config.core).unwrap_or_default();
-    // No rule comes later.
-    core_settings.all_state = false;
+    // Whether a rule reads them or not: incidents say what their identity could reach.
+    core_settings.all_state = true;
     core_settings.cold = args.cold;
     let intake = intake(&args.inputs(), config, &mut core_settings)?;
     let runtime =
@@ -187,12 +191,20 @@ pub(super) fn replay(args: &ReplayArgs, output: &mut Output) -> Result<Exit, Err
         Parts { dlq: Some(Box::new(reasons.clone())), late: Some(Box::new(reasons.clone())), ..Parts::default() };
     if let Some(config) = config.filter(|_| args.deliver) {
         let store: Arc<dyn StateStore> = Arc::new(MemoryStore::new());
-        parts.router = Some(Router::new(config.routes.clone(), &setups));
+        parts.router = Some(Router::new(config.routes.clone(), &setups).redacting(config.redaction.for_replay()));
         parts.delivery = Some(setup::delivery(config, runtime.handle(), Arc::clone(&store)).map_err(Error::failure)?);
         parts.store = Some(store);
     }
     let rules: Vec<Arc<CompiledRule>> = setups.iter().map(|setup| Arc::clone(&setup.rule)).collect();
+    if args.attribution {
+        setups.push(attribution::setup(&reference).map_err(|findings| {
+            Error::Failure(format!("the attribution of tool calls can't be planned: {}", findings[0].message))
+        })?);
+    }
     let mut core = Core::new(core_settings, setups);
+    if let Some(config) = config {
+        core.except(config.rules.exceptions.clone());
+    }
     // Without a place for them, rows stay in memory.
     let spill = tempfile::Builder::new().prefix("watershed-replay-").tempdir().ok();
     if let Some(spill) = &spill {
@@ -205,6 +217,8 @@ pub(super) fn replay(args: &ReplayArgs, output: &mut Output) -> Result<Exit, Err
     }
     let mut pipeline = Pipeline::resume(intake, core, parts).map_err(Error::failure)?;
     pipeline.name(reference.aliases());
+    pipeline.share(config.map(|config| config.shared_principals.clone()).unwrap_or_default());
+    pipeline.refer_to(reference);
     let mut results = Results::new(open(args.signals.as_deref())?, open(args.incidents.as_deref())?, args.final_states);
     let totals = play(args, &mut pipeline, &mut results)?;
     let stopped: Vec<String> =
@@ -328,6 +342,7 @@ struct Totals {
     late: u64,
     duplicates: u64,
     took: Duration,
+    attribution: Attribution,
 }
 
 fn play(args: &ReplayArgs, pipeline: &mut Pipeline, results: &mut Results) -> Result<Totals, Error> {
@@ -336,7 +351,8 @@ fn play(args: &ReplayArgs, pipeline: &mut Pipeline, results: &mut Results) -> Re
     let bar = bar(args, pipeline);
     let mut first_heard = None;
     loop {
-        let turn = pipeline.turn(POLL).map_err(Error::failure)?;
+        let mut turn = pipeline.turn(POLL).map_err(Error::failure)?;
+        totals.attribution.take(&mut turn.signals);
         results.take(&turn).map_err(Error::failure)?;
         totals.events += turn.counts.events.iter().sum::<u64>();
         totals.matched += turn.counts.matched.iter().sum::<u64>();
@@ -424,6 +440,9 @@ fn report(
             "seconds": seconds,
             "events_per_second": rate.round(),
         });
+        if args.attribution {
+            object["attribution"] = totals.attribution.json();
+        }
         if let Some(verdicts) = verdicts {
             object["verify"] = verify::json(verdicts);
         }
@@ -444,6 +463,9 @@ fn report(
             "not history: {} records rejected, {} rows too late or from the future, {} repeats",
             totals.rejected, totals.late, totals.duplicates
         ));
+    }
+    if args.attribution {
+        lines.extend(totals.attribution.lines());
     }
     if let Some(verdicts) = verdicts {
         lines.push("each rule's stream beside its SQL over the accepted history:".to_owned());

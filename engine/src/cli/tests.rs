@@ -136,6 +136,28 @@ fn replay_refuses_what_is_not_there() {
 }
 
 #[test]
+fn a_replay_counts_what_authorised_its_tool_calls() {
+    let books = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/books").join(name).display().to_string();
+    let (runtime, identity) = (books("runtime.jsonl"), books("identity.jsonl"));
+    let (result, said) =
+        say(&["replay", "--runtime", &runtime, "--identity", &identity, "--attribution", "--verify", "--json"]);
+    assert_eq!(result.expect("it ran"), Exit::Fine, "{said}");
+    let said: serde_json::Value = serde_json::from_str(&said).expect("one object");
+    let attribution = &said["attribution"];
+    let calls = fs_lines(&runtime).iter().filter(|line| line.contains("\"tool_call\"")).count();
+    assert_eq!(attribution["tool_calls"], calls, "{attribution}");
+    let levels = ["full", "partial", "none"].map(|level| attribution["levels"][level].as_u64().unwrap_or_default());
+    assert_eq!(levels.iter().sum::<u64>(), calls as u64);
+    assert_eq!(levels, [5, 0, 1], "only the last names neither a credential nor a known account");
+    let verified = said["verify"].as_array().expect("every rule");
+    assert!(!verified.is_empty() && verified.iter().all(|rule| rule["rule"] != "attribution-of-tool-calls"), "{said}");
+}
+
+fn fs_lines(path: &str) -> Vec<String> {
+    std::fs::read_to_string(path).expect("it is there").lines().map(str::to_owned).collect()
+}
+
+#[test]
 fn check_prints_every_problem_and_ends_with_findings() {
     let fixture =
         |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config").join(name).display().to_string();
@@ -185,7 +207,7 @@ fn files_are_recorded_as_they_are() {
 fn the_catalog_lints_and_exports() {
     let (result, said) = say(&["rules", "lint"]);
     assert_eq!(result.expect("it ran"), Exit::Fine, "{said}");
-    assert!(said.contains("22 rules are fine, 0 refused"), "{said}");
+    assert!(said.contains("29 rules are fine, 0 refused"), "{said}");
     for part in ["  reads ", "  key ", "  remembers ", "  speaks "] {
         assert!(said.contains(part), "no `{part}` in\n{said}");
     }
@@ -193,7 +215,7 @@ fn the_catalog_lints_and_exports() {
     let dir = directory.path().display().to_string();
     let (result, said) = say(&["rules", "export", &dir]);
     assert_eq!(result.expect("it ran"), Exit::Fine);
-    assert_eq!(said.lines().count(), 46, "{said}");
+    assert_eq!(said.lines().count(), 60, "{said}");
     let (result, said) = say(&["rules", "lint", &dir]);
     assert_eq!(result.expect("it ran"), Exit::Fine, "{said}");
 }

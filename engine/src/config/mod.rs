@@ -17,7 +17,6 @@ mod tests;
 mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,15 +28,22 @@ use watershed_connectors::sinks::SinkSettings;
 use watershed_connectors::sources::kafka::{Connection, KafkaSettings};
 use watershed_connectors::sources::snapshot::Snapshot;
 use watershed_connectors::sources::tail::TailSettings;
+use watershed_rules::Parameter;
 use watershed_schemas::{Plane, Severity};
 
 use crate::books;
+use crate::cases;
+use crate::console;
 use crate::core;
 use crate::deliver::{DeliverySettings, ReceiverSettings};
+use crate::exceptions::Exception;
+use crate::operator;
+use crate::redact;
 use crate::router::Routes;
 use crate::store;
 
 pub use problem::{Level, Problem, Problems};
+pub use raw::PerPlane;
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug)]
@@ -50,16 +56,24 @@ pub struct Config {
     pub core: core::Settings,
     /// Which rules run, and how they are tuned.
     pub rules: Rules,
+    /// Principals through which many act, beside those that the reference table `agents` marks.
+    pub shared_principals: BTreeSet<String>,
     /// Directory of the reference tables (`agents`, `tools` and others).
     pub reference: Option<PathBuf>,
     /// The inventory and the lifecycle of access.
     pub inventory: Inventory,
+    /// How long case files are kept, and how many.
+    pub cases: cases::Settings,
     /// The embedded store.
     pub store: Store,
     /// Everybody who can be told, in the order of [`Routes::receivers`].
     pub receivers: Vec<Receiver>,
     /// Who is told of what.
     pub routes: Routes,
+    /// What receivers are shown.
+    pub redaction: redact::Settings,
+    /// When the team `operator` is told of the engine itself.
+    pub operator: operator::Settings,
     /// What all deliveries share.
     pub delivery: DeliverySettings,
     /// Where records go that no row could be made of.
@@ -80,8 +94,8 @@ pub struct Config {
     pub mappings: Option<PathBuf>,
     /// Bounds of one record.
     pub record_limits: formats::Limits,
-    /// Where the console listens; absent where it is switched off.
-    pub console: Option<SocketAddr>,
+    /// How the console listens and what it allows; absent where it is switched off.
+    pub console: Option<console::Settings>,
     /// Log output.
     pub log: Log,
 }
@@ -98,7 +112,7 @@ pub enum Input {
 }
 
 /// Which rules run, and how this installation has tuned them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     /// Whether the catalog that is built into the program runs.
     pub catalog: bool,
@@ -106,14 +120,27 @@ pub struct Rules {
     pub paths: Vec<PathBuf>,
     /// Ids of rules that do not run.
     pub disable: BTreeSet<String>,
-    /// Severity of a rule here, by id.
-    pub severity: BTreeMap<String, Severity>,
-    /// Rules that give signals but no incident and no page.
-    pub shadow: BTreeSet<String>,
-    /// Rules that are given their past when they are added to a running engine.
-    pub backfill: BTreeSet<String>,
+    /// What is otherwise here, by id.
+    pub tuning: BTreeMap<String, Tuning>,
+    /// What is known and allowed: findings that make no incident.
+    pub exceptions: Vec<Exception>,
     /// How often files of rules and reference tables are looked at; zero: never by itself.
     pub reload_every: Duration,
+}
+
+/// What is otherwise here than its author wrote it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tuning {
+    /// Its severity.
+    pub severity: Option<Severity>,
+    /// How much a finding counts for each plane.
+    pub weights: Option<PerPlane>,
+    /// Whether it gives signals but no incident and no page.
+    pub shadow: bool,
+    /// Whether it is given its past when it is added to a running engine.
+    pub backfill: bool,
+    /// Its parameters.
+    pub parameters: BTreeMap<String, Parameter>,
 }
 
 /// Whether the inventory and the lifecycle of access are kept, and how much of them.

@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 use watershed_schemas::{Plane, Verdict};
 
 use super::cold_metrics::ColdMetrics;
+use super::operator_metrics::OperatorMetrics;
 use super::principal_metrics::PrincipalMetrics;
 use super::state_metrics::StateMetrics;
 use crate::evaluator::RuleStatus;
@@ -78,11 +79,14 @@ pub struct Metrics {
     rule_backfill_failed: Counters<1>,
     rule_degraded_keys: Gauges<1>,
     rules_loaded: Counters<1>,
+    excepted: Gauges<1>,
     state_rows: Gauges<1>,
     rule_state_bytes: Gauges<1>,
     state_bytes: Gauge,
     /// Where remembered rows are.
     pub cold: ColdMetrics,
+    /// What is wrong with the engine.
+    pub operator: OperatorMetrics,
     /// What is known of identities.
     pub identities: StateMetrics,
     /// What is known of principals.
@@ -147,10 +151,12 @@ impl Metrics {
             rule_backfill_failed: Family::default(),
             rule_degraded_keys: Family::default(),
             rules_loaded: Family::default(),
+            excepted: Family::default(),
             state_rows: Family::default(),
             rule_state_bytes: Family::default(),
             state_bytes: Gauge::default(),
             cold: ColdMetrics::default(),
+            operator: OperatorMetrics::default(),
             identities: StateMetrics::default(),
             principals: PrincipalMetrics::default(),
             incidents: Family::default(),
@@ -237,6 +243,11 @@ impl Metrics {
             self.rule_backfill_failed.clone(),
         );
         registry.register("rules_loaded", "Times that rules were read again while running", self.rules_loaded.clone());
+        registry.register(
+            "rule_exception_signals",
+            "Findings since the start that an exception kept from making an incident, by its position in the configuration",
+            self.excepted.clone(),
+        );
         registry.register("state_rows", "Rows that a rule remembers", self.state_rows.clone());
         registry.register(
             "rule_state_bytes",
@@ -244,6 +255,7 @@ impl Metrics {
             self.rule_state_bytes.clone(),
         );
         self.cold.register(registry);
+        self.operator.register(registry);
         self.identities.register(registry);
         self.principals.register(registry);
         registry.register("state_bytes", "Bytes that all rules hold, each counted once", self.state_bytes.clone());
@@ -347,6 +359,11 @@ impl Metrics {
     /// Later evidence took findings of a rule back.
     pub fn signals_withdrawn(&self, rule: &str, count: u64) {
         add(&self.signals_withdrawn, [("rule", rule)], count);
+    }
+
+    /// Findings that the exception at this position has kept from making an incident.
+    pub fn excepted(&self, position: usize, count: u64) {
+        self.excepted.get_or_create(&labels([("exception", position.to_string().as_str())])).set(gauge(count));
     }
 
     /// A rule's plan was executed.

@@ -12,8 +12,9 @@ impl Core {
         self.books = Some(Books::new(limits));
     }
 
-    /// From now on the inventory is held against these tables.
+    /// From now on the inventory is held against these tables, and first moves name what they say.
     pub fn refer_to(&mut self, reference: ReferenceTables) {
+        self.known.refer_to(&reference);
         if let Some(books) = &mut self.books {
             books.refer_to(reference);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use watershed_schemas::{ColumnSet, EventBatch, Plane, Timestamp};
 
-use crate::evaluator::{Owner, Segment, ipc};
+use crate::evaluator::{EvidenceText, Owner, Segment, ipc};
 use crate::principals::InForce;
 use crate::shelf::{self, Cold, ColdCounts, Shelf};
 use crate::store::Commit;
@@ -37,6 +37,8 @@ pub(super) struct Segments {
     shelved: BTreeMap<u64, usize>,
     /// What the ids in their rows are called.
     called: InForce,
+    /// What is kept of texts that no rule reads.
+    texts: EvidenceText,
     /// Segments added since the shelf was last thought of.
     fresh: usize,
     /// Steps for which a disk that failed is left alone.
@@ -49,9 +51,9 @@ const FRESH: usize = 64;
 const REST: u32 = 256;
 
 impl Segments {
-    /// Segments whose ids are read by these names.
-    pub(super) fn called(called: InForce) -> Self {
-        Segments { called, ..Segments::default() }
+    /// Segments whose ids are read by these names, and that keep so much of texts that no rule reads.
+    pub(super) fn called(called: InForce, texts: EvidenceText) -> Self {
+        Segments { called, texts, ..Segments::default() }
     }
 
     /// States that nobody keeps commits.
@@ -79,7 +81,8 @@ impl Segments {
         keep: ColumnSet,
         commit: &mut Commit,
     ) -> Option<Arc<Segment>> {
-        let segment = Segment::new(self.next, batch.plane, batch.whole(rows).ok()?, keep);
+        let segment = Segment::new(self.next, batch.plane, batch.whole(rows).ok()?, keep, self.texts);
+        let segment = segment.read_from(batch.read_from.as_ref().map(|from| from.pick(rows)));
         let segment = Arc::new(segment.owned_by(owner).called(self.called.clone()));
         self.next += 1;
         commit.puts.push((NEXT_KEY.to_vec(), self.next.to_be_bytes().to_vec()));

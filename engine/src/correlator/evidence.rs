@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use watershed_schemas::{ColumnSet, Plane, Timestamp};
+use watershed_schemas::{ColumnSet, Plane, SourceRecord, Timestamp};
 
-use crate::evaluator::{FINGERPRINTED, RowRef, fingerprint};
+use crate::evaluator::{EvidenceText, FINGERPRINTED, RowRef, fingerprint_and_excerpt};
+use crate::redact::{Class, mask_known, mask_secrets};
 use datafusion::arrow::array::{Array, AsArray};
 
 /// Longest text kept of one column.
 const TEXT_CHARS: usize = 200;
+/// Longest excerpt of a prompt, completion or arguments.
+const EXCERPT_CHARS: usize = 240;
 
-/// One event behind a signal. Texts of prompts, completions and arguments are kept only as fingerprints: two teams can
-/// see that they mean the same thing without either reading it.
+/// One event behind a signal. Texts of prompts, completions and arguments are kept as fingerprints (two teams can see that they
+/// mean the same thing without either reading it) and, unless the settings forbid it, as an excerpt with secrets masked. Who
+/// of those that are told is shown an excerpt is a question of its class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Its plane.
@@ -25,6 +29,9 @@ pub struct Evidence {
     pub kind: String,
     /// The columns that have a value and that somebody may see, by name.
     pub columns: BTreeMap<String, String>,
+    /// The record that it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceRecord>,
 }
 
 /// Columns that are copied as they are. What is not named here never leaves the engine.
@@ -82,7 +89,7 @@ pub(crate) fn copied_columns(plane: Plane) -> ColumnSet {
 
 impl Evidence {
     /// Copies what may be kept of an event.
-    pub(super) fn of(row: &RowRef) -> Option<Evidence> {
+    pub(crate) fn of(row: &RowRef, texts: EvidenceText) -> Option<Evidence> {
         let segment = &row.segment;
         let plane = segment.table.plane()?;
         // Rows that can't be had back leave their id and time.
@@ -97,15 +104,19 @@ impl Evidence {
                 && let Some(text) = text(column)
             {
                 let called = segment.called_in(column, row.row, text);
-                columns.insert((*name).to_owned(), called.chars().take(TEXT_CHARS).collect());
+                // Masked before it is cut: half a secret has no shape.
+                let safe = if Class::is_free_text(name) { mask_secrets(&called) } else { mask_known(&called) };
+                columns.insert((*name).to_owned(), safe.chars().take(TEXT_CHARS).collect());
             }
         }
         for name in FINGERPRINTED {
             let Some(column) = plane.column(name) else { continue };
             if let Some(text) = text(column) {
-                let whole = segment.columns.contains(column);
-                let shown = if whole { fingerprint(text) } else { text.to_owned() };
-                columns.insert(format!("{name}_fingerprint"), shown);
+                let (fingerprint, excerpt) = fingerprint_and_excerpt(text, segment.columns.contains(column));
+                columns.insert(format!("{name}_fingerprint"), fingerprint);
+                if let Some(excerpt) = excerpt.filter(|_| texts == EvidenceText::Excerpt) {
+                    columns.insert(name.to_owned(), mask_secrets(excerpt).chars().take(EXCERPT_CHARS).collect());
+                }
             }
         }
         let kind = plane.column("kind").and_then(&text).unwrap_or("other");
@@ -115,6 +126,7 @@ impl Evidence {
             event_time: segment.event_time(row.row),
             kind: kind.to_owned(),
             columns,
+            source: segment.source(row.row),
         })
     }
 }

@@ -43,7 +43,8 @@ pub use rows::{Owner, Picked, RowRef, Segment, Unreadable, gather, id_hash};
 pub use said::SAID_PREFIX;
 pub use signals::SIGNAL_PREFIX;
 pub use status::{Backfilling, RuleChange, RuleNews, RuleStatus, Tally};
-pub use thin::{FINGERPRINTED, fingerprint, read_columns};
+pub(crate) use thin::fingerprint_and_excerpt;
+pub use thin::{EvidenceText, FINGERPRINTED, fingerprint, read_columns};
 
 use rule_state::{Admission, RuleState, Step};
 use said::StoredStatement;
@@ -56,6 +57,8 @@ pub struct RuleSetup {
     pub rule: Arc<CompiledRule>,
     /// Its severity here.
     pub severity: Severity,
+    /// How much a finding counts for each plane here; absent: what the rule says.
+    pub weights: Option<PlaneScores>,
     /// Signals only: no verdict, no page.
     pub shadow: bool,
     /// Whether it is given its past when it is added to a running engine: what other rules still remember, and where that
@@ -68,7 +71,14 @@ pub struct RuleSetup {
 impl RuleSetup {
     /// The rule as its author wrote it.
     pub fn as_written(rule: Arc<CompiledRule>) -> Self {
-        RuleSetup { severity: rule.meta.severity, rule, shadow: false, backfill: false, reference: String::new() }
+        RuleSetup {
+            severity: rule.meta.severity,
+            weights: None,
+            rule,
+            shadow: false,
+            backfill: false,
+            reference: String::new(),
+        }
     }
 
     /// A rule as its author wrote it, after the rules on whose findings its own rest: they say what they find and count for
@@ -80,7 +90,7 @@ impl RuleSetup {
 
     /// How much a finding counts for each plane.
     pub fn weights(&self) -> PlaneScores {
-        self.rule.meta.weights.unwrap_or_else(|| {
+        self.weights.or(self.rule.meta.weights).unwrap_or_else(|| {
             let weight = |plane| if self.rule.meta.plane.planes().contains(&plane) { 1.0 } else { 0.0 };
             PlaneScores { model: weight(Plane::Model), access: weight(Plane::Access) }
         })

@@ -11,10 +11,10 @@ use datafusion::arrow::buffer::ScalarBuffer;
 use datafusion::arrow::compute::interleave;
 use datafusion::arrow::error::ArrowError;
 use watershed_schemas::tables::runtime;
-use watershed_schemas::{ColumnSet, EventBatch, Plane, Table, Timestamp};
+use watershed_schemas::{ColumnSet, EventBatch, Plane, ReadFrom, SourceRecord, Table, Timestamp};
 
 use super::ipc::{self, Decoded};
-use super::thin::thinned;
+use super::thin::{EvidenceText, thinned};
 use crate::acceptance::event_times;
 use crate::principals::InForce;
 use crate::shelf::{self, Cold};
@@ -38,6 +38,8 @@ pub struct Segment {
     times: ScalarBuffer<i64>,
     /// Event id, source and tenant.
     names: [StringArray; 3],
+    /// Where the rows were read, where that is known.
+    read_from: Option<ReadFrom>,
     body: RwLock<Body>,
     /// What the ids in its rows are called.
     called: InForce,
@@ -78,9 +80,9 @@ pub struct Owner {
 pub struct Unreadable(pub u64);
 
 impl Segment {
-    /// A segment of these rows that keeps these columns.
-    pub fn new(id: u64, plane: Plane, rows: RecordBatch, keep: ColumnSet) -> Segment {
-        Segment::of(id, plane, thinned(plane, rows, keep), keep)
+    /// A segment of these rows that keeps these columns, and of long texts otherwise a fingerprint and perhaps an excerpt.
+    pub fn new(id: u64, plane: Plane, rows: RecordBatch, keep: ColumnSet, texts: EvidenceText) -> Segment {
+        Segment::of(id, plane, thinned(plane, rows, keep, texts), keep)
     }
 
     /// A segment of these rows as they are.
@@ -101,6 +103,7 @@ impl Segment {
             newest: event_times(&rows).values().iter().max().copied().unwrap_or(i64::MIN),
             times: event_times(&rows).values().clone(),
             names: names.map(texts),
+            read_from: None,
             body: RwLock::new(Body::Here(Arc::new(rows))),
             called: InForce::default(),
             ids: OnceLock::new(),
@@ -110,8 +113,8 @@ impl Segment {
 
     /// A segment as it was stored.
     pub fn restored(id: u64, stored: Decoded) -> Segment {
-        let Decoded { plane, rows, columns, owner } = stored;
-        let segment = Segment { owner, ..Segment::of(id, plane, rows, columns) };
+        let Decoded { plane, rows, columns, owner, read_from } = stored;
+        let segment = Segment { owner, ..Segment::of(id, plane, rows, columns) }.read_from(read_from);
         // What was read shares one buffer with all columns: what stays in memory must not hold it.
         let times = ScalarBuffer::from(segment.times.to_vec());
         let names = segment.names.each_ref().map(|names| names.iter().collect::<StringArray>());
@@ -126,6 +129,22 @@ impl Segment {
     /// The same for one rule alone.
     pub fn owned_by(self, owner: Option<Owner>) -> Segment {
         Segment { owner, ..self }
+    }
+
+    /// The same, read from there.
+    pub fn read_from(self, read_from: Option<ReadFrom>) -> Segment {
+        let bytes = self.bytes + read_from.as_ref().map_or(0, |from| size_of_val(&*from.offsets));
+        Segment { read_from, bytes, ..self }
+    }
+
+    /// The record that a row came from, where that is known.
+    pub fn source(&self, row: u32) -> Option<SourceRecord> {
+        self.read_from.as_ref()?.record(row)
+    }
+
+    /// Where the rows were read, for the store.
+    pub(super) fn origin(&self) -> Option<&ReadFrom> {
+        self.read_from.as_ref()
     }
 
     /// The same, with ids read by these names.
@@ -180,7 +199,8 @@ impl Segment {
     /// What it takes in memory where its rows are on a shelf.
     pub fn head_bytes(&self) -> usize {
         let size = |array: &dyn Array| array.to_data().get_slice_memory_size().unwrap_or(0);
-        size_of_val(&*self.times) + self.names.iter().map(|names| size(names)).sum::<usize>()
+        let offsets = self.read_from.as_ref().map_or(0, |from| size_of_val(&*from.offsets));
+        size_of_val(&*self.times) + offsets + self.names.iter().map(|names| size(names)).sum::<usize>()
     }
 
     /// Some scan keeps rows of it for so long.

@@ -10,7 +10,7 @@ use watershed_connectors::dlq::{DeadLetter, shown};
 use watershed_connectors::formats::Registry;
 use watershed_connectors::sources::{Positions, Source, SourceError, SourceEvent};
 use watershed_connectors::{Partition, RawBatch};
-use watershed_schemas::{ColumnSet, Reject, Timestamp};
+use watershed_schemas::{ColumnSet, EventBatch, ReadFrom, Reject, Timestamp};
 
 use crate::acceptance::Refused;
 use crate::core::Input;
@@ -166,7 +166,8 @@ impl Intake {
                 SourceEvent::CaughtUp { partition, at } => polled.inputs.push(Input::CaughtUp(partition, at)),
                 SourceEvent::Batch(raw) => {
                     let raw = Arc::new(raw);
-                    let batch = registry.decode_columns(&raw, self.columns[raw.partition.plane.index()]);
+                    let mut batch = registry.decode_columns(&raw, self.columns[raw.partition.plane.index()]);
+                    batch.read_from = Some(read_from(&raw, &batch));
                     polled.rejects.extend(batch.rejects.iter().map(|reject| rejected(&raw, reject)));
                     // Records that gave no row count too, or a topic full of poison would be read for ever.
                     rows += raw.records.len().max(batch.rows.num_rows());
@@ -279,6 +280,16 @@ impl Intake {
             From::Source { .. } => None,
             From::Plain(plain) => Some(plain.progress()),
         }
+    }
+}
+
+/// Where the rows of a decoded batch were read.
+pub(crate) fn read_from(raw: &RawBatch, batch: &EventBatch) -> ReadFrom {
+    let offset = |record: &u32| raw.records.get(*record as usize).map_or(-1, |record| record.offset);
+    ReadFrom {
+        topic: Arc::clone(&raw.partition.topic),
+        partition: raw.partition.index,
+        offsets: batch.record_of_row.iter().map(offset).collect(),
     }
 }
 

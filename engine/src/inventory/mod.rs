@@ -14,7 +14,6 @@ mod facts;
 mod gaps;
 mod learn;
 pub(crate) mod limited;
-mod registry;
 mod report;
 pub(crate) mod said;
 #[cfg(test)]

@@ -10,8 +10,8 @@ use watershed_schemas::{Plane, Timestamp};
 
 use super::facts::{Facts, Kind, Status, Tie};
 use super::gaps::{self, Gap};
-use super::registry::{Registered, Registry};
 use super::{Inventory, Resolve, Thing};
+use crate::registry::{Registered, Registry};
 
 mod entries;
 mod tokens;

@@ -13,6 +13,7 @@
 //!
 //! It is not: a directory. What was never stated is not known, and no address, device or display name links anything.
 
+mod delegates;
 mod fold;
 mod id;
 mod learn;
@@ -37,6 +38,7 @@ use link::{Pair, Seen};
 use named::Named;
 use tenant::{Learned, Tenant};
 
+pub use delegates::Acting;
 pub use link::Relation;
 pub use names::{InForce, Names, Renamed};
 pub use stored::PREFIX;

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use watershed_schemas::Timestamp;
+
 use super::fold::{Cluster, Link, Why};
 use super::link::{Pair, Relation, Seen};
 use super::named::Named;
@@ -20,6 +22,8 @@ pub(super) struct Tenant {
     pub(super) links: BTreeMap<Pair, BTreeMap<Arc<str>, Seen>>,
     neighbours: HashMap<Arc<str>, BTreeSet<Arc<str>>>,
     pub(super) relations: BTreeMap<Stated, Seen>,
+    /// For each id those that act for it or belong to it.
+    toward: HashMap<Arc<str>, BTreeSet<(Relation, Arc<str>)>>,
     /// What the alias file says.
     pub(super) named: Named,
     /// What ids are called that are called something else.
@@ -81,10 +85,27 @@ impl Tenant {
                 (false, _) => Learned::Known,
             },
             None => {
+                let (kind, from, to, _) = &relation;
+                self.toward.entry(Arc::clone(to)).or_default().insert((*kind, Arc::clone(from)));
                 self.relations.insert(relation, seen);
                 Learned::New { another: true }
             }
         }
+    }
+
+    /// The ids that act for this one or belong to it, as some source said up to this moment.
+    pub(super) fn toward(&self, id: &Arc<str>, at: Timestamp) -> impl Iterator<Item = &Arc<str>> {
+        self.toward.get(id).into_iter().flatten().filter_map(move |(kind, from)| {
+            let first = (*kind, Arc::clone(from), Arc::clone(id), Arc::from(""));
+            let stated = self.relations.range(first..);
+            let same = stated.take_while(|((other, source, to, _), _)| other == kind && source == from && to == id);
+            same.into_iter().any(|(_, seen)| seen.first <= at).then_some(from)
+        })
+    }
+
+    /// Whether an id is tied to another one.
+    pub(super) fn ties(&self, id: &str) -> bool {
+        self.neighbours.contains_key(id) || self.named.principal(id).is_some()
     }
 
     /// Takes up another alias file.

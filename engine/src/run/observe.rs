@@ -139,6 +139,9 @@ impl<'a> Observer<'a> {
         }
         metrics.open_incidents(core.open_incidents() as u64);
         metrics.principals.stand(core.principals().counts());
+        for (position, (_, used)) in core.exceptions().used().enumerate() {
+            metrics.excepted(position, used);
+        }
         metrics.store_bytes(store.size_on_disk());
         if let Some(delivery) = pipeline.delivery() {
             metrics.outbox_pending(delivery.pending() as u64);

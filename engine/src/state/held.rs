@@ -35,6 +35,48 @@ impl StateAt for StateTables {
     }
 }
 
+/// Who a credential was ever named with, up to a moment, and whether it was over then.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamedWith {
+    /// Identities that it was issued to, or that it was moved to, as records have them.
+    pub principals: BTreeSet<String>,
+    /// Agents that it was issued to.
+    pub agents: BTreeSet<String>,
+    /// Whether it was revoked, deleted or past its end.
+    pub over: bool,
+}
+
+impl StateTables {
+    /// What tokens say of a credential up to this moment; nothing where it was never heard of.
+    pub fn named_with(&self, tenant: &str, credential: &str, at: Timestamp) -> Option<NamedWith> {
+        use watershed_schemas::{StateTable, tables::tokens};
+        let table = self.tables[StateTable::Tokens.index()].as_ref()?;
+        let entry = table.index.find(tokens::CREDENTIAL_ID, tenant, credential)?;
+        let mut found: Option<NamedWith> = None;
+        for key in table.index.keys(entry) {
+            table.each_version(*key, |version| {
+                if version.event.time > at {
+                    return;
+                }
+                let columns = shown(table, version).columns;
+                let text = |name: &str| columns.get(name).and_then(Json::as_str).map(str::to_owned);
+                let named = found.get_or_insert_default();
+                named.principals.extend(text("principal"));
+                named.agents.extend(text("agent_id"));
+                let end = text("expires_at").and_then(|end| Timestamp::parse(&end).ok());
+                // Versions come oldest first: the last one says how it stands.
+                named.over = text("status").as_deref() == Some("revoked") || end.is_some_and(|end| end <= at);
+            });
+        }
+        found
+    }
+
+    /// Versions that ended before this moment are folded away.
+    pub fn folded_to(&self) -> Timestamp {
+        if self.whole { Timestamp::MIN } else { self.folded_to }
+    }
+}
+
 fn shown(table: &Table, version: &Version<'_>) -> Held {
     let columns = fills(table.table).iter().zip(table.table.columns()).filter_map(|(fill, column)| {
         let value = match fill {

@@ -65,6 +65,11 @@ impl Arrival {
         Arrival { steps: vec![step], restart: None, ..self.clone() }
     }
 
+    /// The same without a restart.
+    pub(crate) fn unbroken(&self) -> Self {
+        Arrival { restart: None, ..self.clone() }
+    }
+
     pub(crate) fn restarting(self, after: usize) -> Self {
         Arrival { restart: Some(after), ..self }
     }

@@ -1,11 +1,15 @@
 //! The YAML block that opens a rule file.
 
+mod parameter;
 mod parse;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer};
 use watershed_schemas::{PlaneScores, RulePlane, Severity};
+
+pub use parameter::Parameter;
 
 /// A rule file as read: nothing is planned yet.
 #[derive(Clone, Debug)]
@@ -63,6 +67,9 @@ pub struct RuleMeta {
     /// How much a finding counts for each plane; 1 for the planes of `plane` where absent.
     #[serde(default, deserialize_with = "weights")]
     pub weights: Option<PlaneScores>,
+    /// What `$name` stands for in the SQL, by name, unless an installation says otherwise.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, Parameter>,
     /// Free words for routing.
     #[serde(default)]
     pub tags: Vec<String>,

@@ -83,7 +83,7 @@ fn parse_meta(text: &str, yaml_at: usize, yaml: &str) -> Result<RuleMeta, Vec<Li
             yaml_at + start + in_line
         });
         let message = first_line(&error.without_snippet().to_string());
-        let help = "allowed are id, title, plane, severity, key, frameworks, owner, runbook, description, first_move, weights, tags, emit";
+        let help = "allowed are id, title, plane, severity, key, frameworks, owner, runbook, description, first_move, weights, parameters, tags, emit";
         vec![LintFinding::new(Code::FrontMatterInvalid, text, at..at + 1, message, help)]
     })
 }

@@ -83,6 +83,7 @@ codes! {
     SignalsDisabled "W057" Warning "A rule whose signals are read, among others, is disabled.";
     StateLookup "W058" Error "A state table isn't looked up by tenant and one of its ids.";
     StateAsOf "W059" Error "A state table isn't read as of an event's time.";
+    Parameter "W060" Error "A parameter is used and not declared, or declared and not used.";
 }
 
 impl std::fmt::Display for Code {

@@ -578,6 +578,41 @@ impl Code {
                     "SELECT r.event_time, r.tenant, r.principal, r.event_id AS call_event_id\nFROM runtime r JOIN accounts a ON a.tenant = r.tenant AND a.principal = r.principal\n  AND a.valid_from <= r.event_time AND (a.valid_to IS NULL OR r.event_time < a.valid_to)\nWHERE r.kind = 'tool_call' AND a.status = 'inactive'",
                 ),
             ),
+            Code::Parameter => example(
+                "A value that an installation may change is named in the front matter, with what it is where nobody changes it: a name that is written wrongly would be no value at all.",
+                File(
+                    "/*---
+id: many-calls
+title: Many calls
+plane: model
+severity: low
+key: [tenant, session_id, bucket]
+owner: ai-security
+parameters: {calls: 20}
+---*/
+SELECT max(event_time) AS event_time, tenant, session_id, date_bin(INTERVAL '10 minutes', event_time) AS bucket,
+       array_agg(event_id ORDER BY event_id) AS call_event_ids
+FROM runtime WHERE kind = 'tool_call'
+GROUP BY tenant, session_id, date_bin(INTERVAL '10 minutes', event_time)
+HAVING count(*) >= $limit",
+                ),
+                File(
+                    "/*---
+id: many-calls
+title: Many calls
+plane: model
+severity: low
+key: [tenant, session_id, bucket]
+owner: ai-security
+parameters: {calls: 20}
+---*/
+SELECT max(event_time) AS event_time, tenant, session_id, date_bin(INTERVAL '10 minutes', event_time) AS bucket,
+       array_agg(event_id ORDER BY event_id) AS call_event_ids
+FROM runtime WHERE kind = 'tool_call'
+GROUP BY tenant, session_id, date_bin(INTERVAL '10 minutes', event_time)
+HAVING count(*) >= $calls",
+                ),
+            ),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod functions;
 mod not_in;
+mod parameters;
 mod plan;
 mod statement;
 

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use watershed_schemas::Table;
 
 use super::functions::VOLATILE;
-use super::not_in;
+use super::{not_in, parameters};
 use crate::lint::{Code, LintFinding};
 use crate::text::SqlText;
 use crate::views;
@@ -26,7 +26,8 @@ const MAX_LIST: usize = 500;
 /// The file's one statement.
 pub(crate) struct Parsed {
     pub(crate) statement: Statement,
-    /// Its SQL, where it isn't what the file says: NOT IN is written as what it means, views as theirs.
+    /// Its SQL, where it isn't what the file says: NOT IN is written as what it means, views and
+    /// parameters as theirs.
     pub(crate) rewritten: Option<String>,
 }
 
@@ -67,7 +68,12 @@ pub(crate) fn statement(text: &SqlText, tables: &[&str]) -> Result<Parsed, Vec<L
         || one(Code::NotOneSelect, text.start(), "the statement isn't a SELECT".into(), "write one SELECT");
     let Statement::Statement(parsed) = &mut statement else { return not_select() };
     let SqlStatement::Query(query) = parsed.as_mut() else { return not_select() };
-    let rewritten = not_in::rewrite(query);
+    let wrong = parameters::findings(text);
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let filled = parameters::rewrite(query, &text.parameters);
+    let rewritten = not_in::rewrite(query) || filled;
     let mut checker = Checker { text, tables, findings: Vec::new() };
     let _: ControlFlow<()> = query.visit(&mut checker);
     if !checker.findings.is_empty() {

@@ -10,7 +10,7 @@ use datafusion::arrow::buffer::ScalarBuffer;
 use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use watershed_schemas::tables::runtime;
-use watershed_schemas::{ColumnSet, EventBatch, Reject, Rest, Timestamp};
+use watershed_schemas::{ColumnSet, EventBatch, ReadFrom, Reject, Rest, Timestamp};
 
 use super::content::Content;
 use super::{DecodedBatch, FileInput, RejectedRecord};
@@ -115,7 +115,12 @@ impl FileCursor {
                 rows: window.rows.slice(window.taken, count),
                 record_of_row: (0..u32::try_from(count).unwrap_or(u32::MAX)).collect(),
                 rejects,
-                rest: window.rest.as_ref().map(|rest| rest.slice(range)),
+                rest: window.rest.as_ref().map(|rest| rest.slice(range.clone())),
+                read_from: Some(ReadFrom {
+                    topic: Arc::clone(&self.partition.topic),
+                    partition: self.partition.index,
+                    offsets: window.offsets[range].into(),
+                }),
             },
             rejected: std::mem::take(&mut window.rejected),
         };

@@ -233,6 +233,7 @@ fn the_page_lists_exactly_what_serde_takes() {
     check_names::<raw::PlaneTimes>("PlaneTimes");
     check_names::<raw::Rules>("Rules");
     check_names::<raw::RuleOverride>("RuleOverride");
+    check_names::<raw::RuleException>("RuleException");
     check_names::<raw::Reference>("Reference");
     check_names::<raw::Incidents>("Incidents");
     check_names::<raw::Store>("Store");

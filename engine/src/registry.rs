@@ -7,25 +7,32 @@ use watershed_rules::ReferenceTables;
 
 /// An agent as the registry has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Registered {
-    pub(super) owner: Option<String>,
-    pub(super) scopes: Option<Vec<String>>,
-    pub(super) tools: Option<Vec<String>>,
-    pub(super) tenants: Vec<String>,
-    pub(super) revocation_path: Option<String>,
+pub(crate) struct Registered {
+    pub(crate) owner: Option<String>,
+    pub(crate) scopes: Option<Vec<String>>,
+    pub(crate) tools: Option<Vec<String>>,
+    pub(crate) tenants: Vec<String>,
+    /// How its credentials are revoked.
+    pub(crate) revocation_path: Option<String>,
+    /// How it is stopped.
+    pub(crate) pause_path: Option<String>,
 }
 
 /// The registry.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Registry {
-    pub(super) agents: BTreeMap<String, Registered>,
+pub(crate) struct Registry {
+    pub(crate) agents: BTreeMap<String, Registered>,
     /// For each tool the scope that it needs.
-    pub(super) tools: BTreeMap<String, Option<String>>,
+    pub(crate) tools: BTreeMap<String, Option<String>>,
+    /// Tools of which the registry says how sensitive they are.
+    pub(crate) sensitivity: BTreeMap<String, String>,
+    /// How tools are taken from agents, where the registry says so.
+    pub(crate) disable_path: BTreeMap<String, String>,
 }
 
 impl Registry {
     /// What the reference tables say.
-    pub(super) fn of(tables: &ReferenceTables) -> Self {
+    pub(crate) fn of(tables: &ReferenceTables) -> Self {
         let mut registry = Registry::default();
         if let Some(rows) = tables.get("agents") {
             for row in 0..rows.num_rows() {
@@ -36,6 +43,7 @@ impl Registry {
                     tools: list(rows, "tools", row),
                     tenants: list(rows, "tenants", row).unwrap_or_default(),
                     revocation_path: text(rows, "revocation_path", row),
+                    pause_path: text(rows, "pause_path", row),
                 };
                 registry.agents.insert(id, agent);
             }
@@ -43,6 +51,8 @@ impl Registry {
         if let Some(rows) = tables.get("tools") {
             for row in 0..rows.num_rows() {
                 let Some(tool) = text(rows, "tool", row) else { continue };
+                registry.sensitivity.extend(text(rows, "sensitivity", row).map(|how| (tool.clone(), how)));
+                registry.disable_path.extend(text(rows, "disable_path", row).map(|how| (tool.clone(), how)));
                 registry.tools.insert(tool, text(rows, "required_scope", row));
             }
         }
@@ -50,7 +60,7 @@ impl Registry {
     }
 
     /// The scopes that these tools need, as far as the registry says.
-    pub(super) fn scopes_of<'a>(&'a self, tools: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn scopes_of<'a>(&'a self, tools: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
         tools.filter_map(|tool| self.tools.get(tool)?.as_deref())
     }
 }

@@ -1,0 +1,1 @@
+//! Case files over their life.
