@@ -38,7 +38,7 @@ fn kinds(base: &str) -> Vec<(&'static str, Value, Vec<(&'static str, String)>, &
         (
             "splunk",
             json!({ "type": "splunk", "url": url }),
-            vec![("token", "token".to_owned())],
+            vec![("token", "b5b8b0a4-0000".to_owned())],
             r#"{"text":"Success","code":0}"#,
         ),
     ]

@@ -78,10 +78,8 @@ async fn a_restart_does_not_forget_which_message_to_edit() {
     process(&world, slack(&world, &base), vec![message(5, 4, Resolved)]).await;
     assert_eq!(world.store.len(), 0, "what is over is forgotten");
     let asked = asked.lock().expect("not poisoned").clone();
-    let shown: Vec<(&str, Option<&str>, Option<&str>)> = asked
-        .iter()
-        .map(|(path, body)| (path.as_str(), body["ts"].as_str(), body["thread_ts"].as_str()))
-        .collect();
+    let shown: Vec<(&str, Option<&str>, Option<&str>)> =
+        asked.iter().map(|(path, body)| (path.as_str(), body["ts"].as_str(), body["thread_ts"].as_str())).collect();
     let (post, update) = ("/chat.postMessage", "/chat.update");
     assert_eq!(
         shown,
