@@ -41,6 +41,7 @@ pub mod intake;
 pub mod inventory;
 pub mod lifecycle;
 pub mod matcher;
+pub mod messages;
 pub mod outbox;
 pub mod pipeline;
 pub mod playbook;

@@ -168,6 +168,10 @@ pub struct Notification {
     /// What was kept from this receiver, and how often.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<Withheld>,
+    /// What the receiver's template made of it, in lines; absent where it has none. The title is the template's then too. May
+    /// hold hostile text on each line: sinks escape it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 impl Notification {
@@ -223,6 +227,7 @@ impl Notification {
             link: None,
             group: None,
             withheld: Vec::new(),
+            text: None,
         }
     }
 }

@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod fixtures;
 mod http;
+mod in_words;
 mod jsonl;
 mod pagerduty;
 mod settings;
@@ -22,6 +23,7 @@ use async_trait::async_trait;
 use watershed_schemas::{Notification, Timestamp};
 
 pub use http::{HttpClient, HttpSettings, Network, NetworkSettings};
+pub use in_words::in_words;
 pub use jsonl::{FileSettings, StdoutSettings, append_line};
 pub use pagerduty::PagerdutySettings;
 pub use settings::{BuildError, Problem, SinkSettings};
