@@ -3,7 +3,7 @@
 //! [`Pipeline::turn`] takes it once. Intake, store, dead letters and delivery are handed in; `replay` leaves out what it
 //! does not need, and is otherwise the same program as `run`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use watershed_connectors::dlq::{DeadLetter, DeadLetters};
 use watershed_connectors::formats::Registry;
 use watershed_connectors::sources::{Positions, SourceError};
 use watershed_rules::ReferenceTables;
-use watershed_schemas::{IncidentRevision, Notification, Plane, Signal, Timestamp};
+use watershed_schemas::{Handled, IncidentRevision, Notification, Plane, Signal, Timestamp};
 
 use crate::acceptance::Refusal;
 use crate::backfill::Backfiller;
@@ -92,6 +92,8 @@ pub struct Turn {
     pub incidents: Vec<IncidentRevision>,
     /// Messages that are now durable and on their way.
     pub notifications: Vec<Notification>,
+    /// For each act, in order, the incident and the revision that it made, or why it made none. What it made is durable.
+    pub acted: Vec<(String, Result<u32, String>)>,
     /// Rules that came, changed, went, or were stopped.
     pub rules: Vec<RuleNews>,
     /// Rows, matched rows, refused rows and the like.
@@ -141,6 +143,8 @@ pub struct Pipeline {
     paused: bool,
     /// What the shell wants of the core in the next turn, before what is polled.
     asked: Vec<Input>,
+    /// Principals that the configuration says are shared.
+    shared: BTreeSet<String>,
 }
 
 impl Pipeline {
@@ -185,6 +189,7 @@ impl Pipeline {
             committed: Instant::now(),
             paused: false,
             asked: Vec::new(),
+            shared: BTreeSet::new(),
         })
     }
 
@@ -226,6 +231,7 @@ impl Pipeline {
         turn.counts.accepted_late = output.late;
         turn.counts.duplicates = output.duplicates;
         turn.rules = output.rules;
+        turn.acted = output.acted;
         Ok(turn)
     }
 
@@ -302,6 +308,22 @@ impl Pipeline {
         Ok(routed.notifications)
     }
 
+    /// Tells what the engine has to say of itself, and remembers what was told with it.
+    ///
+    /// # Errors
+    /// As [`Pipeline::commit`].
+    pub fn tell(&mut self, messages: Vec<Notification>, remember: (Vec<u8>, Vec<u8>)) -> Result<(), Error> {
+        for notification in messages {
+            let row = OutboxRow { seq: self.next_seq, notification };
+            let failed = |reason| Error::Outbox { id: row.notification.notification_id.clone(), reason };
+            self.pending.puts.push(row.encode().map_err(failed)?);
+            self.next_seq += 1;
+            self.queued.push(row);
+        }
+        self.pending.puts.push(remember);
+        self.commit()
+    }
+
     /// Makes everything so far durable, then tells the source, then the receivers: in this order nothing is lost.
     pub fn commit(&mut self) -> Result<(), Error> {
         for (output, letters) in [("dlq", &mut self.parts.dlq), ("late", &mut self.parts.late)] {
@@ -358,8 +380,22 @@ impl Pipeline {
         self.asked.push(Input::Aliases(aliases));
     }
 
-    /// Holds the inventory against these tables from here on.
+    /// Names principals through which many act, beside the agents that reference tables mark so: what they do is grouped by
+    /// session from the next turn on. Comes before [`Pipeline::refer_to`].
+    pub fn share(&mut self, principals: BTreeSet<String>) {
+        self.shared = principals;
+        self.asked.push(Input::Shared(self.shared.clone()));
+    }
+
+    /// Takes in with the next turn what a person said of an incident; [`Turn::acted`] says what came of it.
+    pub fn act(&mut self, incident_id: String, handled: Handled) {
+        self.asked.push(Input::Act { incident_id, handled });
+    }
+
+    /// Holds the inventory against these tables from here on, and takes up which agents they say are shared.
     pub fn refer_to(&mut self, reference: ReferenceTables) {
+        let shared = self.shared.iter().cloned().chain(reference.shared_agents()).collect();
+        self.asked.push(Input::Shared(shared));
         self.core.refer_to(reference);
     }
 

@@ -14,6 +14,7 @@ use std::path::Path;
 use watershed_rules::ReferenceTables;
 
 use crate::config::{Config, Level, Loaded, Problem, Problems};
+use crate::operator;
 
 pub use in_strata::{around, each_in_strata};
 pub use rule_files::{RuleFile, RuleFiles};
@@ -38,8 +39,13 @@ pub fn check(path: &Path) -> Checked {
         Err(problems) => return Checked { problems, summary: String::new() },
     };
     let rules = rules(&loaded, &mut problems);
-    problems.sort();
     let config = &loaded.config;
+    if !config.receivers.iter().any(|receiver| receiver.team == operator::TEAM) {
+        let message = "none is of team \"operator\": nobody is told of a silent plane, a stopped rule or a receiver that takes \
+                       nothing; add one, with `planes = []`";
+        problems.push(loaded.lines.problem(Level::Warning, "receivers", message.to_owned()));
+    }
+    problems.sort();
     let teams: std::collections::BTreeSet<&str> =
         config.receivers.iter().map(|receiver| receiver.team.as_str()).collect();
     let summary = format!(

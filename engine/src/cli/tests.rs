@@ -34,7 +34,7 @@ impl Write for Buffer {
 }
 
 /// Runs a verb; gives how it ended and what it wrote.
-fn say(args: &[&str]) -> (Result<Exit, Error>, String) {
+pub(super) fn say(args: &[&str]) -> (Result<Exit, Error>, String) {
     let buffer = Buffer::default();
     let mut output = Output::to(Box::new(buffer.clone()));
     let cli = Cli::try_parse_from(["watershed"].iter().chain(args)).unwrap_or_else(|error| panic!("{error}"));
@@ -59,6 +59,8 @@ fn every_verb_of_the_interface_is_there() {
         "watershed run --config watershed.toml",
         "watershed record --config watershed.toml --out recording --for 10m",
         "watershed check --config watershed.toml",
+        "watershed receivers list --config watershed.toml",
+        "watershed receivers test iam-pager --config watershed.toml",
         "watershed rules lint",
         "watershed rules lint rules/catalog",
         "watershed rules lint --json --reference ref rules/catalog",

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use watershed_schemas::{ColumnSet, Plane, SourceRecord, Timestamp};
 
-use super::secrets::mask_secrets;
 use crate::evaluator::{EvidenceText, FINGERPRINTED, RowRef, fingerprint_and_excerpt};
+use crate::redact::{Class, mask_known, mask_secrets};
 use datafusion::arrow::array::{Array, AsArray};
 
 /// Longest text kept of one column.
@@ -15,8 +15,8 @@ const TEXT_CHARS: usize = 200;
 const EXCERPT_CHARS: usize = 240;
 
 /// One event behind a signal. Texts of prompts, completions and arguments are kept as fingerprints (two teams can see that they
-/// mean the same thing without either reading it) and, unless the settings forbid it, as an excerpt with secrets masked. Excerpts
-/// are for the case file: no message holds them.
+/// mean the same thing without either reading it) and, unless the settings forbid it, as an excerpt with secrets masked. Who
+/// of those that are told is shown an excerpt is a question of its class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Its plane.
@@ -104,7 +104,9 @@ impl Evidence {
                 && let Some(text) = text(column)
             {
                 let called = segment.called_in(column, row.row, text);
-                columns.insert((*name).to_owned(), called.chars().take(TEXT_CHARS).collect());
+                // Masked before it is cut: half a secret has no shape.
+                let safe = if Class::is_free_text(name) { mask_secrets(&called) } else { mask_known(&called) };
+                columns.insert((*name).to_owned(), safe.chars().take(TEXT_CHARS).collect());
             }
         }
         for name in FINGERPRINTED {

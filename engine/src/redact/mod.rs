@@ -2,8 +2,46 @@
 //!
 //! Two things are kept apart. A **secret** (a key, a token, a password) is nobody's business: wherever one is found, in
 //! whatever column, it becomes `[masked:kind]` when the text is copied, and again when a message leaves. Everything else
-//! is a question of who reads.
+//! is a question of who reads: each column has a [`Class`], each receiver a [`Policy`], and through its [`Lens`] a receiver
+//! sees a value, or `withheld:class#fingerprint` in its place.
 
+mod class;
+mod fingerprint;
+mod lens;
+mod policy;
 pub mod secrets;
+mod settings;
 
+use std::collections::BTreeMap;
+
+use watershed_schemas::Plane;
+
+pub use class::Class;
+pub use fingerprint::Key;
+pub use lens::Lens;
+pub use policy::{Overrides, Policy};
 pub use secrets::{mask_known, mask_secrets};
+pub use settings::Settings;
+
+/// What an installation says about redaction.
+#[derive(Clone, Debug)]
+pub struct Redaction {
+    /// Under which fingerprints are made.
+    pub key: Key,
+    /// What receivers are shown beyond the default, by name.
+    pub receivers: BTreeMap<String, Overrides>,
+}
+
+impl Default for Redaction {
+    fn default() -> Self {
+        Redaction { key: Key::public(), receivers: BTreeMap::new() }
+    }
+}
+
+impl Redaction {
+    /// What this receiver, which may show the evidence of these planes, is shown.
+    pub fn policy(&self, receiver: &str, planes: &[Plane]) -> Policy {
+        let policy = Policy::of(planes);
+        self.receivers.get(receiver).map_or(policy, |overrides| policy.with(overrides))
+    }
+}

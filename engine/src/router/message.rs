@@ -1,18 +1,21 @@
 //! One message: what a receiver is told of a revision.
 //!
 //! A message is built in one place from what the tellings say, holds only what its receiver may see, and is masked as a whole
-//! before it leaves: whatever is added here passes through [`super::view`].
+//! before it leaves.
+
+mod masked;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
-use watershed_schemas::{Notification, NotifyReason, Plane, Related, RuleMention, Severity, Verdict};
+use watershed_schemas::{FirstMove, Notification, NotifyReason, Plane, Related, RuleMention, Severity, Verdict};
 
 use super::routes::{Receiver, Routes};
 use super::view;
 use crate::correlator::{SignalRecord, Telling};
 use crate::evaluator::RuleSetup;
 use crate::playbook;
+use crate::redact::{Lens, Redaction};
 
 /// Most pieces of evidence in one notification.
 const EVIDENCE: usize = 20;
@@ -36,6 +39,7 @@ impl RuleBrief {
 pub(super) struct Writer<'a> {
     pub(super) routes: &'a Routes,
     pub(super) rules: &'a BTreeMap<String, RuleBrief>,
+    pub(super) redaction: &'a Redaction,
 }
 
 impl Writer<'_> {
@@ -54,24 +58,41 @@ impl Writer<'_> {
         signals.dedup_by(|a, b| a.signal_id == b.signal_id);
         // The fallback receiver hears of whatever nobody else takes, but sees only what it may.
         let visible: Vec<Plane> = planes.iter().copied().filter(|plane| receiver.planes.contains(plane)).collect();
-        let mut evidence = view::evidence(&signals, &visible);
-        let evidence_omitted = evidence.len().saturating_sub(EVIDENCE);
-        evidence.truncate(EVIDENCE);
+        let related = self.related(incident.verdict, &planes, &incident.incident_id);
+        let policy = self.redaction.policy(&receiver.name, &receiver.planes);
+        let mut lens =
+            Lens::new(policy, &self.redaction.key).about(incident.principal.as_deref()).compared(!related.is_empty());
+        let (evidence, evidence_omitted) = view::evidence(&signals, &visible, &mut lens, EVIDENCE);
+        let blast_radius = telling.blast_radius.as_ref().map(|radius| view::blast_radius(radius, &mut lens));
         let rules = self.mentions(&signals);
         let severity = signals.iter().map(|signal| signal.severity).max().unwrap_or(incident.severity);
         let about = Notification::about(incident, &receiver.name, &receiver.team, &planes, reason);
-        Notification {
+        let own = |step: &&FirstMove| planes.contains(&step.plane);
+        let acts_on = |step: &&FirstMove| own(step) && visible.contains(&step.plane);
+        let their_first_move = telling.first_moves.iter().find(|step| !own(step)).map(|step| step.text.clone());
+        let message = Notification {
             notification_id: notification_id(&[&incident.incident_id, &incident.revision.to_string(), &receiver.name]),
             severity,
             title: title(incident.verdict, severity, &rules, incident.principal.as_deref(), &incident.sessions),
             first_move: Writer::first_move(&planes, &visible, telling),
+            first_moves: telling.first_moves.iter().filter(acts_on).cloned().collect(),
+            // Named where the other team was told, so that nobody does it twice or waits for it.
+            their_first_move: their_first_move.filter(|_| !related.is_empty()),
             rules,
             evidence,
             evidence_omitted,
-            related: self.related(incident.verdict, &planes, &incident.incident_id),
+            related,
+            scores: view::scores(incident.scores, &visible),
+            because: view::because(&incident.because, &visible),
+            blast_radius,
+            agents: incident.agents.clone(),
+            tags: incident.tags.clone(),
+            frameworks: incident.frameworks.clone(),
+            shares: incident.related.clone(),
             planes: visible,
             ..about
-        }
+        };
+        masked::masked(message, lens)
     }
 
     fn mentions(&self, signals: &[&SignalRecord]) -> Vec<RuleMention> {

@@ -13,6 +13,7 @@ use watershed_schemas::Notification;
 
 use crate::correlator::Telling;
 use crate::evaluator::RuleSetup;
+use crate::redact::Redaction;
 
 use message::{RuleBrief, Writer};
 
@@ -22,6 +23,7 @@ pub use routes::{Matchers, Receiver, Route, Routes};
 pub struct Router {
     routes: Routes,
     rules: BTreeMap<String, RuleBrief>,
+    redaction: Redaction,
 }
 
 /// What routing one step's tellings gave.
@@ -36,9 +38,16 @@ pub struct Routed {
 impl Router {
     /// A router over these receivers and routes.
     pub fn new(routes: Routes, setups: &[RuleSetup]) -> Self {
-        let mut router = Router { routes, rules: BTreeMap::new() };
+        let mut router = Router { routes, rules: BTreeMap::new(), redaction: Redaction::default() };
         router.learn(setups);
         router
+    }
+
+    /// The same with what this installation says about redaction.
+    #[must_use]
+    pub fn redacting(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
+        self
     }
 
     /// Takes up what another set of rules says about itself. Rules that are gone are still mentioned by their titles.
@@ -82,7 +91,7 @@ impl Router {
                 addressed.entry(receiver).or_default().push(telling);
             }
         }
-        let writer = Writer { routes: &self.routes, rules: &self.rules };
+        let writer = Writer { routes: &self.routes, rules: &self.rules, redaction: &self.redaction };
         for (receiver, tellings) in addressed {
             let receiver = &self.routes.receivers[receiver];
             routed.notifications.push(writer.notification(receiver, &tellings));

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use watershed_connectors::secret::SecretRef;
 use watershed_connectors::sinks::SinkSettings;
 use watershed_schemas::{Plane, Severity, Verdict};
 
 use crate::deliver::ReceiverSettings;
+use crate::redact::Class;
 
 /// One receiver.
 #[derive(Debug, Deserialize)]
@@ -19,11 +21,18 @@ pub(in crate::config) struct Receiver {
     /// Default: the plane that the team owns; other teams must say.
     #[serde(default)]
     pub(in crate::config) planes: Option<Vec<Plane>>,
+    /// Classes of fields that it is shown beyond those of its planes: `prompt`, `arguments`, `result`, `address`, `device` or
+    /// `personal`. See docs/redaction.md.
+    #[serde(default)]
+    pub(in crate::config) show: Vec<Class>,
+    /// Classes of fields that it is not shown, whatever its planes.
+    #[serde(default)]
+    pub(in crate::config) hide: Vec<Class>,
     /// How patient delivery is with it.
     #[serde(default)]
     pub(in crate::config) delivery: ReceiverSettings,
-    /// What kind of receiver it is, by `type`: `slack`, `pagerduty`, `webhook`, `file` or `stdout`, with the settings of
-    /// that kind beside it.
+    /// What kind of receiver it is, by `type`: `slack`, `pagerduty`, `webhook`, `splunk`, `kafka`, `file` or `stdout`, with
+    /// the settings of that kind beside it.
     #[serde(flatten)]
     pub(in crate::config) sink: SinkSettings,
 }
@@ -83,6 +92,16 @@ pub(in crate::config) struct Route {
     /// Whether later routes are tried as well.
     #[serde(default, rename = "continue")]
     pub(in crate::config) and_on: bool,
+}
+
+/// What stands in messages for what a receiver is not shown.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Redacting {
+    /// The key of fingerprints: the same value has the same fingerprint in every message under the same key. Engines that
+    /// are to be compared share one. Default: a random key that the store keeps; in a replay one that everybody knows.
+    #[serde(skip_serializing)]
+    pub(in crate::config) key: Option<SecretRef>,
 }
 
 /// What all deliveries share.
