@@ -1,7 +1,9 @@
 //! What is in memory of every case, and how cases are looked for.
 
 use serde::{Deserialize, Serialize};
-use watershed_schemas::{Act, Case, Disposition, IncidentRevision, IncidentStatus, Origin, Severity, Timestamp, Verdict};
+use watershed_schemas::{
+    Act, Case, Disposition, IncidentRevision, IncidentStatus, Origin, Severity, Timestamp, Verdict,
+};
 
 /// One line of the list of cases.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -92,7 +92,8 @@ pub fn markdown(page: &Page) -> String {
         if at == 1 && page.revisions_omitted > 0 {
             let _ = writeln!(out, "- {} revisions are not kept", page.revisions_omitted);
         }
-        let changes = if revision.changes.is_empty() { String::new() } else { format!(" ({})", revision.changes.join("; ")) };
+        let changes =
+            if revision.changes.is_empty() { String::new() } else { format!(" ({})", revision.changes.join("; ")) };
         let _ = writeln!(out, "- **{}** {}{}", revision.number, plain(&revision.reason), plain(&changes));
     }
     out
@@ -130,5 +131,8 @@ fn plain(text: &str) -> String {
         before = c;
     }
     // No address becomes a link.
-    out.replace("://", "&#58;//").replace("mailto:", "mailto&#58;").replace("xmpp:", "xmpp&#58;").replace("www.", "www&#46;")
+    out.replace("://", "&#58;//")
+        .replace("mailto:", "mailto&#58;")
+        .replace("xmpp:", "xmpp&#58;")
+        .replace("www.", "www&#46;")
 }

@@ -7,9 +7,9 @@ pub mod html;
 pub mod markdown;
 pub mod ocsf;
 pub mod page;
-pub mod text;
 #[cfg(test)]
 mod tests;
+pub mod text;
 mod words;
 
 pub use page::Page;

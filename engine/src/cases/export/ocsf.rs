@@ -123,7 +123,9 @@ fn findings(case: &Case) -> Vec<Value> {
         let last = events.last().map_or(incident.last_event_time, |moment| moment.event_time);
         let related: Vec<Value> = events
             .iter()
-            .map(|moment| json!({ "uid": moment.event_id, "type": format!("{}.{}", moment.plane.table(), moment.kind) }))
+            .map(
+                |moment| json!({ "uid": moment.event_id, "type": format!("{}.{}", moment.plane.table(), moment.kind) }),
+            )
             .collect();
         json!({
             "analytic": { "name": rule, "type": "Rule", "type_id": 1, "uid": rule },

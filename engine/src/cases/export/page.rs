@@ -380,7 +380,8 @@ impl MomentPage {
         let column = |name: &str| moment.columns.get(name);
         let mut what = shown_short(&moment.kind.replace('_', " "));
         let names = ["tool", "category", "target", "resource", "model", "auth_method", "credential_type", "grant_type"];
-        let named: Vec<String> = names.iter().filter_map(|name| column(name)).take(2).map(|name| shown_short(name)).collect();
+        let named: Vec<String> =
+            names.iter().filter_map(|name| column(name)).take(2).map(|name| shown_short(name)).collect();
         if !named.is_empty() {
             what = format!("{what}: {}", named.join(" → "));
         }
@@ -389,7 +390,9 @@ impl MomentPage {
         }
         let mut texts: Vec<(&'static str, String)> =
             TEXTS.iter().filter_map(|(name, label)| Some((*label, shown(column(name)?)))).collect();
-        for (name, label) in [("content_fingerprint", "text fingerprint"), ("arguments_fingerprint", "arguments fingerprint")] {
+        for (name, label) in
+            [("content_fingerprint", "text fingerprint"), ("arguments_fingerprint", "arguments fingerprint")]
+        {
             if let Some(fingerprint) = column(name) {
                 texts.push((label, shown_short(fingerprint)));
             }

@@ -1,7 +1,9 @@
 //! What things are called when a person reads them.
 
 use watershed_connectors::escape::one_line;
-use watershed_schemas::{Act, Disposition, Handled, IncidentStatus, Move, Origin, Plane, PlaneCoverage, Severity, Shared, Timestamp, Verdict};
+use watershed_schemas::{
+    Act, Disposition, Handled, IncidentStatus, Move, Origin, Plane, PlaneCoverage, Severity, Shared, Timestamp, Verdict,
+};
 
 /// Longest text of one field.
 const FIELD_CHARS: usize = 400;
@@ -55,7 +57,9 @@ pub(super) fn origin(origin: Origin, both: bool) -> String {
 pub(super) fn coverage(coverage: PlaneCoverage) -> (String, bool) {
     match coverage {
         PlaneCoverage::Observed => ("observed".to_owned(), false),
-        PlaneCoverage::Lagging { by } => (format!("lagging by {}: what it has to say is not read yet", seconds(by)), true),
+        PlaneCoverage::Lagging { by } => {
+            (format!("lagging by {}: what it has to say is not read yet", seconds(by)), true)
+        }
         PlaneCoverage::Silent { since } => (format!("silent since {}", time(since)), true),
         PlaneCoverage::NeverSeen => ("never seen: there is no telemetry of it".to_owned(), true),
     }

@@ -203,9 +203,7 @@ fn show(args: &ShowArgs, lines: fn(&Page) -> Vec<String>, output: &mut Output) -
     let case = for_viewer(args.source.case(&args.id)?, args.seen.viewer);
     match args.format {
         ShowFormat::Text => lines(&Page::of(&case)).into_iter().try_for_each(|line| output.line(line)),
-        ShowFormat::Json => {
-            output.line(watershed_connectors::escape::json_line(&case).map_err(Error::failure)?)
-        }
+        ShowFormat::Json => output.line(watershed_connectors::escape::json_line(&case).map_err(Error::failure)?),
     }
 }
 

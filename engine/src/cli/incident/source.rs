@@ -139,12 +139,8 @@ impl SourceArgs {
         let reasons = Reasons::default();
         let letters = || Some(Box::new(reasons.clone()) as _);
         let cases = Cases::open(config.map_or_else(Settings::default, |config| config.cases), None);
-        let parts = Parts {
-            dlq: letters(),
-            late: letters(),
-            cases: Some(cases.map_err(Error::failure)?),
-            ..Parts::default()
-        };
+        let parts =
+            Parts { dlq: letters(), late: letters(), cases: Some(cases.map_err(Error::failure)?), ..Parts::default() };
         let mut pipeline = Pipeline::resume(intake, Core::new(core, setups), parts).map_err(Error::failure)?;
         pipeline.name(reference.aliases());
         pipeline.refer_to(reference);

@@ -18,7 +18,11 @@ pub(super) const IDENTITY: &[Parameter] = &[
 pub(super) const BLAST_RADIUS: &[Parameter] = &[
     Parameter::new("tenant", "The organisation; `default` where it is left out.", Kind::Text),
     Parameter::new("at", "As of when; the newest event where it is left out.", Kind::Time),
-    Parameter::new("window", "How long before that its deeds are counted, in seconds; a day where it is left out.", AGE),
+    Parameter::new(
+        "window",
+        "How long before that its deeds are counted, in seconds; a day where it is left out.",
+        AGE,
+    ),
 ];
 pub(super) const CONFLICTS: &[Parameter] = &[
     Parameter::new("tenant", "Only those of this organisation.", Kind::Text),
