@@ -115,7 +115,9 @@ pub async fn serve(
         .route("/rules", get(show_rules))
         .with_state(Shown { metrics, health, console: console.clone() })
         .nest("/api/v1", api::router(&console))
-        .fallback(async || Problem::unknown("there is nothing here; there is /metrics, /healthz, /readyz, /rules and /api/v1"));
+        .fallback(async || {
+            Problem::unknown("there is nothing here; there is /metrics, /healthz, /readyz, /rules and /api/v1")
+        });
     let task = tokio::spawn(connection::accept(listener, router, limits, stopping));
     Ok(Served { address: local, stop, task: Some(task) })
 }

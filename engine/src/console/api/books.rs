@@ -18,7 +18,11 @@ pub(super) const IDENTITY: &[Parameter] = &[
 pub(super) const BLAST_RADIUS: &[Parameter] = &[
     Parameter::new("tenant", "The organisation; `default` where it is left out.", Kind::Text),
     Parameter::new("at", "As of when; the newest event where it is left out.", Kind::Time),
-    Parameter::new("window", "How long before that its deeds are counted, in seconds; a day where it is left out.", AGE),
+    Parameter::new(
+        "window",
+        "How long before that its deeds are counted, in seconds; a day where it is left out.",
+        AGE,
+    ),
 ];
 pub(super) const CONFLICTS: &[Parameter] = &[
     Parameter::new("tenant", "Only those of this organisation.", Kind::Text),
@@ -44,7 +48,7 @@ pub(super) const LIFECYCLE: &[Parameter] = &[Parameter::new(
 )];
 
 async fn answer(asked: &Asked, question: Question) -> Result<Value, Problem> {
-    asked.console.asker().look(move |seen| question.answer(seen.engine.core())).await
+    asked.console.asker().look(move |engine| question.answer(engine.core())).await
 }
 
 pub(super) async fn identity(asked: Asked) -> Result<Response, Problem> {
