@@ -22,10 +22,12 @@ use crate::shelf::StoreShelf;
 use crate::store::{SledStore, StateStore};
 
 mod observe;
+pub(crate) mod operator;
 mod stopwatch;
 mod stuck;
 
 use observe::Observer;
+use operator::Operator;
 use stopwatch::Stopwatch;
 use stuck::Stuck;
 
@@ -81,6 +83,7 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
         cases: Some(Cases::open(config.cases, Some(Arc::clone(&store)))?),
         backfiller: Some(Backfiller::new(open, formats.clone(), config.core.skew)),
         commit_interval: config.store.commit_interval,
+        clock: Some(Box::new(|| Timestamp::from_micros(chrono::Utc::now().timestamp_micros()))),
     };
     let intake = Intake::from_source(setup::source(&config.input, &config.snapshots)?, formats, setup::BATCH_RECORDS);
     let mut core = Core::new(config.core, setups);
@@ -106,6 +109,8 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
     }
     tracing::info!("running");
 
+    let now = || Timestamp::from_micros(chrono::Utc::now().timestamp_micros());
+    let mut operator = Operator::new(config, store.as_ref(), now());
     let mut observer = Observer::new(&metrics);
     let result = loop {
         if (control.stop)() {
@@ -135,6 +140,14 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
                 stuck.moved();
                 health.source_assigned(pipeline.intake().is_assigned());
                 observer.turn(&turn, &pipeline, store.as_ref(), &stopwatch, &health);
+                if let Some(report) = operator.turn(now(), &turn, &pipeline)
+                    && let Err(error) = pipeline.tell(report.messages, report.remember)
+                {
+                    break Err(error);
+                }
+                let standing = operator.standing();
+                metrics.operator.stand(&standing);
+                health.operator(standing);
                 questions.turn(&mut pipeline, &turn);
                 log(&turn);
                 if turn.ended {

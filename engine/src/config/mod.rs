@@ -37,6 +37,7 @@ use crate::console;
 use crate::core;
 use crate::deliver::{DeliverySettings, ReceiverSettings};
 use crate::exceptions::Exception;
+use crate::operator;
 use crate::redact;
 use crate::router::Routes;
 use crate::store;
@@ -71,6 +72,8 @@ pub struct Config {
     pub routes: Routes,
     /// What receivers are shown.
     pub redaction: redact::Settings,
+    /// When the team `operator` is told of the engine itself.
+    pub operator: operator::Settings,
     /// What all deliveries share.
     pub delivery: DeliverySettings,
     /// Where records go that no row could be made of.

@@ -68,6 +68,7 @@ impl Incident {
             Act::Close { .. } | Act::Reopen => self.tell(records, scene),
             Act::Comment => {}
         }
+        self.store(entity, scene.commit);
         Ok(self.last.as_ref().map_or(0, |last| last.revision))
     }
 }

@@ -407,9 +407,7 @@ impl Correlator {
             commit,
             correlated,
         };
-        let answer = incident.act(entity, handled, None, &mut scene);
-        incident.store(entity, commit);
-        answer
+        incident.act(entity, handled, None, &mut scene)
     }
 
     fn age(&mut self, watermarks: &Watermarks, commit: &mut Commit, correlated: &mut Correlated) {

@@ -29,7 +29,7 @@ async fn sent(kind: Value, secrets: impl Fn(&str) -> Vec<(&'static str, String)>
         kind["url"] = json!(format!("{}/hook", receiver.base));
     }
     let sink = build(&settings(&directory, kind, &secrets));
-    let receipt = sink.send(message, now()).await.expect("accepted");
+    let receipt = sink.send(message, &Attempt::at(now())).await.expect("accepted");
     assert_eq!(receipt.status, Some(202));
     let request = receiver.only();
     assert_eq!(request.headers["content-type"], "application/json");
@@ -59,7 +59,7 @@ async fn files_get_one_line_a_message() {
     let path = directory.path().join("out.jsonl");
     let sink = build(&settings(&directory, json!({ "type": "file", "path": path }), &[]));
     for message in [opened(), resolved()] {
-        sink.send(&message, now()).await.expect("written");
+        sink.send(&message, &Attempt::at(now())).await.expect("written");
     }
     let text = std::fs::read_to_string(&path).expect("readable");
     let lines: Vec<Notification> =

@@ -8,7 +8,7 @@ mod signatures;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use watershed_connectors::sinks::{HttpClient, Sink, SinkSettings};
+use watershed_connectors::sinks::{Attempt, HttpClient, Sink, SinkSettings};
 use watershed_schemas::{
     Coverage, EvidenceItem, IncidentRevision, IncidentStatus, Notification, NotifyReason, Origin, Plane, PlaneCoverage,
     Related, RuleMention, Severity, Timestamp, Verdict,

@@ -16,6 +16,7 @@ use crate::cases;
 use crate::console::{self, Role};
 use crate::correlator;
 use crate::evaluator::{self, EvidenceText};
+use crate::operator;
 use crate::principals;
 use crate::shelf;
 use crate::store;
@@ -211,6 +212,24 @@ impl Default for Incidents {
             related_limit: core.related_limit,
             keep: core.over_keep,
         }
+    }
+}
+
+/// Self-monitoring. Every receiver of the team `operator` is told when something begins and when it ends.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Operator {
+    /// How often it is told again what still stands. What comes and goes within that time is told once.
+    #[serde(with = "duration")]
+    pub(in crate::config) repeat: Duration,
+    /// So many records of a plane that can't be decoded within five minutes are a few.
+    pub(in crate::config) rejects: u64,
+}
+
+impl Default for Operator {
+    fn default() -> Self {
+        let operator::Settings { repeat, rejects, .. } = operator::Settings::default();
+        Operator { repeat, rejects }
     }
 }
 

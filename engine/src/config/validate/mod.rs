@@ -82,6 +82,7 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
             ..principals::Limits::default()
         },
     };
+    let operator = running::operator(&raw.operator, core.incidents.silence_after, &mut findings);
     let delivery = crate::deliver::DeliverySettings {
         fallback: routed.fallback,
         dead_letters,
@@ -100,6 +101,7 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
         receivers: routed.receivers,
         routes: routed.routes,
         redaction,
+        operator,
         delivery,
         dlq,
         late,

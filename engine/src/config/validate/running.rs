@@ -11,7 +11,7 @@ use super::Findings;
 use crate::config::raw::{self, Mode};
 use crate::config::{Inventory, Log, Rules, Store, Tuning};
 use crate::exceptions::Exception;
-use crate::{books, correlator, store};
+use crate::{books, correlator, operator, store};
 
 /// The longest commit interval: a crash repeats at most that much work, and nobody waits longer for a message.
 const LONGEST_COMMIT: Duration = Duration::from_secs(60);
@@ -225,4 +225,16 @@ pub(super) fn reference(raw: raw::Reference, findings: &mut Findings<'_>) -> Opt
         );
     }
     raw.dir
+}
+
+/// When the team `operator` is told of the engine itself.
+pub(super) fn operator(
+    raw: &raw::Operator,
+    silence_after: Duration,
+    findings: &mut Findings<'_>,
+) -> operator::Settings {
+    if raw.repeat < Duration::from_secs(60) {
+        findings.error("operator.repeat", "is less than a minute, which is a storm of its own; try \"4h\"");
+    }
+    operator::Settings { repeat: raw.repeat, silence_after, rejects: raw.rejects }
 }

@@ -49,6 +49,7 @@ pub(super) fn masked(mut message: Notification, lens: Lens<'_>) -> Notification 
         link: _,
         group,
         withheld,
+        notice: _,
     } = &mut message;
     let mut texts: Vec<&mut String> = vec![tenant, title, first_move];
     texts.extend(principal.as_mut());
