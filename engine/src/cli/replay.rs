@@ -180,8 +180,8 @@ pub(super) fn replay(args: &ReplayArgs, output: &mut Output) -> Result<Exit, Err
     let reference = reference(args.reference.as_deref(), config)?;
     let mut setups = rules(args, config, &reference)?;
     let mut core_settings = config.map(|config| config.core).unwrap_or_default();
-    // No rule comes later.
-    core_settings.all_state = false;
+    // Whether a rule reads them or not: incidents say what their identity could reach.
+    core_settings.all_state = true;
     core_settings.cold = args.cold;
     let intake = intake(&args.inputs(), config, &mut core_settings)?;
     let runtime =

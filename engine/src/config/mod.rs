@@ -17,7 +17,6 @@ mod tests;
 mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,9 +33,11 @@ use watershed_schemas::{Plane, Severity};
 
 use crate::books;
 use crate::cases;
+use crate::console;
 use crate::core;
 use crate::deliver::{DeliverySettings, ReceiverSettings};
 use crate::exceptions::Exception;
+use crate::operator;
 use crate::redact;
 use crate::router::Routes;
 use crate::store;
@@ -71,6 +72,8 @@ pub struct Config {
     pub routes: Routes,
     /// What receivers are shown.
     pub redaction: redact::Settings,
+    /// When the team `operator` is told of the engine itself.
+    pub operator: operator::Settings,
     /// What all deliveries share.
     pub delivery: DeliverySettings,
     /// Where records go that no row could be made of.
@@ -91,8 +94,8 @@ pub struct Config {
     pub mappings: Option<PathBuf>,
     /// Bounds of one record.
     pub record_limits: formats::Limits,
-    /// Where the console listens; absent where it is switched off.
-    pub console: Option<SocketAddr>,
+    /// How the console listens and what it allows; absent where it is switched off.
+    pub console: Option<console::Settings>,
     /// Log output.
     pub log: Log,
 }

@@ -116,7 +116,7 @@ fn what_is_written_is_what_runs() {
     );
     assert!(matches!(late, DeadLetterOutput::File(path) if path == Path::new("target/late.jsonl")));
     assert_eq!(record_limits.json_depth, 32);
-    assert_eq!(console.map(|address| address.port()), Some(9999));
+    assert_eq!(console.map(|console| console.listen.port()), Some(9999));
     assert_eq!(log, Log { json: Some(true), level: "info,watershed_engine=debug".to_owned() });
 }
 
@@ -126,7 +126,7 @@ fn everything_has_a_default() {
     assert!(config.rules.catalog);
     assert_eq!(config.core.incidents, crate::correlator::Settings::default());
     assert_eq!(config.core.times, core::Settings::default().times);
-    assert_eq!(config.console.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:9464"));
+    assert_eq!(config.console.map(|console| console.listen.to_string()).as_deref(), Some("127.0.0.1:9464"));
     assert!(matches!(config.dlq, DeadLetterOutput::File(path) if path == Path::new("watershed-state/dlq.jsonl")));
     assert!(matches!(config.late, DeadLetterOutput::File(path) if path == Path::new("watershed-state/late.jsonl")));
 }

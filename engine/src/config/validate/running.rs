@@ -1,7 +1,6 @@
 //! Rules, incidents, store, limits, console and logs.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use super::Findings;
 use crate::config::raw::{self, Mode};
 use crate::config::{Inventory, Log, Rules, Store, Tuning};
 use crate::exceptions::Exception;
-use crate::{books, correlator, store};
+use crate::{books, correlator, operator, store};
 
 /// The longest commit interval: a crash repeats at most that much work, and nobody waits longer for a message.
 const LONGEST_COMMIT: Duration = Duration::from_secs(60);
@@ -135,20 +134,6 @@ pub(super) fn limits(raw: &raw::Limits, findings: &mut Findings<'_>) {
     }
 }
 
-pub(super) fn console(raw: &raw::Console, findings: &mut Findings<'_>) -> Option<SocketAddr> {
-    if !raw.enabled {
-        return None;
-    }
-    match raw.listen.parse::<SocketAddr>() {
-        Ok(address) => Some(address),
-        Err(_) => {
-            let message = format!("`{}` is not an address and port such as \"127.0.0.1:9464\"", raw.listen);
-            findings.error("console.listen", message);
-            None
-        }
-    }
-}
-
 pub(super) fn log(raw: raw::Log, findings: &mut Findings<'_>) -> Log {
     if let Err(error) = EnvFilter::builder().parse(&raw.level) {
         findings.error("log.level", format!("`{}`: {error}; try \"info\"", raw.level));
@@ -240,4 +225,16 @@ pub(super) fn reference(raw: raw::Reference, findings: &mut Findings<'_>) -> Opt
         );
     }
     raw.dir
+}
+
+/// When the team `operator` is told of the engine itself.
+pub(super) fn operator(
+    raw: &raw::Operator,
+    silence_after: Duration,
+    findings: &mut Findings<'_>,
+) -> operator::Settings {
+    if raw.repeat < Duration::from_secs(60) {
+        findings.error("operator.repeat", "is less than a minute, which is a storm of its own; try \"4h\"");
+    }
+    operator::Settings { repeat: raw.repeat, silence_after, rejects: raw.rejects }
 }
