@@ -63,7 +63,7 @@ struct View<'a> {
     agents: &'a [String],
     team: Option<&'a str>,
     title: String,
-    first_move: Option<&'a str>,
+    first_move: Option<String>,
     rules: Vec<RuleMention>,
     evidence: &'a [EvidenceItem],
     tags: &'a [String],
@@ -125,7 +125,7 @@ impl<'a> View<'a> {
             agents: &notification.agents,
             team: Some(&notification.team),
             title: notification.title.clone(),
-            first_move: Some(&notification.first_move),
+            first_move: Some(first_move(notification)).filter(|step| !step.is_empty()),
             rules: notification.rules.clone(),
             evidence: &notification.evidence,
             tags: &notification.tags,
@@ -278,6 +278,15 @@ impl<'a> View<'a> {
         }
         info
     }
+}
+
+/// What to do first, in one line.
+fn first_move(notification: &Notification) -> String {
+    if notification.first_moves.is_empty() {
+        return notification.first_move.clone();
+    }
+    let steps: Vec<&str> = notification.first_moves.iter().take(ITEMS).map(|step| step.text.as_str()).collect();
+    steps.join("; ")
 }
 
 fn analytic(rule: &RuleMention) -> Value {

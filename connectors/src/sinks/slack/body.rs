@@ -22,6 +22,8 @@ const EVIDENCE_KEPT: usize = 3;
 const PIECE: usize = 300;
 /// Longest text of a field and of small print, of what a message always holds.
 const SMALL: usize = 200;
+/// Room for small print: nine lines and a link (whose `&` become five characters), and two lines on what is missing.
+const AFTER: usize = 9 * SMALL + 5 * SMALL + 100 + 2 * SMALL;
 /// Longest first move.
 const MOVES: usize = 1_500;
 
@@ -160,7 +162,7 @@ fn in_our_words(notification: &Notification) -> String {
 /// Leaves out what is too much, and says what.
 fn fit(mut parts: Vec<(Rank, Value)>, notification: &Notification) -> Vec<Value> {
     // The small print and what says that something is missing come after this.
-    let (blocks, text) = (BLOCKS - 2, TEXT - SMALL * 12);
+    let (blocks, text) = (BLOCKS - 2, TEXT - AFTER);
     let mut left_out: Vec<Rank> = Vec::new();
     loop {
         let units: usize = parts.iter().map(|(_, block)| text_units(block)).sum();
@@ -225,7 +227,7 @@ fn small_print(notification: &Notification) -> Vec<Value> {
     // One place is kept for the link.
     lines.truncate(9);
     let mut small: Vec<Value> = lines.iter().map(|text| plain(text, SMALL)).collect();
-    small.extend(notification.link.as_deref().map(|url| link(url, "Open in Watershed", SMALL * 2)));
+    small.extend(notification.link.as_deref().map(|url| link(url, "Open in Watershed", SMALL)));
     small
 }
 

@@ -48,7 +48,7 @@ pub(super) const LIFECYCLE: &[Parameter] = &[Parameter::new(
 )];
 
 async fn answer(asked: &Asked, question: Question) -> Result<Value, Problem> {
-    asked.console.asker().look(move |seen| question.answer(seen.engine.core())).await
+    asked.console.asker().look(move |engine| question.answer(engine.core())).await
 }
 
 pub(super) async fn identity(asked: Asked) -> Result<Response, Problem> {
