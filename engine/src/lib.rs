@@ -43,6 +43,7 @@ pub mod inventory;
 pub mod lifecycle;
 pub mod matcher;
 pub mod operator;
+pub mod messages;
 pub mod outbox;
 pub mod pipeline;
 pub mod playbook;

@@ -83,6 +83,7 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
         cases: Some(Cases::open(config.cases, Some(Arc::clone(&store)))?),
         backfiller: Some(Backfiller::new(open, formats.clone(), config.core.skew)),
         commit_interval: config.store.commit_interval,
+        clock: Some(Box::new(|| Timestamp::from_micros(chrono::Utc::now().timestamp_micros()))),
     };
     let intake = Intake::from_source(setup::source(&config.input, &config.snapshots)?, formats, setup::BATCH_RECORDS);
     let mut core = Core::new(config.core, setups);

@@ -1,12 +1,13 @@
 //! What is in memory of every case, and how cases are looked for.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use watershed_schemas::{
     Act, Case, Disposition, IncidentRevision, IncidentStatus, Origin, Severity, Timestamp, Verdict,
 };
 
 /// One line of the list of cases.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
     /// The incident.
     pub incident_id: String,

@@ -86,6 +86,16 @@ impl Live {
         kept.iter().rev().filter(|signal| passes(signal)).take(limit).cloned().collect()
     }
 
+    /// Forgets what is kept of a principal; of revisions everything is forgotten, whoever they are about.
+    pub(super) fn erase(&self, tenant: &str, principal: &str) {
+        let mut signals = self.signals.lock().unwrap_or_else(PoisonError::into_inner);
+        signals.retain(|signal| signal.tenant != tenant || signal.principal.as_deref() != Some(principal));
+        drop(signals);
+        let mut ring = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        ring.kept.clear();
+        ring.bytes = 0;
+    }
+
     /// Wakes when events come; shows the number of the next.
     pub(super) fn listen(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()
@@ -145,6 +155,16 @@ mod tests {
         live.publish(&[], &more);
         assert_eq!(live.since(1, 1), Since::Gone(1));
         assert_eq!(ids(live.since(2, 1)), ["inc-2"]);
+    }
+
+    #[test]
+    fn what_is_erased_is_not_sent_again() {
+        let live = Live::new("r".to_owned());
+        live.publish(&[], &[incident(0), incident(1)]);
+        live.erase("acme", "ada");
+        assert_eq!(live.since(0, 10), Since::Gone(2));
+        live.publish(&[], &[incident(2)]);
+        assert_eq!(ids(live.since(2, 10)), ["inc-2"]);
     }
 
     #[test]

@@ -44,7 +44,8 @@ impl Watchman {
             wrong.iter().map(|one| ((one.kind, one.subject.as_str()), one.text.as_str())).collect();
         let mut told = Vec::new();
         for known in &mut self.known {
-            match wrong.remove(&(known.kind, known.subject.as_str())) {
+            let stands = wrong.keys().find(|(kind, subject)| *kind == known.kind && *subject == known.subject).copied();
+            match stands.and_then(|key| wrong.remove(&key)) {
                 Some(text) => {
                     known.text.clear();
                     known.text.push_str(text);

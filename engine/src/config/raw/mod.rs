@@ -14,7 +14,9 @@ use watershed_connectors::sources::snapshot::Snapshot;
 pub use per_plane::PerPlane;
 
 pub(super) use input::{DeadLetters, Formats, Input, PlaneTimes, Time};
-pub(super) use routing::{Delivery, Receiver, Redacting, Route, Routing, Team};
+pub(super) use routing::{
+    Delivery, Escalation, Inhibition, Interval, Receiver, Redacting, Route, Routing, Silence, Team,
+};
 #[cfg(test)]
 pub(super) use running::RuleOverride;
 pub(super) use running::{

@@ -21,7 +21,7 @@ pub(super) const BLAST_RADIUS: &[Parameter] = &[
     Parameter::new(
         "window",
         "How long before that its deeds are counted, in seconds; a day where it is left out.",
-        Kind::Number { least: 0, most: 1 << 40, usual: None },
+        AGE,
     ),
 ];
 pub(super) const CONFLICTS: &[Parameter] = &[
@@ -48,7 +48,7 @@ pub(super) const LIFECYCLE: &[Parameter] = &[Parameter::new(
 )];
 
 async fn answer(asked: &Asked, question: Question) -> Result<Value, Problem> {
-    asked.console.asker().look(move |seen| question.answer(seen.engine.core())).await
+    asked.console.asker().look(move |engine| question.answer(engine.core())).await
 }
 
 pub(super) async fn identity(asked: Asked) -> Result<Response, Problem> {
@@ -58,12 +58,9 @@ pub(super) async fn identity(asked: Asked) -> Result<Response, Problem> {
 }
 
 pub(super) async fn blast_radius(asked: Asked) -> Result<Response, Problem> {
-    let question = Question::BlastRadius {
-        tenant: asked.query.text("tenant").unwrap_or_else(|| "default".to_owned()),
-        id: asked.path("id"),
-        at: asked.query.time("at"),
-        window: asked.query.number("window").map(|seconds| Duration::from_secs(seconds as u64)),
-    };
+    let tenant = asked.query.text("tenant").unwrap_or_else(|| "default".to_owned());
+    let window = asked.query.number("window").map(|seconds| Duration::from_secs(seconds as u64));
+    let question = Question::BlastRadius { tenant, id: asked.path("id"), at: asked.query.time("at"), window };
     Ok(json(&answer(&asked, question).await?))
 }
 

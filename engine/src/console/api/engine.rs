@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use watershed_schemas::{Handled, IncidentRevision};
 
-use super::known::Known;
 use super::problem::Problem;
+use crate::cases::Cases;
 use crate::console::live::Live;
 use crate::core::Core;
 use crate::deliver::ReceiverSnapshot;
@@ -38,6 +38,20 @@ pub(super) trait Engine {
     /// Who is told, and how that goes.
     fn receivers(&self) -> Vec<ReceiverSnapshot> {
         Vec::new()
+    }
+
+    /// The case files of incidents.
+    fn cases(&self) -> Option<&Cases> {
+        None
+    }
+
+    /// Masks what is kept of a principal; it is durable when this returns. Gives the number of case files concerned.
+    ///
+    /// # Errors
+    /// Where it can't be done.
+    fn erase(&mut self, tenant: &str, principal: &str) -> Result<usize, String> {
+        let _ = (tenant, principal);
+        Err("this engine keeps no incidents".to_owned())
     }
 
     /// Does with the next turn what a person wants of an incident. Whether it was done [`Questions::turn`] is told.
@@ -68,14 +82,19 @@ impl Engine for &mut Pipeline {
     fn receivers(&self) -> Vec<ReceiverSnapshot> {
         self.delivery().map(crate::deliver::Delivery::snapshot).unwrap_or_default()
     }
-}
 
-/// What a request sees.
-pub(super) struct Seen<'a> {
-    /// The engine.
-    pub(super) engine: &'a mut dyn Engine,
-    /// Its incidents.
-    pub(super) known: &'a Known,
+    fn cases(&self) -> Option<&Cases> {
+        Pipeline::cases(self)
+    }
+
+    fn erase(&mut self, tenant: &str, principal: &str) -> Result<usize, String> {
+        Pipeline::erase(self, tenant, principal).map(|erased| erased.cases).map_err(|error| error.to_string())
+    }
+
+    fn act(&mut self, incident_id: &str, handled: Handled) -> Result<(), String> {
+        Pipeline::act(self, incident_id.to_owned(), handled);
+        Ok(())
+    }
 }
 
 /// What became of an act.
@@ -95,7 +114,7 @@ pub(super) enum Acted {
 }
 
 enum Request {
-    Look(Box<dyn FnOnce(&mut Seen<'_>) + Send>),
+    Look(Box<dyn FnOnce(&mut dyn Engine) + Send>),
     Act { incident_id: String, handled: Handled, done: oneshot::Sender<Acted> },
 }
 
@@ -110,7 +129,6 @@ pub struct Asker {
 pub struct Questions {
     requests: mpsc::Receiver<Request>,
     pub(super) live: Arc<Live>,
-    pub(super) known: Known,
     /// Acts that the engine was given, in their order, with what was so before.
     acts: VecDeque<(Box<IncidentRevision>, oneshot::Sender<Acted>)>,
 }
@@ -119,8 +137,7 @@ pub struct Questions {
 pub fn questions() -> (Asker, Questions) {
     let (requests, asked) = mpsc::channel(WAITING);
     let live = Arc::new(Live::new(format!("{:08x}", rand::random::<u32>())));
-    let questions =
-        Questions { requests: asked, live: Arc::clone(&live), known: Known::default(), acts: VecDeque::new() };
+    let questions = Questions { requests: asked, live: Arc::clone(&live), acts: VecDeque::new() };
     (Asker { requests, live }, questions)
 }
 
@@ -132,23 +149,29 @@ impl Questions {
 
     /// Takes up what a turn of the pipeline did, and answers what was asked since the last.
     pub fn turn(&mut self, pipeline: &mut Pipeline, turn: &Turn) {
-        self.heard(turn);
-        self.serve(&mut &mut *pipeline);
-    }
-
-    fn heard(&mut self, turn: &Turn) {
-        self.known.take(&turn.incidents);
         self.live.publish(&turn.signals, &turn.incidents);
+        let mut engine = &mut *pipeline;
+        self.acted(&turn.acted, &turn.incidents, &engine);
+        self.serve(&mut engine);
     }
 
-    /// What became of acts, in the order in which the engine was given them.
-    pub(super) fn acted(&mut self, outcomes: &[(String, Result<u32, String>)]) {
+    /// What became of acts, in the order in which the engine was given them, with the revisions that were written.
+    pub(super) fn acted(
+        &mut self,
+        outcomes: &[(String, Result<u32, String>)],
+        written: &[IncidentRevision],
+        engine: &dyn Engine,
+    ) {
         for (id, outcome) in outcomes {
             let Some((before, done)) = self.acts.pop_front() else { return };
-            let acted = match (outcome, self.known.last(id)) {
-                (Ok(_), Some(after)) => Acted::Done { before, after: Box::new(after.clone()) },
-                (Ok(_), None) => Acted::Unknown,
-                (Err(reason), _) => Acted::Refused(reason.clone()),
+            let acted = match outcome {
+                Err(reason) => Acted::Refused(reason.clone()),
+                Ok(number) => {
+                    let revision = |one: &&IncidentRevision| one.incident_id == *id && one.revision == *number;
+                    // Who says the same again is told of the revision that says it.
+                    let after = written.iter().find(revision).cloned().or_else(|| last(engine, id));
+                    after.map_or(Acted::Unknown, |after| Acted::Done { before, after: Box::new(after) })
+                }
             };
             // Nobody may be waiting any more.
             let _ = done.send(acted);
@@ -158,15 +181,15 @@ impl Questions {
     pub(super) fn serve(&mut self, engine: &mut dyn Engine) {
         while let Ok(request) = self.requests.try_recv() {
             match request {
-                Request::Look(look) => look(&mut Seen { engine, known: &self.known }),
+                Request::Look(look) => look(engine),
                 Request::Act { incident_id, handled, done } => {
                     // Nobody may be waiting any more.
-                    let Some(before) = self.known.last(&incident_id) else {
+                    let Some(before) = last(engine, &incident_id) else {
                         let _ = done.send(Acted::Unknown);
                         continue;
                     };
                     match engine.act(&incident_id, handled) {
-                        Ok(()) => self.acts.push_back((Box::new(before.clone()), done)),
+                        Ok(()) => self.acts.push_back((Box::new(before), done)),
                         Err(reason) => drop(done.send(Acted::Refused(reason))),
                     }
                 }
@@ -175,17 +198,22 @@ impl Questions {
     }
 }
 
+/// The last revision of an incident.
+fn last(engine: &dyn Engine, id: &str) -> Option<IncidentRevision> {
+    engine.cases()?.get(id).ok().flatten().map(|case| case.incident)
+}
+
 impl Asker {
     /// Looks at the engine between two turns.
     pub(super) async fn look<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&mut Seen<'_>) -> T + Send + 'static,
+        look: impl FnOnce(&mut dyn Engine) -> T + Send + 'static,
     ) -> Result<T, Problem> {
         let (answer, answered) = oneshot::channel();
-        let request = Request::Look(Box::new(move |seen| {
+        let request = Request::Look(Box::new(move |engine| {
             // Nobody may be waiting any more: then there is no need to look.
             if !answer.is_closed() {
-                let _ = answer.send(look(seen));
+                let _ = answer.send(look(engine));
             }
         }));
         self.send(request, answered).await
@@ -198,6 +226,17 @@ impl Asker {
         self.requests.try_send(request).map_err(|_| Problem::busy("the pipeline is busy; ask again later"))?;
         // However long it takes: what became of it is written down.
         is_done.await.map_err(|_| Problem::busy("the engine stopped before it said whether it is done"))
+    }
+
+    /// Changes something between two turns, and waits for it however long it takes.
+    pub(super) async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut dyn Engine) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Look(Box::new(move |engine| drop(answer.send(change(engine)))));
+        self.requests.try_send(request).map_err(|_| Problem::busy("the pipeline is busy; ask again later"))?;
+        answered.await.map_err(|_| Problem::busy("the engine stopped before it said whether it is done"))
     }
 
     async fn send<T>(&self, request: Request, answered: oneshot::Receiver<T>) -> Result<T, Problem> {

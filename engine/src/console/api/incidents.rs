@@ -7,11 +7,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use watershed_schemas::{IncidentRevision, IncidentStatus, Severity, TimelineEntry, Timestamp, Verdict};
+use watershed_schemas::{Case, IncidentRevision, IncidentStatus, Severity, TimelineEntry, Timestamp, Verdict};
 
+use super::engine::Engine;
 use super::parameter::{Kind, Parameter, Query};
 use super::problem::Problem;
 use super::route::{Asked, json};
+use crate::cases::Entry;
 
 /// Incidents of one page where the request names no number, and at most.
 pub(super) const PAGE: [u64; 2] = [100, 500];
@@ -75,26 +77,64 @@ impl Filter {
 
     /// Whether an incident is meant.
     pub(super) fn passes(&self, incident: &IncidentRevision) -> bool {
-        self.status.is_none_or(|status| incident.status == status)
-            && self.verdict.is_none_or(|verdict| incident.verdict == verdict)
-            && self.severity.is_none_or(|severity| incident.severity == severity)
-            && self.severity_at_least.is_none_or(|severity| incident.severity >= severity)
-            && self.tenant.as_ref().is_none_or(|tenant| incident.tenant == *tenant)
-            && self.principal.as_ref().is_none_or(|principal| incident.principal.as_ref() == Some(principal))
-            && self.rule.as_ref().is_none_or(|rule| incident.rules.contains(rule))
-            && self.since.is_none_or(|since| incident.last_event_time >= since)
-            && self.until.is_none_or(|until| incident.first_event_time <= until)
+        self.takes(&Seen {
+            status: incident.status,
+            verdict: incident.verdict,
+            severity: incident.severity,
+            tenant: &incident.tenant,
+            principal: incident.principal.as_deref(),
+            rules: &incident.rules,
+            first: incident.first_event_time,
+            last: incident.last_event_time,
+        })
+    }
+
+    /// Whether a line of the list is meant.
+    fn lists(&self, entry: &Entry) -> bool {
+        self.takes(&Seen {
+            status: entry.status,
+            verdict: entry.verdict,
+            severity: entry.severity,
+            tenant: &entry.tenant,
+            principal: entry.principal.as_deref(),
+            rules: &entry.rules,
+            first: entry.first_event_time,
+            last: entry.last_event_time,
+        })
+    }
+
+    fn takes(&self, seen: &Seen<'_>) -> bool {
+        self.status.is_none_or(|status| seen.status == status)
+            && self.verdict.is_none_or(|verdict| seen.verdict == verdict)
+            && self.severity.is_none_or(|severity| seen.severity == severity)
+            && self.severity_at_least.is_none_or(|severity| seen.severity >= severity)
+            && self.tenant.as_ref().is_none_or(|tenant| seen.tenant == tenant)
+            && self.principal.as_deref().is_none_or(|principal| seen.principal == Some(principal))
+            && self.rule.as_ref().is_none_or(|rule| seen.rules.contains(rule))
+            && self.since.is_none_or(|since| seen.last >= since)
+            && self.until.is_none_or(|until| seen.first <= until)
     }
 }
 
-/// Where an incident stands in lists: the newest first, and among those of one moment by id.
+/// What incidents are chosen by.
+struct Seen<'a> {
+    status: IncidentStatus,
+    verdict: Verdict,
+    severity: Severity,
+    tenant: &'a str,
+    principal: Option<&'a str>,
+    rules: &'a [String],
+    first: Timestamp,
+    last: Timestamp,
+}
+
+/// Where an incident stands in lists: the one of which something happened last first, and among those of one moment by id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) struct Place(Reverse<i64>, String);
+struct Place(Reverse<(i64, String)>);
 
 impl Place {
-    /// The place of an incident.
-    pub(super) fn of(incident: &IncidentRevision) -> Self {
-        Place(Reverse(incident.first_event_time.micros()), incident.incident_id.clone())
+    fn of(entry: &Entry) -> Self {
+        Place(Reverse((entry.last_event_time.micros(), entry.incident_id.clone())))
     }
 
     /// The place as text that says nothing to its reader.
@@ -112,8 +152,8 @@ impl Place {
 /// One page of a list.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(super) struct Page {
-    /// The last revision of each, the incident that began last first.
-    incidents: Vec<IncidentRevision>,
+    /// What each last said, the one of which something happened last first.
+    incidents: Vec<Entry>,
     /// What to give as `cursor` for the next page; absent where this is the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
@@ -134,26 +174,38 @@ pub(super) async fn list(asked: Asked) -> Result<Response, Problem> {
     let filter = Filter::of(&asked.query);
     let limit = asked.query.number("limit").unwrap_or(100);
     let behind = asked.query.text("cursor").map(|cursor| Place::read(&cursor)).transpose()?;
-    let mut incidents = asked
-        .console
-        .asker()
-        .look(move |seen| seen.known.list(&filter, behind.as_ref(), limit.saturating_add(1)))
-        .await?;
+    let found = asked.console.asker().look(move |engine| {
+        let every = crate::cases::Filter::default();
+        let all = engine.cases().into_iter().flat_map(|cases| cases.list(&every));
+        let listed = all.filter(|entry| filter.lists(entry));
+        let listed = listed.filter(|entry| behind.as_ref().is_none_or(|behind| Place::of(entry) > *behind));
+        listed.take(limit.saturating_add(1)).cloned().collect::<Vec<Entry>>()
+    });
+    let mut incidents = found.await?;
     let more = incidents.len() > limit;
     incidents.truncate(limit);
     let next = incidents.last().filter(|_| more).map(|last| Place::of(last).cursor());
     Ok(json(&Page { incidents, next }))
 }
 
-pub(super) async fn show(asked: Asked) -> Result<Response, Problem> {
+async fn case(asked: &Asked) -> Result<Case, Problem> {
     let id = asked.path("id");
-    let case = asked.console.asker().look(move |seen| seen.known.case(&id)).await?;
-    case.map(|case| json(&case)).ok_or_else(unknown)
+    let found = asked.console.asker().look(move |engine: &mut dyn Engine| match engine.cases() {
+        Some(cases) => cases.get(&id).map_err(|error| error.to_string()),
+        None => Ok(None),
+    });
+    match found.await? {
+        Ok(case) => case.ok_or_else(unknown),
+        Err(reason) => Err(Problem::busy(format!("the case can't be read: {reason}"))),
+    }
+}
+
+pub(super) async fn show(asked: Asked) -> Result<Response, Problem> {
+    case(&asked).await.map(|case| json(&case))
 }
 
 pub(super) async fn timeline(asked: Asked) -> Result<Response, Problem> {
-    let id = asked.path("id");
-    let case = asked.console.asker().look(move |seen| seen.known.case(&id)).await?.ok_or_else(unknown)?;
+    let case = case(&asked).await?;
     Ok(json(&Timeline {
         incident_id: case.incident.incident_id,
         timeline: case.timeline,
@@ -171,11 +223,9 @@ mod tests {
 
     #[test]
     fn cursors_lead_back_to_their_place_and_nothing_else_does() {
-        let mut incident = IncidentRevision::opened("inc-\"ü", "acme", Verdict::Both, Timestamp::from_secs(-5));
-        let place = Place::of(&incident);
+        let place = Place(Reverse((-5, "inc-\"ü".to_owned())));
         assert_eq!(Place::read(&place.cursor()).expect("it is ours"), place);
-        incident.first_event_time = Timestamp::from_secs(1);
-        assert!(Place::of(&incident) < place, "the newer comes first");
+        assert!(Place(Reverse((1, String::new()))) < place, "the newer comes first");
         for wrong in ["", "x", "!!!", "bnVsbA", "WzFd", "W10", &"A".repeat(1_000)] {
             assert!(Place::read(wrong).is_err(), "{wrong}");
         }

@@ -7,7 +7,7 @@ use watershed_schemas::{BlastRadius, Case};
 
 use super::problem::Problem;
 use super::route::{Answer, Asked, Method, Route};
-use super::{acts, books, events, incidents, openapi, signals, status};
+use super::{acts, books, erase, events, incidents, openapi, signals, status};
 use crate::console::access::Role;
 
 /// A JSON object of which no more is promised.
@@ -76,7 +76,7 @@ pub(super) static ROUTES: &[Route] = &[
             "/incidents",
             "list_incidents",
             "incidents",
-            "Incidents by their last revisions, the one that began last first.",
+            "Incidents as they last stood, the one of which something happened last first.",
             Answer::Json(schema!(incidents::Page)),
             handler!(incidents::list),
         )
@@ -131,6 +131,20 @@ pub(super) static ROUTES: &[Route] = &[
         schema!(acts::Comment),
         handler!(acts::comment),
     ),
+    Route {
+        method: Method::Post,
+        role: Role::Admin,
+        body: Some(schema!(erase::Whom)),
+        refusals: &[409],
+        ..get(
+            "/principals/erase",
+            "erase_principal",
+            "incidents",
+            "Mask what case files say of a principal. Verdicts, times and counts stay. It can't be undone.",
+            Answer::Json(schema!(erase::Erased)),
+            handler!(erase::principal),
+        )
+    },
     Route {
         query: incidents::FILTERS,
         refusals: &[503],
@@ -195,7 +209,7 @@ pub(super) static ROUTES: &[Route] = &[
             "/blast-radius/{*id}",
             "show_blast_radius",
             "identities",
-            "How far an identity reaches: what it could do as of a moment, and what it did.",
+            "What an identity could reach at a moment, and what it did reach before it.",
             Answer::Json(schema!(BlastRadius)),
             handler!(books::blast_radius),
         )

@@ -104,8 +104,8 @@ impl Rule {
 }
 
 pub(super) async fn rules(asked: Asked) -> Result<Response, Problem> {
-    let rules = asked.console.asker().look(|seen| {
-        let core = seen.engine.core();
+    let rules = asked.console.asker().look(|engine| {
+        let core = engine.core();
         let mut statuses: Vec<RuleStatus> = core.statuses().collect();
         statuses.sort_by(|a, b| a.rule.cmp(&b.rule));
         let setup_of = |id: &str| core.setups().iter().find(|setup| setup.rule.meta.id == id);
@@ -176,8 +176,8 @@ fn coverage(core: &Core, plane: Plane) -> PlaneCoverage {
 }
 
 pub(super) async fn sources(asked: Asked) -> Result<Response, Problem> {
-    let sources = asked.console.asker().look(|seen| {
-        let core = seen.engine.core();
+    let sources = asked.console.asker().look(|engine| {
+        let core = engine.core();
         let plane_state = |plane: Plane| PlaneState {
             plane,
             newest: real(core.watermarks().heard(plane)),
@@ -185,7 +185,7 @@ pub(super) async fn sources(asked: Asked) -> Result<Response, Problem> {
             coverage: coverage(core, plane),
         };
         let planes = Plane::ALL.map(plane_state).into();
-        let intake = seen.engine.intake();
+        let intake = engine.intake();
         let positions = intake.map(|intake| intake.positions()).unwrap_or_default();
         let partition = |(partition, next): (&watershed_connectors::Partition, &i64)| Partition {
             plane: partition.plane,
@@ -242,7 +242,7 @@ struct Receiver {
 }
 
 pub(super) async fn receivers(asked: Asked) -> Result<Response, Problem> {
-    let receivers = asked.console.asker().look(|seen| seen.engine.receivers()).await?;
+    let receivers = asked.console.asker().look(|engine| engine.receivers()).await?;
     let receivers = receivers.into_iter().map(|receiver| Receiver {
         name: receiver.name,
         kind: receiver.kind.to_owned(),

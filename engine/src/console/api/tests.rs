@@ -15,8 +15,10 @@ use watershed_schemas::{Act, Handled, IncidentRevision, IncidentStatus, Severity
 use super::engine::{Engine, Questions, questions};
 use super::routes::ROUTES;
 use super::{Method, openapi};
+use crate::cases::{self, Cases};
 use crate::console::{Health, Limits, Metrics, Role, Served, Settings, Token, Tokens, serve};
-use crate::core::{self, Core};
+use crate::core::{self, Core, Output};
+use crate::store::Commit;
 
 /// Secrets by role.
 fn secret(role: Role) -> String {
@@ -27,13 +29,41 @@ fn secret(role: Role) -> String {
 struct Fake {
     core: Core,
     incidents: Vec<IncidentRevision>,
+    cases: Cases,
     acted: Vec<(String, Result<u32, String>)>,
     revised: Vec<IncidentRevision>,
+}
+
+impl Fake {
+    fn new(incidents: Vec<IncidentRevision>) -> Self {
+        let cases = Cases::open(cases::Settings::default(), None).expect("there is no store to fail");
+        let core = Core::new(core::Settings::default(), Vec::new());
+        let mut fake = Fake { core, incidents: incidents.clone(), cases, acted: Vec::new(), revised: Vec::new() };
+        fake.write(incidents);
+        fake
+    }
+
+    /// What the pipeline does with the output of its core.
+    fn write(&mut self, incidents: Vec<IncidentRevision>) {
+        let at = Timestamp::from_secs(1_700_000_000);
+        let output = Output { incidents, ..Output::default() };
+        self.cases.take(&output, &[], [at, at], &mut Commit::unkept()).expect("there is no store to fail");
+    }
 }
 
 impl Engine for Fake {
     fn core(&self) -> &Core {
         &self.core
+    }
+
+    fn cases(&self) -> Option<&Cases> {
+        Some(&self.cases)
+    }
+
+    fn erase(&mut self, tenant: &str, principal: &str) -> Result<usize, String> {
+        let at = Timestamp::from_secs(1_700_000_000);
+        let erased = self.cases.erase(tenant, principal, at, &mut Commit::unkept());
+        erased.map(|erased| erased.cases).map_err(|error| error.to_string())
     }
 
     fn act(&mut self, id: &str, handled: Handled) -> Result<(), String> {
@@ -109,25 +139,23 @@ impl Bench {
             ..Settings::from(SocketAddr::from(([127, 0, 0, 1], 0)))
         };
         let health = Arc::new(Health::new(Duration::from_secs(3_600)));
-        let (asker, mut questions) = questions();
+        let (asker, questions) = questions();
         let mut incidents: Vec<IncidentRevision> = (0..30).map(incident).collect();
         incidents[7].status = IncidentStatus::Merged;
-        questions.known.take(&incidents);
         let questions = Arc::new(Mutex::new(questions));
         let stop = Arc::new(AtomicBool::new(false));
         let served = serve(settings, Arc::new(Metrics::new()), health, asker).await?;
         std::thread::spawn({
             let (questions, stop) = (Arc::clone(&questions), Arc::clone(&stop));
             move || {
-                let core = Core::new(core::Settings::default(), Vec::new());
-                let mut fake = Fake { core, incidents, acted: Vec::new(), revised: Vec::new() };
+                let mut fake = Fake::new(incidents);
                 while !stop.load(Ordering::Relaxed) {
                     let mut questions = questions.lock().expect("not poisoned");
                     questions.serve(&mut fake);
-                    let revised = std::mem::take(&mut fake.revised);
-                    questions.known.take(&revised);
+                    let (revised, acted) = (std::mem::take(&mut fake.revised), std::mem::take(&mut fake.acted));
+                    fake.write(revised.clone());
                     questions.live.publish(&[], &revised);
-                    questions.acted(&std::mem::take(&mut fake.acted));
+                    questions.acted(&acted, &revised, &fake);
                     drop(questions);
                     std::thread::yield_now();
                 }
@@ -310,6 +338,21 @@ async fn an_act_is_done_told_and_written_down() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_erased_is_nowhere_to_be_found() {
+    let bench = Bench::new(true, Limits::default()).await;
+    let whom = json!({"tenant": "acme", "principal": "p3"});
+    let erased = bench.post("/api/v1/principals/erase", Some(Role::Admin), &whom).await;
+    assert_eq!((erased.status, erased.json()), (200, json!({"cases": 6})));
+    let found = bench.get("/api/v1/incidents?principal=p3", Some(Role::Viewer)).await.json();
+    assert_eq!(found["incidents"], json!([]));
+    let shown = bench.get("/api/v1/incidents/inc_003", Some(Role::Viewer)).await;
+    assert!(shown.status == 200 && !shown.body.contains("\"p3\""), "{shown:?}");
+    let audited = bench.audited();
+    assert_eq!(audited[1]["after"], json!({"cases": 6}));
+    assert!(!audited.iter().any(|line| line.to_string().contains("\"p3\"")), "{audited:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_written_down_is_not_done() {
     let folder = tempfile::tempdir().expect("a folder");
     let full = PathBuf::from("/dev/full");
@@ -347,9 +390,8 @@ async fn lists_are_filtered_and_paged_without_gap_or_repeat() {
             None => break,
         }
     }
-    // Two begin at each second: the newest first, those of one second by id.
-    let expected: Vec<String> =
-        (0..15).rev().flat_map(|second| [2 * second, 2 * second + 1]).map(|at| format!("inc_{at:03}")).collect();
+    // Two are of each second: the newest first, those of one second by id.
+    let expected: Vec<String> = (0..30).rev().map(|at| format!("inc_{at:03}")).collect();
     assert_eq!(found, expected);
     for (filter, count) in [
         ("status=merged", 1),
