@@ -13,14 +13,14 @@ mod past;
 mod renaming;
 mod segments;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use watershed_connectors::Partition;
 use watershed_connectors::sources::Positions;
 use watershed_rules::CompiledRule;
-use watershed_schemas::{ColumnSet, EventBatch, IncidentRevision, Plane, Signal, StateTable, Timestamp};
+use watershed_schemas::{ColumnSet, EventBatch, Handled, IncidentRevision, Plane, Signal, StateTable, Timestamp};
 
 use crate::acceptance::{self, Refused};
 use crate::books::Books;
@@ -115,6 +115,15 @@ pub enum Input {
         /// What was read.
         past: Past,
     },
+    /// From now on what these principals do is grouped by session: many people or jobs act through each of them.
+    Shared(BTreeSet<String>),
+    /// What a person said of an incident.
+    Act {
+        /// Its id.
+        incident_id: String,
+        /// What was said, by whom and when.
+        handled: Handled,
+    },
     /// A rule is to be stopped: the shell has measured that it takes too long.
     Stop {
         /// Its id.
@@ -137,6 +146,8 @@ pub struct Output {
     pub tellings: Vec<Telling>,
     /// For case files, of each incident that was revised; nothing unless asked for.
     pub gathered: Vec<Gathered>,
+    /// For each act, in order, the incident and the revision that it made, or why it made none.
+    pub acted: Vec<(String, Result<u32, String>)>,
     /// Rows that did not become history.
     pub refused: Vec<Refused>,
     /// Rows seen, per plane.
@@ -202,6 +213,11 @@ impl Core {
         let principals = Principals::new(settings.principals);
         state.read_by(principals.names().clone());
         incidents.signal_lag = signal_lag(&settings, &setups);
+        let mut correlator = Correlator::new(incidents, principals.names().clone());
+        correlator.learn_rules(&setups);
+        if settings.all_state {
+            state.keep_back(incidents.signal_lag);
+        }
         Core {
             settings,
             sealed: watermarks.clone(),
@@ -210,7 +226,7 @@ impl Core {
             matcher: Matcher::new(&rules),
             kept: kept_columns(&rules),
             evaluator: Evaluator::new(setups, settings.limits, settings.cold),
-            correlator: Correlator::new(incidents, principals.names().clone()),
+            correlator,
             dedup: Dedup::default(),
             segments: Segments::called(principals.names().clone(), incidents.evidence_text),
             state,
@@ -264,6 +280,12 @@ impl Core {
                     self.place(commit);
                     self.take_past(&rule, ticket, past, commit);
                 }
+                Input::Shared(principals) => {
+                    // What came before it is grouped as it was.
+                    self.evaluate(commit, &mut output);
+                    self.correlator.share(principals);
+                }
+                Input::Act { incident_id, handled } => self.act(incident_id, &handled, commit, &mut output),
                 Input::Stop { rule, reason } => self.evaluator.stop(&rule, &reason),
                 Input::End => ended = true,
             }
@@ -276,8 +298,8 @@ impl Core {
         self.evaluate(commit, &mut output);
         let correlated = self.correlator.correlate(&heard, commit);
         output.rules = self.evaluator.take_news();
-        output.incidents = correlated.revisions;
-        output.tellings = correlated.tellings;
+        output.incidents.extend(correlated.revisions);
+        output.tellings.extend(correlated.tellings);
         self.brief(&mut output.tellings);
         if ended {
             output.incidents.extend(self.correlator.finish(&heard, commit).revisions);
@@ -328,6 +350,17 @@ impl Core {
         output.signals.extend(found.into_iter().map(|found| found.signal));
     }
 
+    /// A person speaks of what has come so far.
+    fn act(&mut self, incident_id: String, handled: &Handled, commit: &mut Commit, output: &mut Output) {
+        self.evaluate(commit, output);
+        let heard = self.watermarks.clone();
+        let mut correlated = self.correlator.correlate(&heard, commit);
+        let answer = self.correlator.act(&incident_id, handled, &heard, commit, &mut correlated);
+        output.incidents.extend(correlated.revisions);
+        output.tellings.extend(correlated.tellings);
+        output.acted.push((incident_id, answer));
+    }
+
     /// Takes up another set of rules: what came before it belongs to the old one.
     fn reload(&mut self, rules: Reload, commit: &mut Commit, output: &mut Output) {
         self.evaluate(commit, output);
@@ -336,7 +369,12 @@ impl Core {
         let start = Start { watermarks: &self.watermarks, next_segment: self.segments.next(), columns, known_since };
         let fill = self.evaluator.reload(rules, &start, commit);
         let setups = self.evaluator.setups();
-        self.correlator.set_signal_lag(signal_lag(&self.settings, setups));
+        let lag = signal_lag(&self.settings, setups);
+        self.correlator.set_signal_lag(lag);
+        self.correlator.learn_rules(setups);
+        if self.settings.all_state {
+            self.state.keep_back(lag);
+        }
         let rules: Vec<_> = setups.iter().map(|setup| Arc::clone(&setup.rule)).collect();
         let filled: Vec<_> = fill.iter().map(|position| Arc::clone(&rules[*position])).collect();
         self.matcher = Matcher::new(&rules);
@@ -497,6 +535,11 @@ impl Core {
         self.sealed = self.watermarks.clone();
     }
 
+    /// What it was told once.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The watermarks now.
     pub fn watermarks(&self) -> &Watermarks {
         &self.watermarks
@@ -557,6 +600,11 @@ impl Core {
     /// Keys of each rule that were full at some time.
     pub fn degraded(&self) -> impl Iterator<Item = (&str, u64)> {
         self.evaluator.degraded()
+    }
+
+    /// How often an incident named a value that too many others named as well: it relates none of them.
+    pub fn values_too_common(&self) -> u64 {
+        self.correlator.too_common()
     }
 
     /// Incidents that are open now.

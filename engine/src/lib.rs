@@ -12,6 +12,7 @@
 //! * [`router`] turns incident revisions into notifications: who is told what, and what they may see.
 //! * [`cases`] is what is kept of each incident for the person who opens it.
 //! * [`store`] and [`outbox`] make a commit durable; [`deliver`] drains the outbox to receivers.
+//! * [`operator`] watches the engine itself, and tells whoever operates it.
 //! * [`shelf`] is where remembered rows go that are hardly needed any more.
 //! * [`explain`](mod@explain) and [`rule_bench`] tell the author of a rule why it fired, or did not, and what it costs.
 //! * [`reload`] takes up changed rules and reference tables, [`backfill`] reads the log again for rules that want their past.
@@ -41,6 +42,7 @@ pub mod intake;
 pub mod inventory;
 pub mod lifecycle;
 pub mod matcher;
+pub mod operator;
 pub mod messages;
 pub mod outbox;
 pub mod pipeline;

@@ -3,7 +3,7 @@
 //! [`Pipeline::turn`] takes it once. Intake, store, dead letters and delivery are handed in; `replay` leaves out what it
 //! does not need, and is otherwise the same program as `run`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use watershed_connectors::dlq::{DeadLetter, DeadLetters};
 use watershed_connectors::formats::Registry;
 use watershed_connectors::sources::{Positions, SourceError};
 use watershed_rules::ReferenceTables;
-use watershed_schemas::{IncidentRevision, Notification, Plane, Signal, Timestamp};
+use watershed_schemas::{Handled, IncidentRevision, Notification, Plane, Signal, Timestamp};
 
 use crate::acceptance::Refusal;
 use crate::backfill::Backfiller;
@@ -24,8 +24,10 @@ use crate::evaluator::{Meter, Reload, RuleNews, Wanted};
 use crate::intake::{Intake, Polled};
 use crate::outbox::{self, OutboxRow};
 use crate::principals::Aliases;
-use crate::router::Router;
+use crate::router::{self, Router};
 use crate::store::{self, Commit, StateStore};
+
+mod notify;
 
 const POSITIONS_KEY: &[u8] = b"m/positions";
 
@@ -81,6 +83,8 @@ pub struct Parts {
     pub backfiller: Option<Backfiller>,
     /// Longest time between two commits while nothing must be told.
     pub commit_interval: Duration,
+    /// The time by which messages wait, are silenced and escalate. Without one it is the newest event time that was heard.
+    pub clock: Option<Box<dyn Fn() -> Timestamp + Send>>,
 }
 
 /// What one turn did.
@@ -92,6 +96,8 @@ pub struct Turn {
     pub incidents: Vec<IncidentRevision>,
     /// Messages that are now durable and on their way.
     pub notifications: Vec<Notification>,
+    /// For each act, in order, the incident and the revision that it made, or why it made none. What it made is durable.
+    pub acted: Vec<(String, Result<u32, String>)>,
     /// Rules that came, changed, went, or were stopped.
     pub rules: Vec<RuleNews>,
     /// Rows, matched rows, refused rows and the like.
@@ -121,6 +127,12 @@ pub struct Counts {
     pub duplicates: u64,
     /// Tellings that only the fallback receiver took, or nobody.
     pub unrouted: u64,
+    /// Halves of incidents that nobody was called about: by a silence, by a mute interval, by a graver incident.
+    pub held_back: [u64; 3],
+    /// Messages that said something again.
+    pub repeated: u64,
+    /// Receivers who were told because nobody had acted.
+    pub escalated: u64,
     /// How long match, evaluate and correlate took.
     pub step: Duration,
     /// How long the commit took; absent where there was none.
@@ -141,11 +153,13 @@ pub struct Pipeline {
     paused: bool,
     /// What the shell wants of the core in the next turn, before what is polled.
     asked: Vec<Input>,
+    /// Principals that the configuration says are shared.
+    shared: BTreeSet<String>,
 }
 
 impl Pipeline {
     /// Sets up a pipeline where the store left off.
-    pub fn resume(mut intake: Intake, mut core: Core, parts: Parts) -> Result<Self, Error> {
+    pub fn resume(mut intake: Intake, mut core: Core, mut parts: Parts) -> Result<Self, Error> {
         if parts.cases.is_some() {
             core.gather_evidence();
         }
@@ -168,7 +182,10 @@ impl Pipeline {
             if parts.backfiller.is_some() {
                 core.log_read_to(positions.clone());
             }
-            core.restore(under);
+            core.restore(&under);
+            if let Some(router) = &mut parts.router {
+                router.restore(&under(router::PREFIX));
+            }
             intake.resume_from(&positions)?;
             next_seq = under(SEQ_KEY).first().and_then(|(_, value)| serde_json::from_slice(value).ok()).unwrap_or(0);
         } else {
@@ -185,6 +202,7 @@ impl Pipeline {
             committed: Instant::now(),
             paused: false,
             asked: Vec::new(),
+            shared: BTreeSet::new(),
         })
     }
 
@@ -206,7 +224,7 @@ impl Pipeline {
         turn.counts.step = started.elapsed();
         self.write_refused(&output, &mut turn.counts)?;
 
-        let fresh = self.queue(&output, &mut turn.counts)?;
+        let fresh = self.notify(&output.tellings, turn.ended, &mut turn.counts)?;
         let heard = self.heard();
         if let Some(cases) = &mut self.parts.cases {
             cases.take(&output, &fresh, [heard, heard], &mut self.pending)?;
@@ -226,6 +244,7 @@ impl Pipeline {
         turn.counts.accepted_late = output.late;
         turn.counts.duplicates = output.duplicates;
         turn.rules = output.rules;
+        turn.acted = output.acted;
         Ok(turn)
     }
 
@@ -287,19 +306,20 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Puts messages in the outbox of the next commit.
-    fn queue(&mut self, output: &Output, counts: &mut Counts) -> Result<Vec<Notification>, Error> {
-        let Some(router) = &self.parts.router else { return Ok(Vec::new()) };
-        let routed = router.route(&output.tellings);
-        counts.unrouted += routed.unrouted;
-        for notification in &routed.notifications {
-            let row = OutboxRow { seq: self.next_seq, notification: notification.clone() };
-            let failed = |reason| Error::Outbox { id: notification.notification_id.clone(), reason };
+    /// Tells what the engine has to say of itself, and remembers what was told with it.
+    ///
+    /// # Errors
+    /// As [`Pipeline::commit`].
+    pub fn tell(&mut self, messages: Vec<Notification>, remember: (Vec<u8>, Vec<u8>)) -> Result<(), Error> {
+        for notification in messages {
+            let row = OutboxRow { seq: self.next_seq, notification };
+            let failed = |reason| Error::Outbox { id: row.notification.notification_id.clone(), reason };
             self.pending.puts.push(row.encode().map_err(failed)?);
             self.next_seq += 1;
             self.queued.push(row);
         }
-        Ok(routed.notifications)
+        self.pending.puts.push(remember);
+        self.commit()
     }
 
     /// Makes everything so far durable, then tells the source, then the receivers: in this order nothing is lost.
@@ -358,8 +378,25 @@ impl Pipeline {
         self.asked.push(Input::Aliases(aliases));
     }
 
-    /// Holds the inventory against these tables from here on.
+    /// Names principals through which many act, beside the agents that reference tables mark so: what they do is grouped by
+    /// session from the next turn on. Comes before [`Pipeline::refer_to`].
+    pub fn share(&mut self, principals: BTreeSet<String>) {
+        self.shared = principals;
+        self.asked.push(Input::Shared(self.shared.clone()));
+    }
+
+    /// Takes in with the next turn what a person said of an incident; [`Turn::acted`] says what came of it.
+    pub fn act(&mut self, incident_id: String, handled: Handled) {
+        self.asked.push(Input::Act { incident_id, handled });
+    }
+
+    /// Holds the inventory against these tables from here on, and takes up which agents they say are shared.
     pub fn refer_to(&mut self, reference: ReferenceTables) {
+        if let Some(router) = &mut self.parts.router {
+            router.refer_to(&reference);
+        }
+        let shared = self.shared.iter().cloned().chain(reference.shared_agents()).collect();
+        self.asked.push(Input::Shared(shared));
         self.core.refer_to(reference);
     }
 
@@ -424,7 +461,7 @@ const SEQ_KEY: &[u8] = b"m/outbox-seq";
 fn load(store: &dyn StateStore) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, store::Error> {
     let mut stored = BTreeMap::new();
     // The outbox is read by the delivery itself.
-    for space in [b"m/".as_slice(), b"s/", b"e/", b"r/", b"u/", b"g/", b"i/", b"l/", b"p/"] {
+    for space in [b"m/".as_slice(), b"s/", b"e/", b"r/", b"u/", b"g/", b"i/", b"l/", b"p/", router::PREFIX] {
         debug_assert_ne!(space, outbox::PREFIX);
         stored.extend(store.scan(space)?);
     }

@@ -11,8 +11,9 @@ use watershed_schemas::{IncidentRevision, IncidentStatus, Signal};
 
 use crate::pipeline::Turn;
 
-/// Members of an incident that tell of its history and not of its result.
-const HISTORY: [&str; 5] = ["incident_id", "revision", "reason", "merged_into", "continues"];
+/// Members of an incident that tell of its history and not of its result, or name others by ids that do.
+const HISTORY: [&str; 8] =
+    ["incident_id", "revision", "reason", "merged_into", "continues", "changes", "related", "handled"];
 
 /// The signals and incidents of a replay on their way to two outputs.
 pub struct Results {

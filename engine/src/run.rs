@@ -22,10 +22,12 @@ use crate::shelf::StoreShelf;
 use crate::store::{SledStore, StateStore};
 
 mod observe;
+pub(crate) mod operator;
 mod stopwatch;
 mod stuck;
 
 use observe::Observer;
+use operator::Operator;
 use stopwatch::Stopwatch;
 use stuck::Stuck;
 
@@ -52,9 +54,9 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
     let metrics = Arc::new(Metrics::new());
     let health = Arc::new(Health::new(PATIENCE));
     let (asker, mut questions) = console::api::questions();
-    let _served = match config.console {
-        Some(address) => {
-            let served = runtime.block_on(console::serve(address, Arc::clone(&metrics), Arc::clone(&health), asker));
+    let _served = match config.console.clone() {
+        Some(console) => {
+            let served = runtime.block_on(console::serve(console, Arc::clone(&metrics), Arc::clone(&health), asker));
             Some(served.context("the console can't listen")?)
         }
         None => None,
@@ -81,6 +83,7 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
         cases: Some(Cases::open(config.cases, Some(Arc::clone(&store)))?),
         backfiller: Some(Backfiller::new(open, formats.clone(), config.core.skew)),
         commit_interval: config.store.commit_interval,
+        clock: Some(Box::new(|| Timestamp::from_micros(chrono::Utc::now().timestamp_micros()))),
     };
     let intake = Intake::from_source(setup::source(&config.input, &config.snapshots)?, formats, setup::BATCH_RECORDS);
     let mut core = Core::new(config.core, setups);
@@ -91,6 +94,7 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
     core.keep_cold(Box::new(StoreShelf::new(Arc::clone(&store))), config.row_memory);
     let mut pipeline = Pipeline::resume(intake, core, parts)?;
     pipeline.name(loader.aliases());
+    pipeline.share(config.shared_principals.clone());
     pipeline.refer_to(loader.reference());
     let stopwatch = Stopwatch::new(config.rule_time);
     pipeline.set_meter(Box::new(stopwatch.clone()));
@@ -105,6 +109,8 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
     }
     tracing::info!("running");
 
+    let now = || Timestamp::from_micros(chrono::Utc::now().timestamp_micros());
+    let mut operator = Operator::new(config, store.as_ref(), now());
     let mut observer = Observer::new(&metrics);
     let result = loop {
         if (control.stop)() {
@@ -134,7 +140,15 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
                 stuck.moved();
                 health.source_assigned(pipeline.intake().is_assigned());
                 observer.turn(&turn, &pipeline, store.as_ref(), &stopwatch, &health);
-                questions.answer(pipeline.core());
+                if let Some(report) = operator.turn(now(), &turn, &pipeline)
+                    && let Err(error) = pipeline.tell(report.messages, report.remember)
+                {
+                    break Err(error);
+                }
+                let standing = operator.standing();
+                metrics.operator.stand(&standing);
+                health.operator(standing);
+                questions.turn(&mut pipeline, &turn);
                 log(&turn);
                 if turn.ended {
                     break Ok(());

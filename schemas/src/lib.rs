@@ -13,6 +13,7 @@ mod case;
 mod column;
 mod incident;
 pub mod json_schema;
+mod notice;
 mod notification;
 mod plane;
 pub mod reference;
@@ -31,6 +32,7 @@ pub use incident::{
     Act, Because, Change, Contribution, Coverage, Disposition, FirstMoved, Handled, IncidentRevision, IncidentStatus,
     Origin, PlaneCoverage, PlaneScores, RelatedIncident, Shared, Verdict,
 };
+pub use notice::{Notice, NoticeKind, NoticeState};
 pub use notification::{EvidenceItem, Group, Notification, NotifyReason, Related, RuleMention, Withheld};
 pub use plane::{Plane, RulePlane};
 pub use row::{Cell, Row};

@@ -7,6 +7,7 @@ use crate::case::{BlastRadius, FirstMove};
 use crate::incident::{
     Because, Coverage, Handled, IncidentRevision, IncidentStatus, Origin, PlaneScores, RelatedIncident, Verdict,
 };
+use crate::notice::Notice;
 use crate::plane::Plane;
 use crate::signal::Severity;
 use crate::timestamp::Timestamp;
@@ -168,6 +169,9 @@ pub struct Notification {
     /// What was kept from this receiver, and how often.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<Withheld>,
+    /// What it says of the engine itself: then it is about no incident, and `verdict` has no meaning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
     /// What the receiver's template made of it, in lines; absent where it has none. The title is the template's then too. May
     /// hold hostile text on each line: sinks escape it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -227,6 +231,7 @@ impl Notification {
             link: None,
             group: None,
             withheld: Vec::new(),
+            notice: None,
             text: None,
         }
     }

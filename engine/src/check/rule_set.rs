@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use watershed_rules::{CompiledRule, LintFinding, Outcome, ReferenceTables, compile_beside, render};
+use watershed_schemas::{Plane, PlaneScores};
 
 use super::in_strata::{in_strata, named_by};
 use super::rule_files::{RuleFile, RuleFiles};
@@ -221,7 +222,16 @@ fn setup(rule: Arc<CompiledRule>, rules: &Rules) -> RuleSetup {
         setup.severity = tuning.severity.unwrap_or(setup.severity);
         setup.shadow = tuning.shadow;
         setup.backfill = tuning.backfill;
-        setup.weights = tuning.weights.unwrap_or(setup.weights);
+        if let Some(tuned) = tuning.weights {
+            let planes = setup.rule.meta.plane.planes();
+            let own = setup.weights();
+            let of = |plane: Plane, own: f64| {
+                let tuned = tuned.both()[plane.index()].filter(|_| planes.contains(&plane));
+                tuned.unwrap_or(own)
+            };
+            let weights = PlaneScores { model: of(Plane::Model, own.model), access: of(Plane::Access, own.access) };
+            setup.weights = Some(weights);
+        }
     }
     setup
 }

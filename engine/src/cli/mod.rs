@@ -1,19 +1,22 @@
 //! The command line: one verb, one file.
 //!
-//! Exit codes are part of the interface: 0 fine; 1 findings of `check` and of `rules lint`, `test`, `explain`, `bench`; 2 bad
+//! Exit codes are part of the interface: 0 fine; 1 findings of `check`, of `rules lint`, `test`, `explain`, `bench`, and of `receivers test`; 2 bad
 //! usage, or bad configuration for the other verbs; 3 a failure while running. Results go to standard output, everything
 //! else to standard error.
 
+mod blast_radius;
 mod books;
 mod check;
 mod completions;
 mod demo;
 mod formats;
 mod identity;
+mod incident;
 mod input_file;
 mod inventory;
 mod lifecycle;
 mod output;
+mod receivers;
 mod record;
 mod replay;
 mod rules;
@@ -31,6 +34,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Problems;
 
+pub use blast_radius::BlastRadiusArgs;
 pub use books::{BooksArgs, ReportFormat};
 pub use demo::DemoArgs;
 pub use formats::OwnMappings;
@@ -82,6 +86,9 @@ enum Verb {
     /// What formats of telemetry are read.
     #[command(subcommand)]
     Formats(formats::FormatsVerb),
+    /// List, show and export incidents, with both planes' timeline.
+    #[command(subcommand)]
+    Incident(incident::IncidentVerb),
     /// List agents, workloads, credentials, scopes and tools, and what is wrong with them.
     Inventory(InventoryArgs),
     /// Show when access really changed after it was said to.
@@ -89,6 +96,11 @@ enum Verb {
     /// Show who is who: ids, links and conflicts.
     #[command(subcommand)]
     Identity(identity::IdentityVerb),
+    #[command(name = "blast-radius")]
+    BlastRadius(BlastRadiusArgs),
+    /// List receivers and try them out.
+    #[command(subcommand)]
+    Receivers(receivers::ReceiversVerb),
     /// The version and what it was built with.
     Version,
     /// A completion script for a shell.
@@ -178,9 +190,12 @@ fn dispatch(verb: Verb, output: &mut Output) -> Result<Exit, Error> {
         Verb::Check(args) => check::check(&args, output),
         Verb::Rules(verb) => rules::rules(verb, output),
         Verb::Formats(verb) => formats::formats(&verb, output),
+        Verb::Incident(verb) => incident::incident(&verb, output),
         Verb::Inventory(args) => inventory::inventory(&args, output),
         Verb::Lifecycle(args) => lifecycle::lifecycle(&args, output),
         Verb::Identity(verb) => identity::identity(&verb, output),
+        Verb::BlastRadius(args) => blast_radius::blast_radius(&args, output),
+        Verb::Receivers(verb) => receivers::receivers(&verb, output),
         Verb::Version => version::version(output),
         Verb::Completions(args) => completions::completions(&args, output),
     }

@@ -180,8 +180,8 @@ pub(super) fn replay(args: &ReplayArgs, output: &mut Output) -> Result<Exit, Err
     let reference = reference(args.reference.as_deref(), config)?;
     let mut setups = rules(args, config, &reference)?;
     let mut core_settings = config.map(|config| config.core).unwrap_or_default();
-    // No rule comes later.
-    core_settings.all_state = false;
+    // Whether a rule reads them or not: incidents say what their identity could reach.
+    core_settings.all_state = true;
     core_settings.cold = args.cold;
     let intake = intake(&args.inputs(), config, &mut core_settings)?;
     let runtime =
@@ -217,6 +217,8 @@ pub(super) fn replay(args: &ReplayArgs, output: &mut Output) -> Result<Exit, Err
     }
     let mut pipeline = Pipeline::resume(intake, core, parts).map_err(Error::failure)?;
     pipeline.name(reference.aliases());
+    pipeline.share(config.map(|config| config.shared_principals.clone()).unwrap_or_default());
+    pipeline.refer_to(reference);
     let mut results = Results::new(open(args.signals.as_deref())?, open(args.incidents.as_deref())?, args.final_states);
     let totals = play(args, &mut pipeline, &mut results)?;
     let stopped: Vec<String> =

@@ -17,7 +17,6 @@ mod tests;
 mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,18 +29,21 @@ use watershed_connectors::sources::kafka::{Connection, KafkaSettings};
 use watershed_connectors::sources::snapshot::Snapshot;
 use watershed_connectors::sources::tail::TailSettings;
 use watershed_rules::Parameter;
-use watershed_schemas::{Plane, PlaneScores, Severity};
+use watershed_schemas::{Plane, Severity};
 
 use crate::books;
 use crate::cases;
+use crate::console;
 use crate::core;
 use crate::deliver::{DeliverySettings, ReceiverSettings};
 use crate::exceptions::Exception;
+use crate::operator;
 use crate::redact;
 use crate::router::Routes;
 use crate::store;
 
 pub use problem::{Level, Problem, Problems};
+pub use raw::PerPlane;
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug)]
@@ -54,6 +56,8 @@ pub struct Config {
     pub core: core::Settings,
     /// Which rules run, and how they are tuned.
     pub rules: Rules,
+    /// Principals through which many act, beside those that the reference table `agents` marks.
+    pub shared_principals: BTreeSet<String>,
     /// Directory of the reference tables (`agents`, `tools` and others).
     pub reference: Option<PathBuf>,
     /// The inventory and the lifecycle of access.
@@ -68,6 +72,8 @@ pub struct Config {
     pub routes: Routes,
     /// What receivers are shown.
     pub redaction: redact::Settings,
+    /// When the team `operator` is told of the engine itself.
+    pub operator: operator::Settings,
     /// What all deliveries share.
     pub delivery: DeliverySettings,
     /// Where records go that no row could be made of.
@@ -88,8 +94,8 @@ pub struct Config {
     pub mappings: Option<PathBuf>,
     /// Bounds of one record.
     pub record_limits: formats::Limits,
-    /// Where the console listens; absent where it is switched off.
-    pub console: Option<SocketAddr>,
+    /// How the console listens and what it allows; absent where it is switched off.
+    pub console: Option<console::Settings>,
     /// Log output.
     pub log: Log,
 }
@@ -128,7 +134,7 @@ pub struct Tuning {
     /// Its severity.
     pub severity: Option<Severity>,
     /// How much a finding counts for each plane.
-    pub weights: Option<PlaneScores>,
+    pub weights: Option<PerPlane>,
     /// Whether it gives signals but no incident and no page.
     pub shadow: bool,
     /// Whether it is given its past when it is added to a running engine.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use watershed_schemas::{Plane, Severity};
+use watershed_schemas::{Plane, PlaneScores, Severity};
 
 use super::*;
 
@@ -87,14 +87,17 @@ fn what_is_written_is_what_runs() {
     assert_eq!(core.times[Plane::Access.index()].out_of_orderness, Duration::from_secs(60), "the default");
     assert_eq!(core.times[Plane::Access.index()].allowed_lateness, Duration::from_secs(3_600));
     assert_eq!((core.skew, core.present), (Duration::from_secs(120), [true, true]));
-    assert_eq!((core.incidents.gap, core.incidents.threshold), (Duration::from_secs(45 * 60), 1.5));
+    assert_eq!(
+        (core.incidents.gap, core.incidents.threshold),
+        (Duration::from_secs(45 * 60), PlaneScores { model: 1.5, access: 1.5 })
+    );
     assert_eq!(core.limits.rows_per_key, 50_000);
     assert_eq!((core.limits.rule_bytes, core.limits.state_bytes, core.cold), (64 << 20, 1 << 30, false));
     assert_eq!((rule_time, rules.reload_every), (Duration::from_secs(2), Duration::from_secs(30)));
     let tuned = &rules.tuning["repeated-denials-then-allow"];
     assert!(tuned.backfill && tuned.shadow && rules.catalog);
     assert_eq!(tuned.severity, Some(Severity::Critical));
-    assert_eq!(tuned.weights, Some(PlaneScores { model: 0.5, access: 0.0 }));
+    assert_eq!(tuned.weights.map(|weights| weights.both()), Some([Some(0.5), None]));
     let [excepted] = rules.exceptions.as_slice() else { panic!("one exception") };
     assert_eq!(excepted.matches["tool"], ["list_files", "read_inbox"].map(str::to_owned).into());
     assert_eq!(store.options.cache_bytes, 128 << 20);
@@ -113,7 +116,7 @@ fn what_is_written_is_what_runs() {
     );
     assert!(matches!(late, DeadLetterOutput::File(path) if path == Path::new("target/late.jsonl")));
     assert_eq!(record_limits.json_depth, 32);
-    assert_eq!(console.map(|address| address.port()), Some(9999));
+    assert_eq!(console.map(|console| console.listen.port()), Some(9999));
     assert_eq!(log, Log { json: Some(true), level: "info,watershed_engine=debug".to_owned() });
 }
 
@@ -123,7 +126,7 @@ fn everything_has_a_default() {
     assert!(config.rules.catalog);
     assert_eq!(config.core.incidents, crate::correlator::Settings::default());
     assert_eq!(config.core.times, core::Settings::default().times);
-    assert_eq!(config.console.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:9464"));
+    assert_eq!(config.console.map(|console| console.listen.to_string()).as_deref(), Some("127.0.0.1:9464"));
     assert!(matches!(config.dlq, DeadLetterOutput::File(path) if path == Path::new("watershed-state/dlq.jsonl")));
     assert!(matches!(config.late, DeadLetterOutput::File(path) if path == Path::new("watershed-state/late.jsonl")));
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use watershed_connectors::escape::for_log;
-use watershed_schemas::Timestamp;
+use watershed_schemas::{Notice, NoticeKind, Timestamp};
 
 use crate::evaluator::RuleStatus;
 use crate::shelf::ColdCounts;
@@ -22,6 +22,7 @@ pub struct Health {
     beat_ms: AtomicU64,
     rules: Mutex<Vec<RuleStatus>>,
     disk: Mutex<ColdCounts>,
+    operator: Mutex<Vec<Notice>>,
     runs: Mutex<Option<WhatRuns>>,
 }
 
@@ -41,6 +42,7 @@ impl Health {
             beat_ms: AtomicU64::new(0),
             rules: Mutex::default(),
             disk: Mutex::default(),
+            operator: Mutex::default(),
             runs: Mutex::default(),
         }
     }
@@ -76,6 +78,11 @@ impl Health {
         *self.disk.lock().unwrap_or_else(PoisonError::into_inner) = counts;
     }
 
+    /// What is wrong with the engine, as the operator was told.
+    pub fn operator(&self, notices: Vec<Notice>) {
+        *self.operator.lock().unwrap_or_else(PoisonError::into_inner) = notices;
+    }
+
     /// Whom to ask what the pipeline is doing, should it be stuck.
     pub fn ask_what_runs(&self, runs: impl Fn() -> Option<String> + Send + 'static) {
         *self.runs.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(runs));
@@ -107,6 +114,11 @@ impl Health {
                 notes.push(format!("rule {rule} is degraded: rows of {degraded_keys} keys were not kept"));
             }
         }
+        let notices = self.operator.lock().unwrap_or_else(PoisonError::into_inner);
+        // Rules have their notes already, which say more.
+        let others =
+            notices.iter().filter(|notice| !matches!(notice.kind, NoticeKind::RuleStopped | NoticeKind::RuleDegraded));
+        notes.extend(others.map(|notice| notice.text.clone()));
         let disk = *self.disk.lock().unwrap_or_else(PoisonError::into_inner);
         if disk.unwritten > 0 {
             notes.push(format!("rows could not be left on disk {} times and stay in memory", disk.unwritten));

@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 use watershed_schemas::{Plane, Verdict};
 
 use super::cold_metrics::ColdMetrics;
+use super::operator_metrics::OperatorMetrics;
 use super::principal_metrics::PrincipalMetrics;
 use super::state_metrics::StateMetrics;
 use crate::evaluator::RuleStatus;
@@ -84,6 +85,8 @@ pub struct Metrics {
     state_bytes: Gauge,
     /// Where remembered rows are.
     pub cold: ColdMetrics,
+    /// What is wrong with the engine.
+    pub operator: OperatorMetrics,
     /// What is known of identities.
     pub identities: StateMetrics,
     /// What is known of principals.
@@ -153,6 +156,7 @@ impl Metrics {
             rule_state_bytes: Family::default(),
             state_bytes: Gauge::default(),
             cold: ColdMetrics::default(),
+            operator: OperatorMetrics::default(),
             identities: StateMetrics::default(),
             principals: PrincipalMetrics::default(),
             incidents: Family::default(),
@@ -251,6 +255,7 @@ impl Metrics {
             self.rule_state_bytes.clone(),
         );
         self.cold.register(registry);
+        self.operator.register(registry);
         self.identities.register(registry);
         self.principals.register(registry);
         registry.register("state_bytes", "Bytes that all rules hold, each counted once", self.state_bytes.clone());

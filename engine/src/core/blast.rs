@@ -1,7 +1,6 @@
 //! How far incidents reach and what to do first, as the core gives it away.
 
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use watershed_rules::ReferenceTables;
@@ -48,36 +47,25 @@ impl Known {
 }
 
 impl Core {
-    /// How far an identity reaches as of a moment (the newest that was heard where absent), and what it did in a time (the day
-    /// before where absent), as far as rules still remember it.
-    pub fn blast_radius(
-        &self,
-        tenant: &str,
-        id: &str,
-        at: Option<Timestamp>,
-        did: Option<RangeInclusive<Timestamp>>,
-    ) -> BlastRadius {
-        let subject = self.subject(tenant, id, at, did);
+    /// How far an identity reaches as of a moment (the newest that was heard where absent), and what it did in a
+    /// window before it (a day where absent), as far as rules still remember it.
+    pub fn blast_radius(&self, tenant: &str, id: &str, at: Option<Timestamp>, window: Option<Duration>) -> BlastRadius {
+        let subject = self.subject(tenant, id, at, window);
         blast::reach(&subject, &self.knowledge(), self.segments.live(), &[]).radius
     }
 
     /// Who is asked about: `id` as it is called, in the window.
-    pub fn subject(
-        &self,
-        tenant: &str,
-        id: &str,
-        at: Option<Timestamp>,
-        did: Option<RangeInclusive<Timestamp>>,
-    ) -> Subject {
+    pub fn subject(&self, tenant: &str, id: &str, at: Option<Timestamp>, window: Option<Duration>) -> Subject {
         let heard = Plane::ALL.map(|plane| self.watermarks.heard(plane)).into_iter().max().unwrap_or(Timestamp::MIN);
         let at = at.unwrap_or(heard);
+        let acting = self.principals.acting(tenant, id, at);
         Subject {
             tenant: tenant.to_owned(),
             principal: Some(id.to_owned()),
-            sessions: BTreeSet::new(),
+            sessions: self.correlator.sessions_of(tenant, &acting.ids),
             credentials: BTreeSet::new(),
             at,
-            did: did.unwrap_or_else(|| at.minus(WINDOW)..=at),
+            did: at.minus(window.unwrap_or(WINDOW))..=at,
         }
     }
 

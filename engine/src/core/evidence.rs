@@ -9,7 +9,7 @@ use datafusion::arrow::array::{Array, AsArray};
 use watershed_schemas::{IncidentRevision, IncidentStatus, Moment, Plane, TimelineEntry, Timestamp};
 
 use super::Core;
-use crate::correlator::{self, Evidence, SignalRecord};
+use crate::correlator::{Correlator, Evidence, SignalRecord};
 use crate::evaluator::{EvidenceText, RowRef, Segment};
 
 /// How far around the findings of an incident something counts as its context.
@@ -70,7 +70,7 @@ impl Core {
             if records.is_empty() {
                 continue;
             }
-            let mut moments = evidence(&records, self.correlator.thresholds());
+            let mut moments = evidence(&records, &self.correlator);
             let texts = self.settings.incidents.evidence_text;
             for moment in context(self.segments.live(), revision, &records, texts, &mut looks) {
                 moments.entry(key_of(&moment)).or_insert(moment);
@@ -83,10 +83,7 @@ impl Core {
 }
 
 /// The events behind signals, each once.
-fn evidence(
-    records: &[&SignalRecord],
-    thresholds: watershed_schemas::PlaneScores,
-) -> BTreeMap<MomentKey, TimelineEntry> {
+fn evidence(records: &[&SignalRecord], correlator: &Correlator) -> BTreeMap<MomentKey, TimelineEntry> {
     let mut moments: BTreeMap<MomentKey, TimelineEntry> = BTreeMap::new();
     for record in records {
         for evidence in &record.evidence {
@@ -95,7 +92,7 @@ fn evidence(
             moment.signals.push((record.signal_id.clone(), record.rule.clone()));
         }
     }
-    for (plane, record) in correlator::deciding(records, thresholds) {
+    for (plane, record) in correlator.deciding(records) {
         // The finding is about one moment: its own event of that plane, else the last that led to it.
         let own = |evidence: &&Evidence| evidence.plane == plane && evidence.event_time == record.event_time;
         let last = || record.evidence.iter().rev().find(|evidence| evidence.plane == plane);

@@ -4,27 +4,45 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use watershed_schemas::Timestamp;
+use watershed_schemas::{Handled, Timestamp};
 
 use crate::principals::Names;
 
 use super::episode::episodes;
-use super::incident::{self, Incident, Scene};
+use super::incident::{Incident, Scene};
 use super::links::{Session, SessionLinks};
+use super::record::{SIGNAL_PREFIX, store_signal};
+use super::related::Related;
 use super::verdict::{Judgement, judge};
-use super::{SIGNAL_PREFIX, Settings, SignalRecord, store_signal};
+use super::{Settings, SignalRecord};
 
 /// Whom signals are gathered by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) enum Entity {
-    Principal { tenant: String, principal: String },
-    Session { tenant: String, session_id: String },
+    Principal {
+        tenant: String,
+        principal: String,
+    },
+    Session {
+        tenant: String,
+        session_id: String,
+    },
+    /// What came without a session of a principal that many share, by agent, else by credential.
+    Part {
+        tenant: String,
+        principal: String,
+        part: String,
+    },
 }
 
 impl Entity {
-    /// What the principal is called where the rule named one or the session's is known, else the session.
+    /// What the principal is called where the rule named one or the session's is known, else the session. Of a principal that
+    /// many share: the session, else the part of it that its agent or credential is.
     pub(super) fn of(record: &SignalRecord, links: &SessionLinks, names: &Names) -> Entity {
         let tenant = record.tenant.clone();
+        if let Some(shared) = &record.apart {
+            return Entity::apart(record, shared);
+        }
         let session_id = record.session_id.clone().unwrap_or_default();
         let session = Session { tenant: tenant.clone(), session_id: session_id.clone() };
         match record.principal.as_deref().or_else(|| links.principal(&session)) {
@@ -36,15 +54,26 @@ impl Entity {
         }
     }
 
+    fn apart(record: &SignalRecord, shared: &str) -> Entity {
+        let (tenant, principal) = (record.tenant.clone(), shared.to_owned());
+        let agent = record.agents.iter().find(|agent| *agent != shared).map(|agent| format!("agent:{agent}"));
+        let credential = || record.credentials.first().map(|credential| format!("credential:{credential}"));
+        match (&record.session_id, agent.or_else(credential)) {
+            (Some(session_id), _) => Entity::Session { tenant, session_id: session_id.clone() },
+            (None, Some(part)) => Entity::Part { tenant, principal, part },
+            (None, None) => Entity::Principal { tenant, principal },
+        }
+    }
+
     pub(super) fn tenant(&self) -> &str {
         match self {
-            Entity::Principal { tenant, .. } | Entity::Session { tenant, .. } => tenant,
+            Entity::Principal { tenant, .. } | Entity::Session { tenant, .. } | Entity::Part { tenant, .. } => tenant,
         }
     }
 
     pub(super) fn principal(&self) -> Option<&str> {
         match self {
-            Entity::Principal { principal, .. } => Some(principal),
+            Entity::Principal { principal, .. } | Entity::Part { principal, .. } => Some(principal),
             Entity::Session { .. } => None,
         }
     }
@@ -102,8 +131,7 @@ impl EntityState {
         for episode in episodes(&times, scene.settings.gap, scene.settings.max_duration) {
             let records = &mut records[episode.signals];
             let claims = claims(incidents, records, &taken);
-            let judgement =
-                judge(records.iter().map(|record| &**record), scene.settings.threshold, scene.settings.clock_skew);
+            let judgement = judge(records.iter().map(|record| &**record), scene.settings);
             let at = match claims.first() {
                 Some(at) => *at,
                 None if judgement.verdict.is_none() => {
@@ -141,7 +169,7 @@ impl EntityState {
 
     /// Resolves open incidents whose last event lies before `quiet`.
     pub(super) fn resolve(&mut self, entity: &Entity, quiet: Timestamp, scene: &mut Scene<'_>) {
-        let due = |incident: &Incident| incident.is_open() && incident.last_event_time() < quiet;
+        let due = |incident: &Incident| incident.awaits_quiet() && incident.last_event_time() < quiet;
         self.each_with_signals(scene, due, |incident, judgement, records, scene| {
             incident.resolve(entity, judgement, records, scene);
         });
@@ -157,14 +185,19 @@ impl EntityState {
         for incident in self.incidents.iter_mut().filter(|incident| wanted(incident)) {
             let records: Vec<&SignalRecord> =
                 self.signals.values().filter(|record| record.incident.as_ref() == Some(&incident.id)).collect();
-            let judgement = judge(records.iter().copied(), scene.settings.threshold, scene.settings.clock_skew);
+            let judgement = judge(records.iter().copied(), scene.settings);
             act(incident, &judgement, &records, scene);
         }
     }
 
     /// Forgets signals and incidents whose last event lies before `over`: nothing acceptable can join them any more. The
     /// last word on each is said first.
-    pub(super) fn forget(&mut self, entity: &Entity, over: Timestamp, scene: &mut Scene<'_>) -> Vec<SignalRecord> {
+    pub(super) fn forget(
+        &mut self,
+        entity: &Entity,
+        over: Timestamp,
+        scene: &mut Scene<'_>,
+    ) -> (Vec<SignalRecord>, Vec<Incident>) {
         let due = |incident: &Incident| incident.last_event_time() < over;
         self.each_with_signals(scene, due, |incident, judgement, records, scene| {
             incident.last_word(entity, judgement, records, scene);
@@ -188,15 +221,49 @@ impl EntityState {
             }
             keep
         });
-        self.incidents.retain(|incident| {
-            let keep = live.contains(&incident.id);
-            if !keep {
-                commit.deletes.push(incident::key(&incident.id));
-            }
-            keep
-        });
+        let (keep, gone) = std::mem::take(&mut self.incidents).into_iter().partition(|one| live.contains(&one.id));
+        self.incidents = keep;
+        for incident in &gone {
+            let incident: &Incident = incident;
+            commit.deletes.push(incident.key());
+        }
         self.note_next_change(scene.settings.signal_lag);
-        forgotten
+        (forgotten, gone)
+    }
+
+    /// What its incidents have to do with, where signals were absorbed.
+    pub(super) fn refresh(&self, entity: &Entity, related: &mut Related) {
+        for incident in self.incidents.iter().filter(|incident| incident.has_verdict()) {
+            if let Some(shares) = incident.shares() {
+                related.put(&incident.id, entity, incident.opened, incident.last_event_time(), shares);
+            }
+        }
+    }
+
+    /// Says which other incidents the incident of this id is related to.
+    pub(super) fn relate(&mut self, id: &str, entity: &Entity, scene: &mut Scene<'_>) {
+        self.each_with_signals(
+            scene,
+            |incident| incident.id == id,
+            |incident, judgement, records, scene| incident.relate(entity, judgement, records, scene),
+        );
+    }
+
+    /// What a person said of the incident of this id; nothing where it is not here.
+    pub(super) fn act(
+        &mut self,
+        id: &str,
+        entity: &Entity,
+        handled: &Handled,
+        scene: &mut Scene<'_>,
+    ) -> Option<Result<u32, String>> {
+        let incident = self.incidents.iter_mut().find(|incident| incident.id == id)?;
+        let records: Vec<&SignalRecord> =
+            self.signals.values().filter(|record| record.incident.as_deref() == Some(id)).collect();
+        let judgement = judge(records.iter().copied(), scene.settings);
+        let answer = incident.act(entity, handled, Some((&judgement, &records)), scene);
+        self.note_next_change(scene.settings.signal_lag);
+        Some(answer)
     }
 
     /// States what the last revision of each incident left out.
@@ -214,7 +281,7 @@ impl EntityState {
     fn note_next_change(&mut self, lag: Duration) {
         let incidents = self.incidents.iter().map(|incident| {
             let last = incident.last_event_time();
-            if incident.is_open() { last } else { last.plus(lag) }
+            if incident.awaits_quiet() { last } else { last.plus(lag) }
         });
         let loose =
             self.signals.iter().find(|(_, record)| record.incident.is_none()).map(|((time, _), _)| time.plus(lag));

@@ -1,39 +1,36 @@
-//! One incident through its revisions, and what each team was told of it.
+//! One incident through its revisions.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use watershed_schemas::{IncidentRevision, IncidentStatus, NotifyReason, Plane, Severity, Timestamp, Verdict};
+use watershed_schemas::{Handled, IncidentRevision, IncidentStatus, Plane, Severity, Shared, Timestamp, Verdict};
 
+use super::briefs::Briefs;
+use super::changes;
+use super::coverage::coverage;
 use super::entity::Entity;
-use super::verdict::{Judgement, coverage};
-use super::{Correlated, Settings, SignalRecord, Telling};
+use super::news::{EACH_UP_TO, News, news};
+use super::over;
+use super::related::Related;
+use super::shares::Shares;
+use super::telling::Told;
+use super::verdict::Judgement;
+use super::{Correlated, Settings, SignalRecord};
 use crate::store::Commit;
 use crate::watermark::Watermarks;
 
 /// First bytes of the keys that hold incidents.
 pub(super) const PREFIX: &[u8] = b"i/";
 
-/// Signals up to this many are each worth a revision; beyond it a revision is written when their number has doubled.
-const EACH_SIGNAL_UP_TO: usize = 16;
-/// Most signals that a telling carries, of its own plane.
-const TOLD_SIGNALS: usize = 64;
-
 /// What settling an incident reads and writes.
 pub(super) struct Scene<'a> {
     pub(super) settings: &'a Settings,
     pub(super) watermarks: &'a Watermarks,
+    pub(super) briefs: &'a Briefs,
+    pub(super) related: &'a mut Related,
     /// How many incidents were opened so far: their age order.
     pub(super) opened: &'a mut u64,
     pub(super) commit: &'a mut Commit,
     pub(super) correlated: &'a mut Correlated,
-}
-
-/// What a plane's team knows of an incident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Told {
-    verdict: Verdict,
-    severity: Severity,
-    over: bool,
 }
 
 /// An incident, from its first revision to its last.
@@ -43,8 +40,20 @@ pub(super) struct Incident {
     /// Its place in the order of opening: where two become one the older survives.
     pub(super) opened: u64,
     continues: Option<String>,
-    last: Option<IncidentRevision>,
-    told: [Option<Told>; 2],
+    pub(super) last: Option<IncidentRevision>,
+    pub(super) told: [Option<Told>; 2],
+    /// What people said of it, oldest first, bounded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) acts: Vec<Handled>,
+    /// What a person closed it as: only more than that opens it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) closed_at: Option<(Verdict, Severity)>,
+    /// A person took it up again: it is theirs to close, and quiet alone does not resolve it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) kept_open: bool,
+    /// What it had to do with, once its signals are forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) shared: Option<Shares>,
     /// What is known since the last revision; a restart finds it out again.
     #[serde(skip)]
     settled: Option<Settled>,
@@ -56,13 +65,6 @@ struct Settled {
     /// When the episode began, withdrawn signals included.
     start: Timestamp,
     judgement: Judgement,
-}
-
-/// What a revision has to say.
-struct News {
-    reason: String,
-    /// Whether it opens an incident that was over.
-    reopens: bool,
 }
 
 impl Incident {
@@ -85,7 +87,18 @@ impl Incident {
         };
         // A signal whose incident was merged or withdrawn may open another one.
         let id = (0..).map(name).find(|id| others.iter().all(|other| other.id != *id)).unwrap_or_default();
-        Incident { id, opened, continues, last: None, told: [None, None], settled: None }
+        Incident {
+            id,
+            opened,
+            continues,
+            last: None,
+            told: [None, None],
+            acts: Vec::new(),
+            closed_at: None,
+            kept_open: false,
+            shared: None,
+            settled: None,
+        }
     }
 
     /// Becomes an incident of another entity, with all of its signals.
@@ -104,6 +117,18 @@ impl Incident {
             .is_some_and(|last| matches!(last.status, IncidentStatus::Open | IncidentStatus::Acknowledged))
     }
 
+    /// Whether it says something now: not merged, and not withdrawn.
+    pub(super) fn has_verdict(&self) -> bool {
+        self.last
+            .as_ref()
+            .is_some_and(|last| !matches!(last.status, IncidentStatus::Merged | IncidentStatus::Withdrawn))
+    }
+
+    /// Whether quiet alone resolves it.
+    pub(super) fn awaits_quiet(&self) -> bool {
+        self.is_open() && !self.kept_open
+    }
+
     pub(super) fn last_event_time(&self) -> Timestamp {
         let said = self.last.as_ref().map(|last| last.last_event_time);
         self.settled.as_ref().map(|settled| settled.judgement.last).or(said).unwrap_or(Timestamp::MAX)
@@ -118,17 +143,22 @@ impl Incident {
         records: &[&SignalRecord],
         scene: &mut Scene<'_>,
     ) {
-        self.settled = Some(Settled { start, judgement: judgement.clone() });
-        let judgement = &judgement;
-        let Some(news) = self.news(entity, judgement) else { return };
-        let status = match (&self.last, judgement.verdict) {
-            (_, None) => IncidentStatus::Withdrawn,
-            (Some(last), _) if !news.reopens => last.status,
-            _ => IncidentStatus::Open,
-        };
-        self.write(entity, judgement, status, news.reason, records, scene);
-        self.tell(records, scene);
-        self.store(entity, scene.commit);
+        if judgement.verdict.is_some() {
+            scene.related.put(&self.id, entity, self.opened, judgement.last, &judgement.shares);
+        } else {
+            scene.related.remove(&self.id);
+        }
+        let principal = principal_of(entity, &judgement);
+        let news = news(self.last.as_ref(), self.closed_at, principal, &judgement);
+        if let Some(News { reason, status }) = news {
+            if matches!(status, IncidentStatus::Open | IncidentStatus::Acknowledged) {
+                self.closed_at = None;
+            }
+            self.write(entity, &judgement, status, reason, records, scene);
+            self.tell(records, scene);
+            self.store(entity, scene.commit);
+        }
+        self.settled = Some(Settled { start, judgement });
     }
 
     /// Whether a signal after all others changes nothing that a revision would say; it is counted.
@@ -139,64 +169,49 @@ impl Incident {
             Plane::Model => record.weights.model == 0.0,
             Plane::Access => record.weights.access == 0.0,
         };
-        // Where both planes are in, it might still show who moved first.
-        let same_verdict = verdict != Verdict::Both
-            && Plane::ALL.iter().all(|plane| verdict.planes().contains(plane) || weightless(plane));
-        let many = last.signals.len() >= EACH_SIGNAL_UP_TO && judgement.standing + 1 < 2 * last.signals.len();
-        let absorbed = last.status == IncidentStatus::Open
+        let moved = judgement.because.first_moved;
+        let moved_before = |plane: &Plane| {
+            let first = match plane {
+                Plane::Model => moved.model,
+                Plane::Access => moved.access,
+            };
+            first.is_some_and(|first| first <= record.moved[plane.index()])
+        };
+        let same_verdict = Plane::ALL.iter().all(|plane| verdict.planes().contains(plane) || weightless(plane));
+        let known = |kind: Shared, value: &String| {
+            let mut values = judgement.shares.of(kind);
+            values.len() >= EACH_UP_TO || values.any(|known| known == value)
+        };
+        let known_session =
+            |session: &String| judgement.sessions.len() >= EACH_UP_TO || judgement.sessions.contains(session);
+        let many = last.signals.len() >= EACH_UP_TO && judgement.standing + 1 < 2 * last.signals.len();
+        let standing =
+            matches!(last.status, IncidentStatus::Open | IncidentStatus::Acknowledged | IncidentStatus::Closed);
+        let absorbed = standing
             && same_verdict
             && many
+            && record.plane.planes().iter().all(moved_before)
             && start.plus(settings.max_duration) >= record.event_time
             && judgement.severity >= record.severity
-            && judgement.rules.contains(&record.rule)
+            && judgement.rules().any(|rule| *rule == record.rule)
             && record.marks.is_subset(&judgement.marks)
-            && record.session_id.as_ref().is_none_or(|session| judgement.sessions.contains(session));
+            && record.session_id.as_ref().is_none_or(known_session)
+            && record.agents.iter().all(|agent| known(Shared::Agent, agent))
+            && record.credentials.iter().all(|credential| known(Shared::Credential, credential));
         if absorbed {
             judgement.standing += 1;
             judgement.last = judgement.last.max(record.event_time);
+            judgement.see_names(record, settings.gap);
         }
         absorbed
     }
 
-    /// What is new, in words; nothing where a revision would say what the last one said.
-    fn news(&self, entity: &Entity, judgement: &Judgement) -> Option<News> {
-        let opens = |reason: &str| Some(News { reason: reason.to_owned(), reopens: true });
-        let adds = |reason: &str| Some(News { reason: reason.to_owned(), reopens: false });
-        let Some(last) = &self.last else { return judgement.verdict.and_then(|_| opens("opened")) };
-        let Some(verdict) = judgement.verdict else {
-            return adds("the evidence was withdrawn").filter(|_| last.status != IncidentStatus::Withdrawn);
-        };
-        let grown = judgement.standing > last.signals.len() || judgement.last > last.last_event_time;
-        if last.verdict != verdict {
-            let reason = format!("verdict changed from {} to {}", last.verdict.name(), verdict.name());
-            return Some(News { reason, reopens: grown || last.status == IncidentStatus::Withdrawn });
-        }
-        // Resolved, it stays so until there is more; a correction is no reason to wake anybody.
-        if last.status == IncidentStatus::Withdrawn || (last.status == IncidentStatus::Resolved && grown) {
-            return opens("reopened by new evidence");
-        }
-        if last.severity < judgement.severity {
-            return adds(&format!("severity rose from {} to {}", last.severity.name(), judgement.severity.name()));
-        }
-        let (before, now) = (last.signals.len(), judgement.standing);
-        if now < before {
-            return adds("evidence was withdrawn");
-        }
-        if last.principal.as_deref() != entity.principal() {
-            return adds("its principal became known");
-        }
-        if !judgement.marks.is_subset(&last.marks) {
-            let marks: Vec<&str> = judgement.marks.difference(&last.marks).map(|mark| mark.name()).collect();
-            return adds(&format!("its evidence is {}", marks.join(" and ")));
-        }
-        let other = !judgement.rules.iter().eq(&last.rules)
-            || !judgement.sessions.iter().eq(&last.sessions)
-            || judgement.origin != last.origin;
-        let many = now > before && (now <= EACH_SIGNAL_UP_TO || now >= 2 * before);
-        adds("evidence was added").filter(|_| other || many)
+    /// What it has to do with, as far as is known.
+    pub(super) fn shares(&self) -> Option<&Shares> {
+        self.settled.as_ref().map(|settled| &settled.judgement.shares).or(self.shared.as_ref())
     }
 
-    fn write(
+    pub(super) fn write(
         &mut self,
         entity: &Entity,
         judgement: &Judgement,
@@ -220,82 +235,75 @@ impl Incident {
         records: &[&SignalRecord],
         scene: &Scene<'_>,
     ) -> Option<IncidentRevision> {
-        let verdict = judgement.verdict.or(self.last.as_ref().map(|last| last.verdict))?;
+        let last = self.last.as_ref();
+        let verdict = judgement.verdict.or(last.map(|last| last.verdict))?;
         let mut signals: Vec<String> =
             records.iter().filter(|record| !record.withdrawn).map(|record| record.signal_id.clone()).collect();
         signals.sort_unstable();
-        let severity = match (&self.last, judgement.verdict) {
-            (Some(last), None) => last.severity,
-            _ => judgement.severity,
-        };
-        Some(IncidentRevision {
-            revision: self.last.as_ref().map_or(1, |last| last.revision + 1),
+        let names = |kind: Shared| judgement.shares.of(kind).cloned().collect();
+        let [tags, frameworks] = scene.briefs.of(judgement.rules(), last);
+        let revision = IncidentRevision {
+            revision: last.map_or(1, |last| last.revision + 1),
             status,
             origin: judgement.origin,
             coverage: coverage(scene.watermarks, judgement.last, scene.settings.silence_after),
-            severity,
-            principal: entity.principal().map(str::to_owned),
+            severity: judgement.severity,
+            principal: principal_of(entity, judgement).map(str::to_owned),
             sessions: judgement.sessions.iter().cloned().collect(),
             last_event_time: judgement.last,
             scores: judgement.scores,
-            rules: judgement.rules.iter().cloned().collect(),
+            rules: judgement.rules().cloned().collect(),
             signals,
             reason,
             continues: self.continues.clone(),
             marks: judgement.marks.clone(),
+            agents: names(Shared::Agent),
+            credentials: names(Shared::Credential),
+            tags,
+            frameworks,
+            because: judgement.because.clone(),
+            related: scene.related.of(&self.id),
+            handled: self.acts.last().cloned(),
             ..IncidentRevision::opened(&self.id, entity.tenant(), verdict, judgement.first)
-        })
+        };
+        match (last, judgement.verdict) {
+            // Taken back, it still says what it had been about, so that whoever heard of it knows what is over.
+            (Some(last), None) => Some(IncidentRevision {
+                severity: last.severity,
+                agents: last.agents.clone(),
+                credentials: last.credentials.clone(),
+                tags: last.tags.clone(),
+                frameworks: last.frameworks.clone(),
+                ..revision
+            }),
+            _ => Some(revision),
+        }
     }
 
-    fn put(&mut self, revision: IncidentRevision, entity: &Entity, scene: &mut Scene<'_>) {
+    /// Makes it the last revision, with what it says otherwise than the one before.
+    pub(super) fn put(&mut self, revision: IncidentRevision, entity: &Entity, scene: &mut Scene<'_>) {
+        let changes = self.last.as_ref().map(|last| changes::between(last, &revision)).unwrap_or_default();
+        let revision = IncidentRevision { changes, ..revision };
         self.last = Some(revision.clone());
         self.store(entity, scene.commit);
         scene.correlated.revisions.push(revision);
     }
 
-    fn store(&self, entity: &Entity, commit: &mut Commit) {
-        commit.put(|| key(&self.id), &(entity, self));
+    pub(super) fn store(&self, entity: &Entity, commit: &mut Commit) {
+        commit.put(|| self.key(), &(entity, self));
     }
 
-    /// Decides what each plane's team has to hear of the last revision.
-    fn tell(&mut self, records: &[&SignalRecord], scene: &mut Scene<'_>) {
-        let Some(last) = self.last.clone() else { return };
-        for plane in Plane::ALL {
-            let told = self.told[plane.index()];
-            let own: Vec<&SignalRecord> = records
-                .iter()
-                .copied()
-                .filter(|record| !record.withdrawn && record.plane.planes().contains(&plane))
-                .collect();
-            // How bad it is for this team: what the other plane's signals add is not its news.
-            let severity = own.iter().map(|record| record.severity).max().unwrap_or(last.severity);
-            let inside = last.verdict.planes().contains(&plane) && last.status == IncidentStatus::Open;
-            let reason = match told {
-                None if inside => NotifyReason::Opened,
-                None => continue,
-                Some(told) if inside && told.over => NotifyReason::Opened,
-                Some(told) if inside && last.verdict == Verdict::Both && told.verdict != Verdict::Both => {
-                    NotifyReason::VerdictGrew
-                }
-                Some(told) if inside && severity > told.severity => NotifyReason::SeverityRose,
-                Some(_) if inside => continue,
-                Some(told) if told.over => continue,
-                Some(_) if matches!(last.status, IncidentStatus::Open | IncidentStatus::Withdrawn) => {
-                    NotifyReason::Withdrawn
-                }
-                Some(_) => NotifyReason::Resolved,
-            };
-            let severity = told.map_or(severity, |told| told.severity.max(severity));
-            self.told[plane.index()] = Some(Told { verdict: last.verdict, severity, over: !inside });
-            scene.correlated.tellings.push(Telling {
-                incident: last.clone(),
-                plane,
-                reason,
-                signals: own.into_iter().take(TOLD_SIGNALS).cloned().collect(),
-                blast_radius: None,
-                first_moves: Vec::new(),
-            });
-        }
+    /// Its key in the store.
+    pub(super) fn key(&self) -> Vec<u8> {
+        let prefix = if self.shared.is_some() { over::PREFIX } else { PREFIX };
+        [prefix, self.id.as_bytes()].concat()
+    }
+
+    /// The same once its signals are forgotten.
+    pub(super) fn over(mut self) -> Incident {
+        self.shared = Some(self.shares().cloned().unwrap_or_default());
+        self.settled = None;
+        self
     }
 
     /// Ends the incident: it has been quiet for the gap.
@@ -306,24 +314,51 @@ impl Incident {
         records: &[&SignalRecord],
         scene: &mut Scene<'_>,
     ) {
-        self.write(entity, judgement, IncidentStatus::Resolved, "quiet for the gap".to_owned(), records, scene);
+        let reason = "quiet for the gap".to_owned();
+        match &self.last {
+            // Its signals went to another incident under another version of their rule.
+            Some(last) if records.is_empty() => {
+                let status = IncidentStatus::Resolved;
+                let revision = IncidentRevision { revision: last.revision + 1, status, reason, ..last.clone() };
+                self.put(revision, entity, scene);
+            }
+            _ => self.write(entity, judgement, IncidentStatus::Resolved, reason, records, scene),
+        }
         self.tell(records, scene);
         self.store(entity, scene.commit);
     }
 
     /// Becomes part of an older incident.
     pub(super) fn merge_into(&mut self, older: &str, entity: &Entity, scene: &mut Scene<'_>) {
+        scene.related.remove(&self.id);
         let Some(last) = &self.last else { return };
         let revision = IncidentRevision {
             revision: last.revision + 1,
             status: IncidentStatus::Merged,
             reason: format!("merged into {older}"),
             merged_into: Some(older.to_owned()),
+            related: Vec::new(),
             ..last.clone()
         };
         self.put(revision, entity, scene);
         self.tell(&[], scene);
         self.store(entity, scene.commit);
+    }
+
+    /// Names incidents that it is related to and did not name yet, and tells nobody: somebody else's news.
+    pub(super) fn relate(
+        &mut self,
+        entity: &Entity,
+        judgement: &Judgement,
+        records: &[&SignalRecord],
+        scene: &mut Scene<'_>,
+    ) {
+        let Some(last) = self.last.as_ref().filter(|_| self.is_open()) else { return };
+        let related = scene.related.of(&self.id);
+        let Some(new) = related.iter().find(|related| !last.related.contains(related)) else { return };
+        let reason = format!("related to {}", new.incident_id);
+        let status = last.status;
+        self.write(entity, judgement, status, reason, records, scene);
     }
 
     /// At the end of all inputs, and before it is forgotten: says what the last revision left out, and tells nobody.
@@ -340,14 +375,15 @@ impl Incident {
         }
         let reason = "what earlier revisions left out".to_owned();
         let Some(whole) = self.revision(entity, judgement, last.status, reason, records, scene) else { return };
-        let same = IncidentRevision { revision: last.revision, reason: last.reason.clone(), ..whole.clone() } == *last;
+        let (revision, changes) = (last.revision, last.changes.clone());
+        let same = IncidentRevision { revision, changes, reason: last.reason.clone(), ..whole.clone() } == *last;
         if !same {
             self.put(whole, entity, scene);
         }
     }
 }
 
-/// The key of an incident in the store.
-pub(super) fn key(id: &str) -> Vec<u8> {
-    [PREFIX, id.as_bytes()].concat()
+/// Whose it is: the entity's principal, or the one that the signals of a session share with others.
+fn principal_of<'a>(entity: &'a Entity, judgement: &'a Judgement) -> Option<&'a str> {
+    entity.principal().or(judgement.principal.as_deref())
 }

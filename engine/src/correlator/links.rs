@@ -86,6 +86,11 @@ impl SessionLinks {
         self.links.get(session).map(|link| link.principal.as_str())
     }
 
+    /// Every session with its principal's id, in no order.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&Session, &str)> {
+        self.links.iter().map(|(session, link)| (session, link.principal.as_str()))
+    }
+
     /// The columns that are learned from.
     pub(super) fn columns(plane: Plane) -> ColumnSet {
         ["tenant", "session_id", "principal"].iter().filter_map(|name| plane.column(name)).collect()

@@ -3,133 +3,50 @@
 //! Signals of one entity (a principal, else a session) within one episode are one incident. What an incident says is a
 //! function of the set of its signals; arriving signals revise it, and never repeat it.
 
+mod acts;
+mod briefs;
+mod changes;
+mod coverage;
 mod entity;
 mod episode;
 mod evidence;
 mod incident;
 mod links;
+mod news;
+mod over;
+mod record;
+mod related;
+mod settings;
+mod shares;
 mod standing;
+mod telling;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use watershed_schemas::{
-    BlastRadius, ColumnSet, EventBatch, FirstMove, IncidentRevision, Mark, NotifyReason, Plane, PlaneScores, RulePlane,
-    Severity, Signal, Timestamp,
-};
+use watershed_schemas::{ColumnSet, EventBatch, Handled, IncidentRevision, Mark, Plane, Timestamp};
 
-use crate::evaluator::{EvidenceText, Found, RuleSetup};
+use crate::evaluator::{Found, RuleSetup};
 use crate::principals::{InForce, Renamed};
 use crate::store::Commit;
 use crate::watermark::Watermarks;
 
+use briefs::Briefs;
 use entity::{Entity, EntityState};
 pub use evidence::Evidence;
 pub(crate) use evidence::copied_columns;
-use incident::Incident;
+use incident::{Incident, Scene};
 use links::{Session, SessionLinks};
-pub use standing::deciding;
+use over::Over;
+pub use record::SignalRecord;
+use record::{SIGNAL_PREFIX, finding_of, named, store_signal};
+use related::Related;
+pub use settings::Settings;
+pub use telling::Telling;
 
 /// First bytes of the keys that hold incidents and their signals.
 pub const PREFIXES: [&[u8]; 3] = [incident::PREFIX, SIGNAL_PREFIX, links::PREFIX];
-
-const SIGNAL_PREFIX: &[u8] = b"g/";
-
-/// How signals become incidents.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// Quiet time that ends an episode.
-    pub gap: Duration,
-    /// Longest episode; what follows is a linked continuation.
-    pub max_duration: Duration,
-    /// Score at which a plane is in the verdict.
-    pub threshold: f64,
-    /// Clocks of two planes that differ by less say nothing about who moved first.
-    pub clock_skew: Duration,
-    /// A plane whose newest row is older than the incident by more than this counts as silent.
-    pub silence_after: Duration,
-    /// How long after it was last seen the principal of a session is remembered.
-    pub links_keep: Duration,
-    /// How many sessions' principals are remembered.
-    pub links_limit: usize,
-    /// Longest time that a signal may lag behind the watermark: lateness plus the rules' look-ahead.
-    pub signal_lag: Duration,
-    /// What is kept of prompts, completions and arguments.
-    pub evidence_text: EvidenceText,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            gap: Duration::from_secs(30 * 60),
-            max_duration: Duration::from_secs(12 * 3_600),
-            threshold: 1.0,
-            clock_skew: Duration::from_secs(30),
-            silence_after: Duration::from_secs(15 * 60),
-            links_keep: Duration::from_secs(24 * 3_600),
-            links_limit: 1_000_000,
-            signal_lag: Duration::from_secs(15 * 60),
-            evidence_text: EvidenceText::default(),
-        }
-    }
-}
-
-/// A signal as an incident remembers it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SignalRecord {
-    /// Its id.
-    pub signal_id: String,
-    /// Its rule.
-    pub rule: String,
-    /// Whose finding it is.
-    pub plane: RulePlane,
-    /// How bad it is.
-    pub severity: Severity,
-    /// The organisation.
-    pub tenant: String,
-    /// The identity that the rule named.
-    pub principal: Option<String>,
-    /// The session that the rule named.
-    pub session_id: Option<String>,
-    /// When it happened.
-    pub event_time: Timestamp,
-    /// How much it counts.
-    pub weights: PlaneScores,
-    /// Whether it was taken back.
-    pub withdrawn: bool,
-    /// What was not whole behind it.
-    #[serde(default)]
-    pub marks: BTreeSet<Mark>,
-    /// Hash of rule, tenant and key: the same in every version of the rule.
-    #[serde(default)]
-    pub finding: String,
-    /// The events behind it, oldest first, bounded.
-    pub evidence: Vec<Evidence>,
-    /// When each plane moved: the first event of that plane behind it, else the signal itself.
-    moved: [Timestamp; 2],
-    /// The incident that it belongs to.
-    incident: Option<String>,
-}
-
-/// Something that a plane's team must be told about an incident.
-#[derive(Clone, Debug)]
-pub struct Telling {
-    /// The revision that it is about.
-    pub incident: IncidentRevision,
-    /// Whose team.
-    pub plane: Plane,
-    /// Why.
-    pub reason: NotifyReason,
-    /// The standing signals of the incident, oldest first, bounded.
-    pub signals: Vec<SignalRecord>,
-    /// How far the incident reaches, where it is known.
-    pub blast_radius: Option<BlastRadius>,
-    /// What to do first, on both planes, in the order that the origin demands.
-    pub first_moves: Vec<FirstMove>,
-}
 
 /// What the findings of one step led to.
 #[derive(Debug, Default)]
@@ -158,7 +75,14 @@ pub struct Correlator {
     findings: HashMap<String, String>,
     /// Sessions with signals that name no principal, and where these are.
     nameless: BTreeMap<Session, Entity>,
+    /// Ids of principals that many share: what they do is grouped by session.
+    shared: BTreeSet<String>,
+    briefs: Briefs,
+    related: Related,
+    over: Over,
     dirty: BTreeSet<Entity>,
+    /// Entities with signals that were only counted.
+    absorbed: BTreeSet<Entity>,
     opened: u64,
     /// The least `next_change` of all entities.
     next_change: Timestamp,
@@ -175,7 +99,12 @@ impl Correlator {
             places: HashMap::new(),
             findings: HashMap::new(),
             nameless: BTreeMap::new(),
+            shared: BTreeSet::new(),
+            briefs: Briefs::default(),
+            related: Related::new(settings.gap, settings.related_limit),
+            over: Over::default(),
             dirty: BTreeSet::new(),
+            absorbed: BTreeSet::new(),
             opened: 0,
             next_change: Timestamp::MIN,
         }
@@ -184,6 +113,31 @@ impl Correlator {
     /// The columns of every row that are looked at, whether a rule matches it or not.
     pub fn columns(&self, plane: Plane) -> ColumnSet {
         SessionLinks::columns(plane)
+    }
+
+    /// Takes up what rules say of themselves.
+    pub fn learn_rules(&mut self, setups: &[RuleSetup]) {
+        self.briefs.learn(setups);
+    }
+
+    /// From now on what these principals do is grouped by session: many people or jobs act through each. What came before
+    /// stays where it is.
+    pub fn share(&mut self, principals: BTreeSet<String>) {
+        self.shared = principals;
+    }
+
+    /// What the principal of a signal is called, where many share it.
+    fn shared_by_many(&self, record: &SignalRecord) -> Option<String> {
+        if self.shared.is_empty() {
+            return None;
+        }
+        let session_id = record.session_id.clone().unwrap_or_default();
+        let session = Session { tenant: record.tenant.clone(), session_id };
+        let principal = record.principal.as_deref().or_else(|| self.links.principal(&session))?;
+        let names = self.names.read();
+        let called = names.canonical(&record.tenant, principal);
+        let is_it = |id: &String| id == principal || names.canonical(&record.tenant, id) == called;
+        self.shared.iter().any(is_it).then(|| called.to_owned())
     }
 
     /// Learns which principals sessions belong to.
@@ -245,6 +199,7 @@ impl Correlator {
         let Some(state) = self.entities.get_mut(&entity) else { return false };
         let Some(old) = state.signals.remove(&(time, before)) else { return false };
         record.incident = old.incident;
+        record.apart = old.apart;
         if past {
             record.severity = record.severity.min(old.severity);
         }
@@ -273,7 +228,11 @@ impl Correlator {
         };
         // Those who were told of it are not called again because the rule is graver now.
         let told = known.filter(|_| signal.marks.contains(&Mark::Backfilled)).map(|known| known.severity);
-        SignalRecord {
+        let [agents, credentials] = match known {
+            Some(known) if signal.withdrawn => [known.agents.clone(), known.credentials.clone()],
+            _ => ["agent_id", "credential_id"].map(|column| named(&evidence, column)),
+        };
+        let mut record = SignalRecord {
             signal_id: signal.signal_id.clone(),
             rule: signal.rule.clone(),
             plane: signal.plane,
@@ -282,14 +241,22 @@ impl Correlator {
             principal: signal.principal.clone(),
             session_id: signal.session_id.clone(),
             event_time: signal.event_time,
-            weights: setup.weights,
+            weights: setup.weights(),
             withdrawn: signal.withdrawn,
             marks: signal.marks.iter().copied().filter(|mark| *mark != Mark::Backfilled).collect(),
             finding: finding_of(signal),
             evidence,
+            agents,
+            credentials,
+            apart: None,
             moved,
             incident: known.and_then(|known| known.incident.clone()),
-        }
+        };
+        record.apart = match known {
+            Some(known) => known.apart.clone(),
+            None => self.shared_by_many(&record),
+        };
+        record
     }
 
     /// Puts a signal where its entity is, away from where it was. An incident whose signals have all gone goes with them.
@@ -315,6 +282,8 @@ impl Correlator {
         state.incidents.extend(orphan.map(|orphan| orphan.adopted(&entity, commit)));
         if known || !state.absorbs(&mut record, &self.settings) {
             self.dirty.insert(entity.clone());
+        } else {
+            self.absorbed.insert(entity.clone());
         }
         self.places.insert(record.signal_id.clone(), (entity, record.event_time));
         self.findings.insert(record.finding.clone(), record.signal_id.clone());
@@ -348,7 +317,8 @@ impl Correlator {
         let Some(state) = self.nameless.get(session).and_then(|entity| self.entities.get(entity)) else { return };
         let moving: Vec<SignalRecord> =
             state.signals.values().filter(|record| session.has_nameless(record)).cloned().collect();
-        for record in moving {
+        for mut record in moving {
+            record.apart = self.shared_by_many(&record);
             self.place(record, commit);
         }
     }
@@ -356,22 +326,88 @@ impl Correlator {
     /// Brings the incidents of every changed entity up to date, resolves the quiet ones and forgets the old ones.
     pub fn correlate(&mut self, watermarks: &Watermarks, commit: &mut Commit) -> Correlated {
         let mut correlated = Correlated::default();
-        for entity in std::mem::take(&mut self.dirty) {
-            if let Some(state) = self.entities.get_mut(&entity) {
-                let mut scene = incident::Scene {
-                    settings: &self.settings,
-                    watermarks,
-                    opened: &mut self.opened,
-                    commit,
-                    correlated: &mut correlated,
-                };
-                state.settle(&entity, &mut scene);
-                self.next_change = self.next_change.min(state.next_change);
+        for entity in std::mem::take(&mut self.absorbed) {
+            if let Some(state) = self.entities.get(&entity) {
+                state.refresh(&entity, &mut self.related);
             }
         }
+        for entity in std::mem::take(&mut self.dirty) {
+            self.within(&entity, watermarks, commit, &mut correlated, |state, scene| state.settle(&entity, scene));
+        }
+        self.relate(watermarks, commit, &mut correlated);
         self.age(watermarks, commit, &mut correlated);
         self.links.sweep(watermarks.low(), commit);
         correlated
+    }
+
+    /// Does something to the signals and incidents of one entity.
+    fn within<T>(
+        &mut self,
+        entity: &Entity,
+        watermarks: &Watermarks,
+        commit: &mut Commit,
+        correlated: &mut Correlated,
+        act: impl FnOnce(&mut EntityState, &mut Scene<'_>) -> T,
+    ) -> Option<T> {
+        let state = self.entities.get_mut(entity)?;
+        let mut scene = Scene {
+            settings: &self.settings,
+            watermarks,
+            briefs: &self.briefs,
+            related: &mut self.related,
+            opened: &mut self.opened,
+            commit,
+            correlated,
+        };
+        let done = act(state, &mut scene);
+        self.next_change = self.next_change.min(state.next_change);
+        Some(done)
+    }
+
+    /// Where a revised incident is related to another one, the newer of the two says so.
+    fn relate(&mut self, watermarks: &Watermarks, commit: &mut Commit, correlated: &mut Correlated) {
+        let revised: BTreeSet<&String> = correlated.revisions.iter().map(|revision| &revision.incident_id).collect();
+        let newer: BTreeSet<String> = revised.into_iter().flat_map(|id| self.related.newer(id)).collect();
+        for id in newer {
+            let Some(entity) = self.related.entity(&id).cloned() else { continue };
+            self.within(&entity, watermarks, commit, correlated, |state, scene| state.relate(&id, &entity, scene));
+        }
+    }
+
+    /// What a person said of an incident: the revision that it made, or why it made none.
+    pub fn act(
+        &mut self,
+        incident_id: &str,
+        handled: &Handled,
+        watermarks: &Watermarks,
+        commit: &mut Commit,
+        correlated: &mut Correlated,
+    ) -> Result<u32, String> {
+        let here = |state: &EntityState| state.incidents.iter().any(|incident| incident.id == incident_id);
+        let entity = self.entities.iter().find(|(_, state)| here(state)).map(|(entity, _)| entity.clone());
+        if let Some(entity) = entity {
+            let act = |state: &mut EntityState, scene: &mut Scene<'_>| state.act(incident_id, &entity, handled, scene);
+            if let Some(Some(answer)) = self.within(&entity, watermarks, commit, correlated, act) {
+                return answer;
+            }
+        }
+        let Some((entity, incident)) = self.over.get_mut(incident_id) else {
+            let days = self.settings.over_keep.as_secs() / 86_400;
+            let shown: String = incident_id.chars().take(64).collect();
+            return Err(format!(
+                "no incident `{shown}` is known; those are whose last event is not older than {days} days"
+            ));
+        };
+        let mut scene = Scene {
+            settings: &self.settings,
+            watermarks,
+            briefs: &self.briefs,
+            related: &mut self.related,
+            opened: &mut self.opened,
+            commit,
+            correlated,
+        };
+        incident.act(entity, handled, None, &mut scene)
     }
 
     fn age(&mut self, watermarks: &Watermarks, commit: &mut Commit, correlated: &mut Correlated) {
@@ -391,10 +427,21 @@ impl Correlator {
                 next_change = next_change.min(state.next_change);
                 continue;
             }
-            let mut scene =
-                incident::Scene { settings: &self.settings, watermarks, opened: &mut self.opened, commit, correlated };
+            let mut scene = Scene {
+                settings: &self.settings,
+                watermarks,
+                briefs: &self.briefs,
+                related: &mut self.related,
+                opened: &mut self.opened,
+                commit,
+                correlated,
+            };
             state.resolve(entity, quiet, &mut scene);
-            for record in state.forget(entity, over, &mut scene) {
+            let (forgotten, ended) = state.forget(entity, over, &mut scene);
+            for incident in ended {
+                self.over.take(entity, incident, commit);
+            }
+            for record in forgotten {
                 self.places.remove(&record.signal_id);
                 if self.findings.get(&record.finding) == Some(&record.signal_id) {
                     self.findings.remove(&record.finding);
@@ -416,15 +463,19 @@ impl Correlator {
             self.entities.remove(&entity);
         }
         self.next_change = next_change;
+        self.related.forget(low.minus(self.settings.related_within()));
+        self.over.forget(low.minus(self.settings.over_keep), self.settings.over_limit, commit);
     }
 
     /// All inputs have ended: states the last word on every incident that is still remembered.
     pub fn finish(&mut self, watermarks: &Watermarks, commit: &mut Commit) -> Correlated {
         let mut correlated = Correlated::default();
         for (entity, state) in &mut self.entities {
-            let mut scene = incident::Scene {
+            let mut scene = Scene {
                 settings: &self.settings,
                 watermarks,
+                briefs: &self.briefs,
+                related: &mut self.related,
                 opened: &mut self.opened,
                 commit,
                 correlated: &mut correlated,
@@ -437,6 +488,12 @@ impl Correlator {
     /// The longest that a signal may lag behind the watermark, under another set of rules.
     pub fn set_signal_lag(&mut self, lag: Duration) {
         self.settings.signal_lag = lag;
+    }
+
+    /// How often an incident named a credential, session or agent that too many others named as well, so that it relates
+    /// none of them.
+    pub fn too_common(&self) -> u64 {
+        self.related.too_common
     }
 
     /// Incidents that are open now.
@@ -454,24 +511,17 @@ impl Correlator {
         for (_, value) in stored(incident::PREFIX) {
             let Ok((entity, incident)) = serde_json::from_slice::<(Entity, Incident)>(&value) else { continue };
             self.opened = self.opened.max(incident.opened + 1);
+            if let Some(shares) = &incident.shared {
+                let last = incident.last_event_time();
+                if incident.has_verdict() {
+                    self.related.put(&incident.id, &entity, incident.opened, last, shares);
+                }
+                self.over.restore(entity, incident);
+                continue;
+            }
             self.entities.entry(entity).or_default().incidents.push(incident);
         }
         // Settled again, they say nothing new, but know when they last heard of each.
         self.dirty = self.entities.keys().cloned().collect();
     }
-}
-
-/// Hash of rule, tenant and key values.
-fn finding_of(signal: &Signal) -> String {
-    let mut hash = Sha256::new();
-    let key = serde_json::to_string(&signal.key).unwrap_or_default();
-    for part in [&signal.rule, &signal.tenant, &key] {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part.as_bytes());
-    }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn store_signal(record: &SignalRecord, commit: &mut Commit) {
-    commit.put(|| [SIGNAL_PREFIX, record.signal_id.as_bytes()].concat(), record);
 }

@@ -1,9 +1,10 @@
 //! The signals that an incident rests on, for its case file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use watershed_schemas::{IncidentRevision, Plane, PlaneScores};
 
+use super::verdict::factor;
 use super::{Correlator, SignalRecord};
 
 /// Most signals of one incident that are given.
@@ -22,28 +23,29 @@ impl Correlator {
         records
     }
 
-    /// The score at which each plane is in the verdict.
-    pub fn thresholds(&self) -> PlaneScores {
-        PlaneScores { model: self.settings.threshold, access: self.settings.threshold }
-    }
-}
-
-/// For each plane that these signals, oldest first, bring into the verdict: the one with which its score reaches the threshold.
-pub fn deciding<'a>(records: &[&'a SignalRecord], thresholds: PlaneScores) -> Vec<(Plane, &'a SignalRecord)> {
-    let of = |scores: PlaneScores, plane: Plane| match plane {
-        Plane::Model => scores.model,
-        Plane::Access => scores.access,
-    };
-    let first = |plane: Plane| {
-        let mut counts: BTreeMap<&str, (i32, f64)> = BTreeMap::new();
-        let reaches = |record: &&&'a SignalRecord| {
-            let (count, _) = counts.get(record.rule.as_str()).copied().unwrap_or_default();
-            // As the verdict is reckoned: a rule counts fully once, then half, a quarter, ….
-            let score = of(record.weights, plane) * (2.0 - 0.5_f64.powi(count.min(40)));
-            counts.insert(&record.rule, (count + 1, score));
-            counts.values().map(|(_, score)| score).sum::<f64>() >= of(thresholds, plane)
+    /// For each plane that these signals, oldest first, bring into the verdict: the one with which its score reaches the
+    /// threshold.
+    pub fn deciding<'a>(&self, records: &[&'a SignalRecord]) -> Vec<(Plane, &'a SignalRecord)> {
+        let of = |scores: PlaneScores, plane: Plane| match plane {
+            Plane::Model => scores.model,
+            Plane::Access => scores.access,
         };
-        records.iter().find(reaches).map(|record| (plane, *record))
-    };
-    Plane::ALL.into_iter().filter_map(first).collect()
+        let first = |plane: Plane| {
+            let mut scores: BTreeMap<&str, (u32, f64)> = BTreeMap::new();
+            let reaches = |record: &&&'a SignalRecord| {
+                let (count, score) = scores.entry(record.rule.as_str()).or_default();
+                *count += 1;
+                *score = of(record.weights, plane) * factor(*count, self.settings.repeat_factor);
+                scores.values().map(|(_, score)| score).sum::<f64>() >= of(self.settings.threshold, plane)
+            };
+            records.iter().find(reaches).map(|record| (plane, *record))
+        };
+        Plane::ALL.into_iter().filter_map(first).collect()
+    }
+
+    /// The sessions that are remembered as those of one of these ids.
+    pub fn sessions_of(&self, tenant: &str, ids: &BTreeSet<String>) -> BTreeSet<String> {
+        let own = self.links.each().filter(|(session, of)| session.tenant == tenant && ids.contains(*of));
+        own.map(|(session, _)| session.session_id.clone()).collect()
+    }
 }

@@ -57,8 +57,8 @@ pub struct RuleSetup {
     pub rule: Arc<CompiledRule>,
     /// Its severity here.
     pub severity: Severity,
-    /// How much a finding counts for each plane.
-    pub weights: PlaneScores,
+    /// How much a finding counts for each plane here; absent: what the rule says.
+    pub weights: Option<PlaneScores>,
     /// Signals only: no verdict, no page.
     pub shadow: bool,
     /// Whether it is given its past when it is added to a running engine: what other rules still remember, and where that
@@ -71,12 +71,9 @@ pub struct RuleSetup {
 impl RuleSetup {
     /// The rule as its author wrote it.
     pub fn as_written(rule: Arc<CompiledRule>) -> Self {
-        let meta = &rule.meta;
-        let weight = |plane| if meta.plane.planes().contains(&plane) { 1.0 } else { 0.0 };
-        let by_plane = PlaneScores { model: weight(Plane::Model), access: weight(Plane::Access) };
         RuleSetup {
-            severity: meta.severity,
-            weights: meta.weights.unwrap_or(by_plane),
+            severity: rule.meta.severity,
+            weights: None,
             rule,
             shadow: false,
             backfill: false,
@@ -89,6 +86,14 @@ impl RuleSetup {
     pub fn with_strata(rule: &Arc<CompiledRule>) -> Vec<Self> {
         let below = rule.strata().into_iter().map(|rule| RuleSetup { shadow: true, ..RuleSetup::as_written(rule) });
         below.chain([RuleSetup::as_written(Arc::clone(rule))]).collect()
+    }
+
+    /// How much a finding counts for each plane.
+    pub fn weights(&self) -> PlaneScores {
+        self.weights.or(self.rule.meta.weights).unwrap_or_else(|| {
+            let weight = |plane| if self.rule.meta.plane.planes().contains(&plane) { 1.0 } else { 0.0 };
+            PlaneScores { model: weight(Plane::Model), access: weight(Plane::Access) }
+        })
     }
 }
 

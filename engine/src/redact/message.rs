@@ -49,6 +49,7 @@ pub fn mask_message(message: &mut Notification) -> usize {
         link: _,
         group,
         withheld: _,
+        notice: _,
         text,
     } = message;
     let mut texts: Vec<&mut String> = vec![tenant, title, first_move];

@@ -106,7 +106,13 @@ fn again(input: &Input) -> Option<Input> {
         Input::Revoked(partition) => Input::Revoked(partition.clone()),
         Input::CaughtUp(partition, at) => Input::CaughtUp(partition.clone(), *at),
         Input::End => Input::End,
-        Input::Rules(_) | Input::Aliases(_) | Input::Log(_) | Input::Past { .. } | Input::Stop { .. } => return None,
+        Input::Rules(_)
+        | Input::Aliases(_)
+        | Input::Shared(_)
+        | Input::Act { .. }
+        | Input::Log(_)
+        | Input::Past { .. }
+        | Input::Stop { .. } => return None,
     })
 }
 

@@ -24,6 +24,7 @@ mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::arrow::array::RecordBatch;
 use smallvec::SmallVec;
@@ -81,6 +82,8 @@ pub struct StateTables {
     limit: usize,
     /// Whether every version is kept.
     whole: bool,
+    /// For how long versions are kept beyond what rules and late rows need.
+    back: Duration,
     changes: Changes,
     members: Members,
     unwritten: Unwritten,
@@ -99,6 +102,7 @@ impl StateTables {
             tables: Default::default(),
             limit,
             whole: false,
+            back: Duration::ZERO,
             changes: Changes::new(),
             members: Members::default(),
             unwritten: Unwritten::default(),
@@ -279,6 +283,12 @@ impl StateTables {
         [0, 1, 2, 3].map(|table: usize| if self.tables[table].is_some() { self.folded_to } else { unread })
     }
 
+    /// From now on versions are kept for so long after they can matter to anything that still comes: incidents ask for what
+    /// held when they happened.
+    pub fn keep_back(&mut self, time: Duration) {
+        self.back = time;
+    }
+
     /// Folds what neither an acceptable row nor one of these rules can ask for any more. `witness` sees the versions that go.
     pub fn expire<'a>(
         &mut self,
@@ -286,7 +296,8 @@ impl StateTables {
         watermarks: &Watermarks,
         witness: Option<&mut Box<dyn Witness>>,
     ) {
-        let limit = asked_since(rules, watermarks);
+        let back = watermarks.oldest_accepted(Plane::Access).minus(self.back);
+        let limit = asked_since(rules, watermarks).min(back);
         if self.whole || limit <= self.folded_to {
             return;
         }

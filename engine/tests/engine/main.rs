@@ -15,6 +15,7 @@ mod lateness;
 mod limits;
 mod matching;
 mod over_signals;
+mod reach;
 mod reload;
 mod reload_files;
 mod reload_properties;

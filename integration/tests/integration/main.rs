@@ -13,6 +13,7 @@ mod poison;
 mod quadrants;
 mod recorded;
 mod rerun;
+mod scenarios;
 mod secure;
 mod waves;
 mod workspace;

@@ -10,14 +10,20 @@ use crate::console::api::Question;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Holds the token that a console with tokens wants.
+const TOKEN: &str = "WATERSHED_TOKEN";
 /// Most bytes of an answer.
 const LONGEST: usize = 256 << 20;
 
 /// What the engine at this address knows.
 pub(in crate::cli) fn ask(base: &Url, question: &Question) -> Result<Value, Error> {
-    let url = address(base, question)?;
+    fetch(&address(base, question)?)
+}
+
+/// What is said at an address of an engine's console. A token in WATERSHED_TOKEN is sent along.
+pub(in crate::cli) fn fetch(url: &Url) -> Result<Value, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::failure)?;
-    runtime.block_on(get(&url))
+    runtime.block_on(get(url))
 }
 
 async fn get(url: &Url) -> Result<Value, Error> {
@@ -31,7 +37,11 @@ async fn get(url: &Url) -> Result<Value, Error> {
         .no_proxy()
         .build()
         .map_err(failed)?;
-    let mut response = client.get(url.clone()).send().await.map_err(failed)?;
+    let mut request = client.get(url.clone());
+    if let Some(token) = std::env::var(TOKEN).ok().filter(|token| !token.is_empty()) {
+        request = request.bearer_auth(token);
+    }
+    let mut response = request.send().await.map_err(failed)?;
     let status = response.status();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
@@ -71,6 +81,12 @@ fn address(base: &Url, question: &Question) -> Result<Url, Error> {
             url.path_segments_mut().map_err(wrong)?.pop_if_empty().extend(["api", "v1", "identity", id]);
             query.push(("tenant", tenant.clone()));
             query.extend(at.map(|at| ("at", at.to_string())));
+        }
+        Question::BlastRadius { tenant, id, at, window } => {
+            url.path_segments_mut().map_err(wrong)?.pop_if_empty().extend(["api", "v1", "blast-radius", id]);
+            query.push(("tenant", tenant.clone()));
+            query.extend(at.map(|at| ("at", at.to_string())));
+            query.extend(window.map(|window| ("window", window.as_secs().to_string())));
         }
         Question::Inventory(options) => {
             url.path_segments_mut().map_err(wrong)?.pop_if_empty().extend(["api", "v1", "inventory"]);

@@ -11,9 +11,9 @@ use watershed_schemas::Timestamp;
 
 use super::{Error, Exit, Output};
 use crate::console::api::Question;
-use source::SourceArgs;
 
-pub(super) use ask::ask;
+pub(super) use ask::{ask, fetch};
+pub(super) use source::SourceArgs;
 
 /// Who is who.
 #[derive(Debug, Subcommand)]

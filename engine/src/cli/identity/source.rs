@@ -49,11 +49,21 @@ pub(in crate::cli) struct SourceArgs {
 }
 
 impl SourceArgs {
+    /// Whether an engine is asked that runs.
+    pub(in crate::cli) fn is_url(&self) -> bool {
+        self.url.is_some()
+    }
+
     /// What is known there.
     pub(in crate::cli) fn answer(&self, question: &Question) -> Result<Value, Error> {
         if let Some(url) = &self.url {
             return ask(url, question);
         }
+        Ok(question.answer(self.read(|_| {})?.core()))
+    }
+
+    /// The pipeline after it has read everything; `prepare` sees its core before.
+    pub(in crate::cli) fn read(&self, prepare: impl FnOnce(&mut Core)) -> Result<Pipeline, Error> {
         if self.recording.is_none() && self.runtime.is_empty() && self.identity.is_empty() {
             return Err(Error::Usage("name --recording, files with --runtime or --identity, or --url".to_owned()));
         }
@@ -82,10 +92,12 @@ impl SourceArgs {
         // No rule: only what the events say of ids is learned.
         let mut core = Core::new(core, Vec::new());
         core.keep_every_version();
+        prepare(&mut core);
         let mut pipeline = Pipeline::resume(intake, core, parts).map_err(Error::failure)?;
         pipeline.name(reference.aliases());
+        pipeline.refer_to(reference);
         while !pipeline.turn(POLL).map_err(Error::failure)?.ended {}
         reasons.lines().iter().for_each(|line| output::complain(line));
-        Ok(question.answer(pipeline.core()))
+        Ok(pipeline)
     }
 }

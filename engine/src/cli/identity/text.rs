@@ -11,7 +11,7 @@ pub(super) fn lines(question: &Question, answer: &Value) -> Vec<String> {
         Question::Identity { .. } => identity(answer),
         Question::Conflicts { .. } => conflicts(answer),
         // Reports have forms of their own.
-        Question::Inventory(_) | Question::Lifecycle(_) => Vec::new(),
+        Question::Inventory(_) | Question::Lifecycle(_) | Question::BlastRadius { .. } => Vec::new(),
     }
 }
 

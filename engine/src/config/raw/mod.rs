@@ -1,6 +1,7 @@
 //! The sections of the file as written. Doc comments here are the text of `docs/config.md`.
 
 mod input;
+mod per_plane;
 mod routing;
 mod running;
 
@@ -10,11 +11,17 @@ use serde::{Deserialize, Serialize};
 use watershed_connectors::formats::avro::SchemaRegistrySettings;
 use watershed_connectors::sources::snapshot::Snapshot;
 
+pub use per_plane::PerPlane;
+
 pub(super) use input::{DeadLetters, Formats, Input, PlaneTimes, Time};
-pub(super) use routing::{Delivery, Receiver, Redacting, Route, Routing, Team};
+pub(super) use routing::{
+    Delivery, Escalation, Inhibition, Interval, Receiver, Redacting, Route, Routing, Silence, Team,
+};
 #[cfg(test)]
 pub(super) use running::RuleOverride;
-pub(super) use running::{Console, Incidents, Inventory, Limits, Log, Mode, Reference, RuleException, Rules, Store};
+pub(super) use running::{
+    Console, Incidents, Inventory, Limits, Log, Mode, Operator, Reference, RuleException, Rules, Store,
+};
 
 /// The whole file.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -51,6 +58,9 @@ pub(super) struct Raw {
     pub(super) redaction: Redacting,
     /// What all deliveries share.
     pub(super) delivery: Delivery,
+    /// What the team `operator` is told of the engine itself: a plane that is silent, dead letters that grow, a rule that was
+    /// stopped or lacks rows, a receiver that takes nothing, an outbox that is full.
+    pub(super) operator: Operator,
     /// Where records go that no row could be made of.
     #[serde(skip_serializing)]
     pub(super) dlq: DeadLetters,
@@ -59,7 +69,7 @@ pub(super) struct Raw {
     pub(super) late: DeadLetters,
     /// Bounds. Reaching one is counted and visible; none is reached silently.
     pub(super) limits: Limits,
-    /// The HTTP server with `/metrics`, `/healthz` and `/readyz`.
+    /// The HTTP server: `/metrics`, `/healthz`, `/readyz`, and `/api/v1`.
     pub(super) console: Console,
     /// Log output, on standard error.
     pub(super) log: Log,

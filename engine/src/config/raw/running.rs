@@ -5,14 +5,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use watershed_connectors::secret::SecretRef;
 use watershed_connectors::{byte_size, duration, formats};
 use watershed_rules::Parameter;
-use watershed_schemas::{PlaneScores, Severity, Timestamp};
+use watershed_schemas::{Severity, Timestamp};
 
+use super::PerPlane;
 use crate::books;
 use crate::cases;
+use crate::console::{self, Role};
 use crate::correlator;
 use crate::evaluator::{self, EvidenceText};
+use crate::operator;
 use crate::principals;
 use crate::shelf;
 use crate::store;
@@ -58,11 +62,11 @@ impl Default for Rules {
 pub(in crate::config) struct RuleOverride {
     /// Its severity here: `info`, `low`, `medium`, `high` or `critical`. Default: what the rule says.
     pub(in crate::config) severity: Option<Severity>,
+    /// What its first signal in an incident counts here, for each of its planes: a number, or
+    /// `{ model = 1.0, access = 0.5 }`. Default: what the rule says, else 1.
+    pub(in crate::config) weights: Option<PerPlane>,
     /// `active`, or `shadow`: signals are written, but make no incident and page nobody. Default: `active`.
     pub(in crate::config) mode: Mode,
-    /// How much one of its findings counts for each plane, such as `{model = 0.5}`; a plane that isn't named has none. Default: what
-    /// the rule says, else 1 for its planes.
-    pub(in crate::config) weights: Option<Weights>,
     /// What `$name` stands for in its SQL, by name, such as `{calls = 20, window = "10 minutes"}`. With another value it is
     /// another version of the rule. Default: what the rule says.
     pub(in crate::config) parameters: BTreeMap<String, Parameter>,
@@ -108,22 +112,6 @@ impl From<OneOrMore> for BTreeSet<String> {
             OneOrMore::One(text) => BTreeSet::from([text]),
             OneOrMore::More(texts) => texts.into_iter().collect(),
         }
-    }
-}
-
-/// How much a finding counts for each plane.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(in crate::config) struct Weights {
-    /// For the model plane.
-    model: f64,
-    /// For the access plane.
-    access: f64,
-}
-
-impl From<Weights> for PlaneScores {
-    fn from(Weights { model, access }: Weights) -> Self {
-        PlaneScores { model, access }
     }
 }
 
@@ -174,12 +162,17 @@ pub(in crate::config) struct Incidents {
     /// Longest incident; what follows is a continuation that names it.
     #[serde(with = "duration")]
     pub(in crate::config) max_duration: Duration,
-    /// Score at which a plane is in the verdict. A rule counts its weight, 1 unless it says otherwise.
-    pub(in crate::config) threshold: f64,
-    /// When the first signals of both planes are nearer than this, `origin` is `undetermined`.
+    /// Score at which a plane is in the verdict, for both planes or as `{ model = 1.0, access = 1.5 }`. A rule counts its
+    /// weight, 1 unless it says otherwise.
+    pub(in crate::config) threshold: PerPlane,
+    /// What each further signal of one rule counts, as a part of the one before it, from 0 to 1: with 0.5 a rule counts at
+    /// most twice its weight in one incident.
+    pub(in crate::config) repeat_factor: f64,
+    /// When the first signals of both planes are no farther apart than this, `origin` is `undetermined`.
     #[serde(with = "duration")]
     pub(in crate::config) clock_skew: Duration,
-    /// A plane whose newest event is older than the incident by more than this is reported as silent.
+    /// A plane that does not reach the end of the incident, and has said nothing for longer than this, is reported as
+    /// silent; until then it is lagging.
     #[serde(with = "duration")]
     pub(in crate::config) silence_after: Duration,
     /// How long after it was last seen the principal of a session is remembered.
@@ -191,6 +184,15 @@ pub(in crate::config) struct Incidents {
     /// How long after its last event a case file is kept, in event time.
     #[serde(with = "duration")]
     pub(in crate::config) evidence_retention: Duration,
+    /// Principals through which many people or jobs act, beside the agents that the table `agents` marks as `shared`. What
+    /// they do is grouped by session, so that one of them does not become everybody's incident.
+    pub(in crate::config) shared_principals: BTreeSet<String>,
+    /// Incidents of different entities name each other where they have a credential, session or agent in common, unless more
+    /// than so many have it in common at one time.
+    pub(in crate::config) related_limit: usize,
+    /// How long after its last event an incident can still be acknowledged, closed or reopened.
+    #[serde(with = "duration")]
+    pub(in crate::config) keep: Duration,
 }
 
 impl Default for Incidents {
@@ -199,13 +201,35 @@ impl Default for Incidents {
         Incidents {
             gap: core.gap,
             max_duration: core.max_duration,
-            threshold: core.threshold,
+            threshold: PerPlane::Same(core.threshold.model),
+            repeat_factor: core.repeat_factor,
             clock_skew: core.clock_skew,
             silence_after: core.silence_after,
             links_keep: core.links_keep,
             evidence_text: core.evidence_text,
             evidence_retention: cases::Settings::default().retention,
+            shared_principals: BTreeSet::new(),
+            related_limit: core.related_limit,
+            keep: core.over_keep,
         }
+    }
+}
+
+/// Self-monitoring. Every receiver of the team `operator` is told when something begins and when it ends.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Operator {
+    /// How often it is told again what still stands. What comes and goes within that time is told once.
+    #[serde(with = "duration")]
+    pub(in crate::config) repeat: Duration,
+    /// So many records of a plane that can't be decoded within five minutes are a few.
+    pub(in crate::config) rejects: u64,
+}
+
+impl Default for Operator {
+    fn default() -> Self {
+        let operator::Settings { repeat, rejects, .. } = operator::Settings::default();
+        Operator { repeat, rejects }
     }
 }
 
@@ -306,20 +330,56 @@ impl Default for Limits {
     }
 }
 
-/// The HTTP server.
+/// The HTTP server: `/metrics`, `/healthz`, `/readyz`, and `/api/v1` (see `docs/api.md`). Without tokens it listens on loopback
+/// only, where everybody may read and nobody may change anything. With tokens everything but `/healthz` and `/readyz` needs one.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Console {
-    /// Address and port. It has no access control: keep it on loopback or inside the cluster.
+    /// Address and port. Another one than loopback needs `tokens`.
     pub(in crate::config) listen: String,
     /// Whether there is a console at all.
     pub(in crate::config) enabled: bool,
+    /// Who may ask and change what.
+    #[serde(skip_serializing)]
+    pub(in crate::config) tokens: Vec<Token>,
+    /// Whether `/metrics` and `/rules` are shown without a token although there are tokens.
+    pub(in crate::config) open_metrics: bool,
+    /// The file of JSON lines that says who changed what; it only grows. Default: `audit.jsonl` in the directory of the store.
+    pub(in crate::config) audit: Option<PathBuf>,
+    /// Requests a second of one token, or of one address without one. Twice as many may come at once after a pause.
+    pub(in crate::config) requests_per_second: u32,
+    /// Connections at a time.
+    pub(in crate::config) connections: usize,
+    /// Readers of live events (`/api/v1/events`) at a time.
+    pub(in crate::config) event_readers: usize,
 }
 
 impl Default for Console {
     fn default() -> Self {
-        Console { listen: "127.0.0.1:9464".to_owned(), enabled: true }
+        let limits = console::Limits::default();
+        Console {
+            listen: "127.0.0.1:9464".to_owned(),
+            enabled: true,
+            tokens: Vec::new(),
+            open_metrics: false,
+            audit: None,
+            requests_per_second: limits.requests_per_second,
+            connections: limits.connections,
+            event_readers: limits.event_readers,
+        }
     }
+}
+
+/// A secret that stands for somebody.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Token {
+    /// Who it stands for, as the audit and the incidents that they handle say it: letters, digits, `-`, `_`, `.` and `@`.
+    pub(in crate::config) name: String,
+    /// `viewer` may read; `responder` may also take, close and comment incidents, and silence; `admin` may also erase.
+    pub(in crate::config) role: Role,
+    /// The secret, of at least 24 bytes, such as `openssl rand -hex 32` makes.
+    pub(in crate::config) token: SecretRef,
 }
 
 /// Log output.

@@ -159,6 +159,7 @@ impl Field {
                 "PathBuf" | "BTreeSet<PathBuf>" => "path",
                 "usize" | "u32" | "u64" | "f64" => "number",
                 "SecretRef" => "secret",
+                "PerPlane" => "number, or table of two",
                 _ => "text",
             }
         };

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use watershed_connectors::formats::avro::SchemaRegistrySettings;
 use watershed_connectors::formats::set::SetSettings;
-use watershed_connectors::sinks::SinkSettings;
+use watershed_connectors::sinks::{Envelope, Format, SinkSettings, WebhookSettings};
 use watershed_connectors::sources::kafka::{KafkaSettings, SaslSettings, TlsSettings, TopicSettings};
 use watershed_connectors::sources::snapshot::Snapshot;
 use watershed_connectors::sources::tail::{TailSettings, TailedFile};
@@ -49,6 +49,8 @@ fn declarations() -> Declarations {
     all.read("", include_str!("../../../../connectors/src/sinks/slack/settings.rs"));
     all.read("", include_str!("../../../../connectors/src/sinks/pagerduty/settings.rs"));
     all.read("", include_str!("../../../../connectors/src/sinks/webhook/settings.rs"));
+    all.read("", include_str!("../../../../connectors/src/sinks/splunk/settings.rs"));
+    all.read("", include_str!("../../../../connectors/src/sinks/kafka/settings.rs"));
     all.read("", include_str!("../../../../connectors/src/sinks/jsonl.rs"));
     all.read("", include_str!("../../../../connectors/src/sinks/http/address.rs"));
     all.read("", include_str!("../../../../connectors/src/formats/avro/client.rs"));
@@ -106,6 +108,10 @@ fn written_defaults(path: &str) -> Option<&'static str> {
         "allow_private" | "allow_http" => "`false`",
         "allow_addresses" => "`[]`",
         "timeout" => "`\"5s\"`",
+        "format" if path.starts_with("receivers") => "`\"json\"`",
+        "envelope" => "`\"none\"`",
+        "source" if path.starts_with("receivers") => "`\"/watershed\"`",
+        "api" if path.contains("slack") => "`\"https://slack.com/api/\"`",
         "url" if path.contains("pagerduty") => "`\"https://events.pagerduty.com/v2/enqueue\"`",
         _ => return None,
     })
@@ -271,6 +277,13 @@ fn written_defaults_are_the_real_ones() {
         toml::from_str("type = 'pagerduty'\nrouting_key = { env = 'KEY' }").expect("a key is all it needs");
     let SinkSettings::Pagerduty(pagerduty) = sink else { panic!("it is a PagerDuty service") };
     assert_eq!(written_defaults("pagerduty.url"), Some(format!("`\"{}\"`", pagerduty.url).as_str()));
+    let webhook = SinkSettings::Webhook(WebhookSettings::signed("https://a.example/".to_owned(), Vec::new()));
+    let SinkSettings::Webhook(webhook) = webhook else { panic!("it is a webhook") };
+    assert_eq!(written_defaults("receivers[].webhook.source"), Some(format!("`\"{}\"`", webhook.source).as_str()));
+    assert_eq!((webhook.format, webhook.envelope), (Format::Json, Envelope::None));
+    let sink: SinkSettings = toml::from_str("type = 'slack'\nurl = { env = 'URL' }").expect("a url is all it needs");
+    let SinkSettings::Slack(slack) = sink else { panic!("it is a Slack channel") };
+    assert_eq!(written_defaults("receivers[].slack.api"), Some(format!("`\"{}\"`", slack.api).as_str()));
     assert!(
         !pagerduty.network.allow_private
             && !pagerduty.network.allow_http

@@ -1,5 +1,6 @@
 //! From the sections as written to a valid configuration: what serde can't see.
 
+mod console;
 mod input;
 mod redaction;
 mod routing;
@@ -39,10 +40,12 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
     let dead_letters = raw.delivery.dead_letters.clone().unwrap_or_else(|| raw.beside_store("undelivered.jsonl"));
     let store = running::store(&raw.store, &mut findings);
     let inventory = running::inventory(&raw.inventory, &mut findings);
+    let shared_principals = raw.incidents.shared_principals.clone();
     let incidents = running::incidents(&raw.incidents, &raw.limits, &mut findings);
     let cases = cases::Settings { retention: raw.incidents.evidence_retention, ..cases::Settings::default() };
     running::limits(&raw.limits, &mut findings);
-    let console = running::console(&raw.console, &mut findings);
+    let audit = raw.console.audit.clone().unwrap_or_else(|| raw.beside_store("audit.jsonl"));
+    let console = console::validate(&raw.console, audit, &mut findings);
     let log = running::log(raw.log, &mut findings);
     let rules = running::rules(raw.rules, &mut findings);
     let reference = running::reference(raw.reference, &mut findings);
@@ -79,6 +82,7 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
             ..principals::Limits::default()
         },
     };
+    let operator = running::operator(&raw.operator, core.incidents.silence_after, &mut findings);
     let delivery = crate::deliver::DeliverySettings {
         fallback: routed.fallback,
         dead_letters,
@@ -89,6 +93,7 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
         schema_registry: raw.schema_registry,
         core,
         rules,
+        shared_principals,
         reference,
         inventory,
         cases,
@@ -96,6 +101,7 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
         receivers: routed.receivers,
         routes: routed.routes,
         redaction,
+        operator,
         delivery,
         dlq,
         late,

@@ -1,7 +1,6 @@
 //! Rules, incidents, store, limits, console and logs.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use super::Findings;
 use crate::config::raw::{self, Mode};
 use crate::config::{Inventory, Log, Rules, Store, Tuning};
 use crate::exceptions::Exception;
-use crate::{books, correlator, store};
+use crate::{books, correlator, operator, store};
 
 /// The longest commit interval: a crash repeats at most that much work, and nobody waits longer for a message.
 const LONGEST_COMMIT: Duration = Duration::from_secs(60);
@@ -52,10 +51,18 @@ pub(super) fn incidents(
     if raw.max_duration < raw.gap {
         findings.error("incidents.max_duration", "is shorter than `incidents.gap`; make it at least as long");
     }
-    if !raw.threshold.is_finite() || raw.threshold <= 0.0 {
+    for threshold in raw.threshold.both().into_iter().flatten() {
+        if !threshold.is_finite() || threshold <= 0.0 {
+            findings.error(
+                "incidents.threshold",
+                format!("{threshold} is not above zero; 1.0 is one finding of an ordinary rule"),
+            );
+        }
+    }
+    if !(0.0..=1.0).contains(&raw.repeat_factor) {
         findings.error(
-            "incidents.threshold",
-            format!("{} is not above zero; 1.0 is one finding of an ordinary rule", raw.threshold),
+            "incidents.repeat_factor",
+            format!("{} is not between 0 and 1; 0.5 lets repeats count for half of the one before", raw.repeat_factor),
         );
     }
     if raw.evidence_retention < raw.max_duration {
@@ -64,16 +71,33 @@ pub(super) fn incidents(
             "is shorter than `incidents.max_duration`: the evidence of an incident would go before it ends; try \"90d\"",
         );
     }
+    if raw.related_limit == 0 {
+        findings.warn("incidents.related_limit", "is 0, so that incidents never name each other");
+    }
+    if raw.keep < raw.gap {
+        findings.error(
+            "incidents.keep",
+            "is shorter than `incidents.gap`, so that nobody could close what was resolved; try \"7d\"",
+        );
+    }
+    let defaults = correlator::Settings::default();
+    let [model, access] = raw.threshold.both();
     correlator::Settings {
         evidence_text: raw.evidence_text,
         gap: raw.gap,
         max_duration: raw.max_duration,
-        threshold: raw.threshold,
+        threshold: PlaneScores {
+            model: model.unwrap_or(defaults.threshold.model),
+            access: access.unwrap_or(defaults.threshold.access),
+        },
+        repeat_factor: raw.repeat_factor,
+        related_limit: raw.related_limit,
+        over_keep: raw.keep,
         clock_skew: raw.clock_skew,
         silence_after: raw.silence_after,
         links_keep: raw.links_keep,
         links_limit: limits.session_links,
-        ..correlator::Settings::default()
+        ..defaults
     }
 }
 
@@ -110,20 +134,6 @@ pub(super) fn limits(raw: &raw::Limits, findings: &mut Findings<'_>) {
     }
 }
 
-pub(super) fn console(raw: &raw::Console, findings: &mut Findings<'_>) -> Option<SocketAddr> {
-    if !raw.enabled {
-        return None;
-    }
-    match raw.listen.parse::<SocketAddr>() {
-        Ok(address) => Some(address),
-        Err(_) => {
-            let message = format!("`{}` is not an address and port such as \"127.0.0.1:9464\"", raw.listen);
-            findings.error("console.listen", message);
-            None
-        }
-    }
-}
-
 pub(super) fn log(raw: raw::Log, findings: &mut Findings<'_>) -> Log {
     if let Err(error) = EnvFilter::builder().parse(&raw.level) {
         findings.error("log.level", format!("`{}`: {error}; try \"info\"", raw.level));
@@ -150,16 +160,15 @@ pub(super) fn rules(raw: raw::Rules, findings: &mut Findings<'_>) -> Rules {
         if raw.disable.contains(&id) {
             findings.warn(&setting, "has no effect: `rules.disable` names the rule");
         }
-        let weights: Option<PlaneScores> = tuned.weights.map(Into::into);
-        if let Some(weights) = weights
-            && ![weights.model, weights.access].iter().all(|weight| weight.is_finite() && *weight >= 0.0)
-        {
-            findings
-                .error(&format!("{setting}.weights"), "is no pair of numbers from 0 on; write {model = 1, access = 0}");
+        for weight in tuned.weights.iter().flat_map(|weights| weights.both()).flatten() {
+            if !weight.is_finite() || weight < 0.0 {
+                let message = format!("{weight} is not zero or above; 1.0 is what an ordinary rule counts");
+                findings.error(&format!("{setting}.weights"), message);
+            }
         }
         let tuned = Tuning {
             severity: tuned.severity,
-            weights,
+            weights: tuned.weights,
             shadow: tuned.mode == Mode::Shadow,
             backfill: tuned.backfill,
             parameters: tuned.parameters,
@@ -216,4 +225,16 @@ pub(super) fn reference(raw: raw::Reference, findings: &mut Findings<'_>) -> Opt
         );
     }
     raw.dir
+}
+
+/// When the team `operator` is told of the engine itself.
+pub(super) fn operator(
+    raw: &raw::Operator,
+    silence_after: Duration,
+    findings: &mut Findings<'_>,
+) -> operator::Settings {
+    if raw.repeat < Duration::from_secs(60) {
+        findings.error("operator.repeat", "is less than a minute, which is a storm of its own; try \"4h\"");
+    }
+    operator::Settings { repeat: raw.repeat, silence_after, rejects: raw.rejects }
 }
