@@ -535,6 +535,11 @@ impl Core {
         self.sealed = self.watermarks.clone();
     }
 
+    /// What it was told once.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The watermarks now.
     pub fn watermarks(&self) -> &Watermarks {
         &self.watermarks

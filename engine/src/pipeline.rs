@@ -18,14 +18,18 @@ use crate::acceptance::Refusal;
 use crate::backfill::Backfiller;
 use crate::cases::{Cases, Erased};
 use crate::core::{Backfill, Core, Input, Output, Past};
+use crate::correlator;
 use crate::crash;
 use crate::deliver::Delivery;
 use crate::evaluator::{Meter, Reload, RuleNews, Wanted};
 use crate::intake::{Intake, Polled};
+use crate::journal::{self, Journal};
 use crate::outbox::{self, OutboxRow};
 use crate::principals::Aliases;
-use crate::router::Router;
+use crate::router::{self, Router};
 use crate::store::{self, Commit, StateStore};
+
+mod notify;
 
 const POSITIONS_KEY: &[u8] = b"m/positions";
 
@@ -46,6 +50,9 @@ pub enum Error {
         /// What happened.
         reason: serde_json::Error,
     },
+    /// The journal can't be written any more, so that a lost store would forget what people did.
+    #[error("the journal stopped: {0}; free its disk, or give `store.path` another one")]
+    Journal(std::io::Error),
     /// The positions of the source can't be written down.
     #[error("the positions of the source can't be stored: {0}")]
     Positions(serde_json::Error),
@@ -67,6 +74,8 @@ pub enum Error {
 pub struct Parts {
     /// Where checkpoints go; without one nothing survives the process.
     pub store: Option<Arc<dyn StateStore>>,
+    /// What is kept beside the store, with what it said when it was opened.
+    pub journal: Option<(Journal, journal::Said)>,
     /// Who is told what; without one nobody is told anything.
     pub router: Option<Router>,
     /// Who carries it there; without one notifications are only returned.
@@ -81,6 +90,8 @@ pub struct Parts {
     pub backfiller: Option<Backfiller>,
     /// Longest time between two commits while nothing must be told.
     pub commit_interval: Duration,
+    /// The time by which messages wait, are silenced and escalate. Without one it is the newest event time that was heard.
+    pub clock: Option<Box<dyn Fn() -> Timestamp + Send>>,
 }
 
 /// What one turn did.
@@ -123,6 +134,12 @@ pub struct Counts {
     pub duplicates: u64,
     /// Tellings that only the fallback receiver took, or nobody.
     pub unrouted: u64,
+    /// Halves of incidents that nobody was called about: by a silence, by a mute interval, by a graver incident.
+    pub held_back: [u64; 3],
+    /// Messages that said something again.
+    pub repeated: u64,
+    /// Receivers who were told because nobody had acted.
+    pub escalated: u64,
     /// How long match, evaluate and correlate took.
     pub step: Duration,
     /// How long the commit took; absent where there was none.
@@ -149,14 +166,24 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Sets up a pipeline where the store left off.
-    pub fn resume(mut intake: Intake, mut core: Core, parts: Parts) -> Result<Self, Error> {
+    pub fn resume(mut intake: Intake, mut core: Core, mut parts: Parts) -> Result<Self, Error> {
         if parts.cases.is_some() {
             core.gather_evidence();
         }
         let mut next_seq = 0;
         let mut pending = Commit::default();
+        let mut parts = parts;
         if let Some(store) = &parts.store {
-            let stored = load(store.as_ref())?;
+            let mut stored = load(store.as_ref())?;
+            if let Some((journal, said)) = &mut parts.journal {
+                if stored.is_empty() {
+                    let pairs = correlator::awaiting(std::mem::take(&mut said.pairs));
+                    pending.puts.extend(pairs.iter().cloned());
+                    stored.extend(pairs);
+                }
+                let pairs = stored.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+                journal.rewrite(pairs).map_err(Error::Journal)?;
+            }
             let under = |prefix: &[u8]| -> Vec<(Vec<u8>, Vec<u8>)> {
                 let from = stored.range(prefix.to_vec()..);
                 from.take_while(|(key, _)| key.starts_with(prefix))
@@ -172,7 +199,10 @@ impl Pipeline {
             if parts.backfiller.is_some() {
                 core.log_read_to(positions.clone());
             }
-            core.restore(under);
+            core.restore(&under);
+            if let Some(router) = &mut parts.router {
+                router.restore(&under(router::PREFIX));
+            }
             intake.resume_from(&positions)?;
             next_seq = under(SEQ_KEY).first().and_then(|(_, value)| serde_json::from_slice(value).ok()).unwrap_or(0);
         } else {
@@ -211,7 +241,7 @@ impl Pipeline {
         turn.counts.step = started.elapsed();
         self.write_refused(&output, &mut turn.counts)?;
 
-        let fresh = self.queue(&output, &mut turn.counts)?;
+        let fresh = self.notify(&output.tellings, turn.ended, &mut turn.counts)?;
         let heard = self.heard();
         if let Some(cases) = &mut self.parts.cases {
             cases.take(&output, &fresh, [heard, heard], &mut self.pending)?;
@@ -293,21 +323,6 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Puts messages in the outbox of the next commit.
-    fn queue(&mut self, output: &Output, counts: &mut Counts) -> Result<Vec<Notification>, Error> {
-        let Some(router) = &self.parts.router else { return Ok(Vec::new()) };
-        let routed = router.route(&output.tellings);
-        counts.unrouted += routed.unrouted;
-        for notification in &routed.notifications {
-            let row = OutboxRow { seq: self.next_seq, notification: notification.clone() };
-            let failed = |reason| Error::Outbox { id: notification.notification_id.clone(), reason };
-            self.pending.puts.push(row.encode().map_err(failed)?);
-            self.next_seq += 1;
-            self.queued.push(row);
-        }
-        Ok(routed.notifications)
-    }
-
     /// Tells what the engine has to say of itself, and remembers what was told with it.
     ///
     /// # Errors
@@ -337,7 +352,11 @@ impl Pipeline {
             let listed: Vec<_> = positions.iter().collect();
             commit.puts.push((POSITIONS_KEY.to_vec(), serde_json::to_vec(&listed).map_err(Error::Positions)?));
             commit.puts.push((SEQ_KEY.to_vec(), serde_json::to_vec(&self.next_seq).map_err(Error::Positions)?));
-            store.commit(newest(commit))?;
+            let commit = newest(commit);
+            if let Some((journal, _)) = &mut self.parts.journal {
+                journal.append(&commit).map_err(Error::Journal)?;
+            }
+            store.commit(commit)?;
         }
         if let Some(cases) = &mut self.parts.cases {
             cases.committed();
@@ -394,6 +413,9 @@ impl Pipeline {
 
     /// Holds the inventory against these tables from here on, and takes up which agents they say are shared.
     pub fn refer_to(&mut self, reference: ReferenceTables) {
+        if let Some(router) = &mut self.parts.router {
+            router.refer_to(&reference);
+        }
         let shared = self.shared.iter().cloned().chain(reference.shared_agents()).collect();
         self.asked.push(Input::Shared(shared));
         self.core.refer_to(reference);
@@ -460,7 +482,7 @@ const SEQ_KEY: &[u8] = b"m/outbox-seq";
 fn load(store: &dyn StateStore) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, store::Error> {
     let mut stored = BTreeMap::new();
     // The outbox is read by the delivery itself.
-    for space in [b"m/".as_slice(), b"s/", b"e/", b"r/", b"u/", b"g/", b"i/", b"l/", b"p/"] {
+    for space in [b"m/".as_slice(), b"s/", b"e/", b"r/", b"u/", b"g/", b"i/", b"l/", b"p/", router::PREFIX] {
         debug_assert_ne!(space, outbox::PREFIX);
         stored.extend(store.scan(space)?);
     }

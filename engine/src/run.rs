@@ -1,5 +1,6 @@
 //! `watershed run`: the pipeline beside a SIEM, until it is asked to stop.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use crate::console::{self, Health, Metrics};
 use crate::core::Core;
 use crate::evaluator::{Reload, RuleChange};
 use crate::intake::Intake;
+use crate::journal::{self, Journal};
 use crate::pipeline::{Error, Parts, Pipeline, Turn};
 use crate::reload::{Loaded, Loader, Watcher};
 use crate::router::Router;
@@ -54,9 +56,9 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
     let metrics = Arc::new(Metrics::new());
     let health = Arc::new(Health::new(PATIENCE));
     let (asker, mut questions) = console::api::questions();
-    let _served = match config.console {
-        Some(address) => {
-            let served = runtime.block_on(console::serve(address, Arc::clone(&metrics), Arc::clone(&health), asker));
+    let _served = match config.console.clone() {
+        Some(console) => {
+            let served = runtime.block_on(console::serve(console, Arc::clone(&metrics), Arc::clone(&health), asker));
             Some(served.context("the console can't listen")?)
         }
         None => None,
@@ -67,6 +69,7 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
         tracing::error!(%reason, "the store was unusable; starting with an empty one");
     }
     let store: Arc<dyn StateStore> = Arc::new(opened.store);
+    let (journal, remembered) = open_journal(&config.store.path)?;
     health.store_open(true);
     let delivery = setup::delivery(config, runtime.handle(), Arc::clone(&store))?;
     let formats = config.formats()?;
@@ -80,9 +83,11 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
         dlq: Some(setup::dead_letters("dlq", &config.dlq)?),
         late: Some(setup::dead_letters("late", &config.late)?),
         store: Some(Arc::clone(&store)),
+        journal: Some((journal, remembered)),
         cases: Some(Cases::open(config.cases, Some(Arc::clone(&store)))?),
         backfiller: Some(Backfiller::new(open, formats.clone(), config.core.skew)),
         commit_interval: config.store.commit_interval,
+        clock: Some(Box::new(|| Timestamp::from_micros(chrono::Utc::now().timestamp_micros()))),
     };
     let intake = Intake::from_source(setup::source(&config.input, &config.snapshots)?, formats, setup::BATCH_RECORDS);
     let mut core = Core::new(config.core, setups);
@@ -147,7 +152,7 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
                 let standing = operator.standing();
                 metrics.operator.stand(&standing);
                 health.operator(standing);
-                questions.answer(pipeline.core());
+                questions.turn(&mut pipeline, &turn);
                 log(&turn);
                 if turn.ended {
                     break Ok(());
@@ -165,6 +170,19 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
         tracing::info!(left, "stopped; what is left is delivered by the next start");
     }
     Ok(())
+}
+
+/// Opens the journal beside the store.
+fn open_journal(store: &Path) -> anyhow::Result<(Journal, journal::Said)> {
+    let mut name = store.as_os_str().to_owned();
+    name.push(".journal");
+    let path = PathBuf::from(name);
+    let (journal, said) =
+        Journal::open(&path).with_context(|| format!("the journal {} can't be opened", path.display()))?;
+    if said.damaged > 0 {
+        tracing::warn!(path = %path.display(), lines = said.damaged, "the journal has lines that can't be read");
+    }
+    Ok((journal, said))
 }
 
 /// Runs what was loaded, and says what was not.

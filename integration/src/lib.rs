@@ -6,6 +6,7 @@
 //! * [`agentdojo`]: recorded agent conversations as OpenTelemetry spans, and a seeded guardrail over them.
 //! * [`identity`]: generated identity telemetry to pair with them: ordinary, decoy and stolen.
 //! * [`scenario`] and [`score`]: who was attacked on which plane, and how well the pages tell it.
+//! * [`scenarios`]: stories written by hand, each with a twin, and what every team must come to know of them.
 //!
 //! The tests themselves are in `tests/integration`.
 
@@ -18,5 +19,6 @@ pub mod program;
 pub mod receivers;
 pub mod recordings;
 pub mod scenario;
+pub mod scenarios;
 pub mod score;
 pub mod wait;

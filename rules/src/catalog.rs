@@ -56,10 +56,13 @@ pub fn reference_of_tests() -> ReferenceTables {
 
 /// Every rule of the catalog, in order of their paths.
 pub const CATALOG: &[CatalogRule] = catalog![
+    "access/consent-to-unknown-client",
     "access/deactivated-account-active",
     "access/failed-sign-ins-then-success",
     "access/finding-without-containment",
+    "access/revoked-role-still-used",
     "access/service-account-new-network",
+    "access/session-in-two-places",
     "access/token-used-after-revocation",
     "cross/access-finding-then-model-finding",
     "cross/agent-of-two-tenants",
@@ -67,6 +70,7 @@ pub const CATALOG: &[CatalogRule] = catalog![
     "cross/credential-of-two-agents",
     "cross/flagged-prompt-then-broader-token",
     "cross/grant-then-first-tool-use",
+    "cross/guardrail-weakened-then-abused",
     "cross/leavers-agent-still-acts",
     "cross/risk-raised-tools-go-on",
     "cross/standing-key-older-than-policy",
@@ -74,9 +78,12 @@ pub const CATALOG: &[CatalogRule] = catalog![
     "cross/tool-call-in-risky-session",
     "cross/tool-call-with-dead-token",
     "cross/unattributed-sensitive-tool-call",
+    "model/agent-loop",
     "model/denied-action-went-through",
     "model/first-tool-use-then-outbound",
     "model/indirect-injection-then-sensitive-tool",
+    "model/model-extraction-by-volume",
+    "model/poisoned-memory-acts-later",
     "model/repeated-denials-then-allow",
 ];
 

@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 use watershed_schemas::{
-    Coverage, EvidenceItem, IncidentRevision, Notification, NotifyReason, Origin, Plane, PlaneCoverage, Related,
-    RuleMention, Severity, Timestamp, Verdict,
+    Act, Because, BlastRadius, Contribution, Coverage, EvidenceItem, FirstMove, Group, Handled, IncidentRevision, Move,
+    Notification, NotifyReason, Origin, Plane, PlaneCoverage, PlaneScores, Reach, Reached, Related, RelatedIncident,
+    RuleMention, Severity, Shared, Timestamp, Verdict, Withheld,
 };
 
 use super::text::tests::hostile_text;
@@ -80,6 +81,79 @@ fn fill(text: &str, count: usize) -> Notification {
             count
         ],
         related: vec![Related { team: text.to_owned(), incident_id: text.to_owned() }; count],
+        dedup_key: format!("{text}:model:1"),
+        their_first_move: Some(text.to_owned()),
+        because: Because {
+            rules: vec![
+                Contribution {
+                    rule: text.to_owned(),
+                    severity: Severity::High,
+                    count: 3,
+                    weight: PlaneScores { model: 1.0, access: 0.0 },
+                    factor: 1.5,
+                    score: PlaneScores { model: 1.5, access: 0.0 },
+                };
+                count
+            ],
+            ..Because::default()
+        },
+        blast_radius: Some(BlastRadius {
+            principal: text.to_owned(),
+            at: base.last_event_time,
+            could: Reach {
+                credentials: vec![text.to_owned(); count],
+                scopes: vec![text.to_owned(); count],
+                ..Reach::default()
+            },
+            did: vec![
+                Reached {
+                    what: "tool".to_owned(),
+                    name: text.to_owned(),
+                    times: 2,
+                    first: base.first_event_time,
+                    last: base.last_event_time,
+                };
+                count
+            ],
+            unknown: vec![text.to_owned(); count],
+        }),
+        first_moves: vec![
+            FirstMove {
+                plane: Plane::Model,
+                order: 1,
+                action: Move::PauseAgent,
+                object: Some(text.to_owned()),
+                text: text.to_owned(),
+                how: Some(text.to_owned()),
+                rule: Some(text.to_owned()),
+            };
+            count
+        ],
+        handled: Some(Handled {
+            act: Act::Acknowledge,
+            by: text.to_owned(),
+            at: base.last_event_time,
+            note: Some(text.to_owned()),
+        }),
+        agents: vec![text.to_owned(); count],
+        tags: vec![text.to_owned(); count],
+        frameworks: vec![text.to_owned(); count],
+        shares: vec![
+            RelatedIncident {
+                incident_id: text.to_owned(),
+                shares: Shared::Credential,
+                value: text.to_owned()
+            };
+            count
+        ],
+        link: Some(format!("https://watershed.example/{text}")),
+        withheld: vec![Withheld { class: text.to_owned(), count: 2 }; count],
+        group: Some(Group {
+            key: text.to_owned(),
+            labels: std::collections::BTreeMap::from([(text.to_owned(), text.to_owned())]),
+            incidents: vec![text.to_owned(); count],
+            omitted: 7,
+        }),
         ..base
     }
 }

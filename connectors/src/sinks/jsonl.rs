@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use watershed_schemas::{Notification, Timestamp};
+use watershed_schemas::Notification;
 
-use super::{BuildError, Problem, Receipt, SendError, Sink};
+use super::{Attempt, BuildError, Format, Problem, Receipt, SendError, Sink};
 use crate::escape;
 
 /// A file of JSON lines.
@@ -18,12 +18,19 @@ use crate::escape;
 pub struct FileSettings {
     /// The file; it is created where its directory exists, and opened anew for each line, so it may be rotated.
     pub path: PathBuf,
+    /// The shape of a line: `json`, `ocsf` (an OCSF Incident Finding) or `ocsf_detection` (an OCSF Detection Finding).
+    #[serde(default)]
+    pub format: Format,
 }
 
 /// JSON lines on standard output.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StdoutSettings {}
+pub struct StdoutSettings {
+    /// The shape of a line: `json`, `ocsf` (an OCSF Incident Finding) or `ocsf_detection` (an OCSF Detection Finding).
+    #[serde(default)]
+    pub format: Format,
+}
 
 impl FileSettings {
     pub(super) fn problems(&self) -> Option<Vec<Problem>> {
@@ -44,20 +51,21 @@ impl FileSettings {
     pub(super) fn build(&self) -> Result<FileSink, BuildError> {
         match self.problems() {
             Some(problems) => Err(BuildError::Settings(problems)),
-            None => Ok(FileSink { path: self.path.clone(), turn: Arc::default() }),
+            None => Ok(FileSink { path: self.path.clone(), format: self.format, turn: Arc::default() }),
         }
     }
 }
 
 impl StdoutSettings {
     pub(super) fn build(&self) -> StdoutSink {
-        StdoutSink
+        StdoutSink { format: self.format }
     }
 }
 
 /// Appends each notification to a file; accepted means on the disk.
 pub(super) struct FileSink {
     path: PathBuf,
+    format: Format,
     /// Lines are written one at a time.
     turn: Arc<Mutex<()>>,
 }
@@ -69,11 +77,11 @@ impl Sink for FileSink {
     }
 
     fn preview(&self, notification: &Notification) -> serde_json::Value {
-        serde_json::json!(notification)
+        self.format.body(notification)
     }
 
-    async fn send(&self, notification: &Notification, _now: Timestamp) -> Result<Receipt, SendError> {
-        let line = encode(notification)?;
+    async fn send(&self, notification: &Notification, _attempt: &Attempt<'_>) -> Result<Receipt, SendError> {
+        let line = encode(&self.format.body(notification))?;
         let (path, turn) = (self.path.clone(), Arc::clone(&self.turn));
         blocking(move || {
             let _turn = turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -87,7 +95,9 @@ impl Sink for FileSink {
 }
 
 /// Prints each notification.
-pub(super) struct StdoutSink;
+pub(super) struct StdoutSink {
+    format: Format,
+}
 
 #[async_trait]
 impl Sink for StdoutSink {
@@ -96,11 +106,11 @@ impl Sink for StdoutSink {
     }
 
     fn preview(&self, notification: &Notification) -> serde_json::Value {
-        serde_json::json!(notification)
+        self.format.body(notification)
     }
 
-    async fn send(&self, notification: &Notification, _now: Timestamp) -> Result<Receipt, SendError> {
-        let mut line = encode(notification)?;
+    async fn send(&self, notification: &Notification, _attempt: &Attempt<'_>) -> Result<Receipt, SendError> {
+        let mut line = encode(&self.format.body(notification))?;
         line.push('\n');
         blocking(move || {
             let mut out = std::io::stdout().lock();
@@ -113,8 +123,8 @@ impl Sink for StdoutSink {
     }
 }
 
-fn encode(notification: &Notification) -> Result<String, SendError> {
-    escape::json_line(notification)
+fn encode(body: &serde_json::Value) -> Result<String, SendError> {
+    escape::json_line(body)
         .map_err(|error| SendError::Refused { reason: format!("the notification can't be written as JSON: {error}") })
 }
 
@@ -170,7 +180,9 @@ mod tests {
 
     #[test]
     fn a_missing_directory_is_named() {
-        let problems = FileSettings { path: "/surely/absent/out.jsonl".into() }.problems().expect("no such directory");
+        let problems = FileSettings { path: "/surely/absent/out.jsonl".into(), format: Format::Json }
+            .problems()
+            .expect("no such directory");
         assert!(problems[0].to_string().contains("/surely/absent"), "{}", problems[0]);
     }
 }

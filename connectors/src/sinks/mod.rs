@@ -5,13 +5,19 @@
 //!
 //! Each sink is a module by role: `settings` (what the configuration says), `body` (the message) and the request.
 
+mod attempt;
 #[cfg(test)]
 mod fixtures;
+mod format;
 mod http;
+mod in_words;
 mod jsonl;
+mod kafka;
+pub mod ocsf;
 mod pagerduty;
 mod settings;
 mod slack;
+mod splunk;
 mod text;
 mod webhook;
 mod words;
@@ -19,21 +25,19 @@ mod words;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use watershed_schemas::{Notification, Timestamp};
+use watershed_schemas::Notification;
 
+pub use attempt::{Attempt, Heard, Memory, Receipt, Said};
+pub use format::{Envelope, Format};
 pub use http::{HttpClient, HttpSettings, Network, NetworkSettings};
+pub use in_words::in_words;
 pub use jsonl::{FileSettings, StdoutSettings, append_line};
+pub use kafka::KafkaTopicSettings;
 pub use pagerduty::PagerdutySettings;
 pub use settings::{BuildError, Problem, SinkSettings};
 pub use slack::SlackSettings;
+pub use splunk::SplunkSettings;
 pub use webhook::WebhookSettings;
-
-/// What a receiver said to a notification it accepted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Receipt {
-    /// HTTP status, where there is one.
-    pub status: Option<u16>,
-}
 
 /// Why an attempt failed, by what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +56,7 @@ pub enum SendError {
         /// What happened.
         reason: String,
     },
-    /// The receiver is gone for good (HTTP 410): send to the fallback instead.
+    /// The receiver is gone for good, or lets us in no more: send to the fallback instead.
     #[error("{reason}")]
     Gone {
         /// What happened.
@@ -60,13 +64,35 @@ pub enum SendError {
     },
 }
 
+impl SendError {
+    fn retry(reason: impl Into<String>) -> Self {
+        SendError::Retry { after: None, reason: reason.into() }
+    }
+
+    fn refused(reason: impl Into<String>) -> Self {
+        SendError::Refused { reason: reason.into() }
+    }
+
+    fn gone(reason: impl Into<String>) -> Self {
+        SendError::Gone { reason: reason.into() }
+    }
+}
+
 /// A kind of receiver.
 #[async_trait]
 pub trait Sink: Send + Sync {
-    /// `slack`, `pagerduty`, `webhook`, `file` or `stdout`.
+    /// `slack`, `pagerduty`, `webhook`, `splunk`, `kafka`, `file` or `stdout`.
     fn kind(&self) -> &'static str;
+
+    /// Whether it wants back what it asked to remember; only then the engine looks it up.
+    fn remembers(&self) -> bool {
+        false
+    }
+
     /// The body that [`Sink::send`] would post, as a person may see it: routing keys and tokens are left out, nothing else.
     fn preview(&self, notification: &Notification) -> serde_json::Value;
-    /// Makes one attempt. `now` is for signatures: every attempt is signed afresh under the same id.
-    async fn send(&self, notification: &Notification, now: Timestamp) -> Result<Receipt, SendError>;
+
+    /// Makes one attempt. It may take several requests; an attempt that is made again after some of them got through
+    /// must end where one alone would have.
+    async fn send(&self, notification: &Notification, attempt: &Attempt<'_>) -> Result<Receipt, SendError>;
 }

@@ -8,8 +8,10 @@ use serde::Deserialize;
 use super::Sink;
 use super::http::HttpClient;
 use super::jsonl::{FileSettings, StdoutSettings};
+use super::kafka::KafkaTopicSettings;
 use super::pagerduty::PagerdutySettings;
 use super::slack::SlackSettings;
+use super::splunk::SplunkSettings;
 use super::webhook::WebhookSettings;
 use crate::secret::SecretRef;
 
@@ -17,12 +19,16 @@ use crate::secret::SecretRef;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum SinkSettings {
-    /// A Slack channel, through an incoming webhook.
+    /// A Slack channel, through an incoming webhook or a bot.
     Slack(SlackSettings),
     /// A PagerDuty service, through the Events API v2.
     Pagerduty(PagerdutySettings),
     /// Any HTTP receiver, with Standard Webhooks signatures.
     Webhook(WebhookSettings),
+    /// A Splunk index, through the HTTP Event Collector.
+    Splunk(SplunkSettings),
+    /// A Kafka topic.
+    Kafka(KafkaTopicSettings),
     /// A file of JSON lines.
     File(FileSettings),
     /// JSON lines on standard output.
@@ -61,6 +67,8 @@ impl SinkSettings {
             SinkSettings::Slack(_) => "slack",
             SinkSettings::Pagerduty(_) => "pagerduty",
             SinkSettings::Webhook(_) => "webhook",
+            SinkSettings::Splunk(_) => "splunk",
+            SinkSettings::Kafka(_) => "kafka",
             SinkSettings::File(_) => "file",
             SinkSettings::Stdout(_) => "stdout",
         }
@@ -72,6 +80,8 @@ impl SinkSettings {
             SinkSettings::Slack(settings) => settings.resolve().err(),
             SinkSettings::Pagerduty(settings) => settings.resolve().err(),
             SinkSettings::Webhook(settings) => settings.resolve().err(),
+            SinkSettings::Splunk(settings) => settings.resolve().err(),
+            SinkSettings::Kafka(settings) => settings.problems(),
             SinkSettings::File(settings) => settings.problems(),
             SinkSettings::Stdout(_) => None,
         }
@@ -84,6 +94,8 @@ impl SinkSettings {
             SinkSettings::Slack(settings) => Arc::new(settings.build(http)?),
             SinkSettings::Pagerduty(settings) => Arc::new(settings.build(http)?),
             SinkSettings::Webhook(settings) => Arc::new(settings.build(http)?),
+            SinkSettings::Splunk(settings) => Arc::new(settings.build(http)?),
+            SinkSettings::Kafka(settings) => Arc::new(settings.build()?),
             SinkSettings::File(settings) => Arc::new(settings.build()?),
             SinkSettings::Stdout(settings) => Arc::new(settings.build()),
         })
@@ -109,6 +121,8 @@ mod tests {
             r#"{"type":"slack","url":{"env":"X"},"chanel":"y"}"#,
             r#"{"type":"pagerduty","routing_key":{"env":"X"},"chanel":"y"}"#,
             r#"{"type":"webhook","url":"https://a.example/","secrets":[{"env":"X"}],"chanel":"y"}"#,
+            r#"{"type":"splunk","url":"https://a.example/","token":{"env":"X"},"chanel":"y"}"#,
+            r#"{"type":"kafka","brokers":["a:9092"],"topic":"t","chanel":"y"}"#,
             r#"{"type":"file","path":"x.jsonl","chanel":"y"}"#,
             r#"{"type":"stdout","chanel":"y"}"#,
         ] {

@@ -1,10 +1,13 @@
 //! What is in memory of every case, and how cases are looked for.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use watershed_schemas::{Act, Case, Disposition, IncidentStatus, Origin, Severity, Timestamp, Verdict};
+use watershed_schemas::{
+    Act, Case, Disposition, IncidentRevision, IncidentStatus, Origin, Severity, Timestamp, Verdict,
+};
 
 /// One line of the list of cases.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
     /// The incident.
     pub incident_id: String,
@@ -41,7 +44,11 @@ pub struct Entry {
 impl Entry {
     /// The entry of a case.
     pub fn of(case: &Case) -> Entry {
-        let incident = &case.incident;
+        Entry::of_revision(&case.incident, case.erased)
+    }
+
+    /// The entry of an incident by its last revision.
+    pub fn of_revision(incident: &IncidentRevision, erased: Option<Timestamp>) -> Entry {
         let disposition = incident.handled.as_ref().and_then(|handled| match handled.act {
             Act::Close { disposition } => Some(disposition),
             _ => None,
@@ -60,7 +67,7 @@ impl Entry {
             first_event_time: incident.first_event_time,
             last_event_time: incident.last_event_time,
             disposition,
-            erased: case.erased,
+            erased,
         }
     }
 

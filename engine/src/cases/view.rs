@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-use watershed_schemas::{Case, Moment, Plane, RulePlane, TimelineEntry};
+use watershed_schemas::{Case, Moment, Plane, TimelineEntry};
 
 /// Who looks at a case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,12 +41,21 @@ fn shared(plane: Plane) -> &'static [&'static str] {
     }
 }
 
-/// What this viewer may see of a case. `planes` says whose finding a rule is; of rules that it does not know nothing is assumed.
-pub fn for_viewer(case: Case, viewer: Viewer, planes: impl Fn(&str) -> Option<RulePlane>) -> Case {
+/// What this viewer may see of a case. Whose finding a rule is follows from its weights; a rule without any is everybody's.
+pub fn for_viewer(case: Case, viewer: Viewer) -> Case {
     let Viewer::Owner(own) = viewer else { return case };
     let mut case = case;
     let mut hidden = 0;
-    let concerns = |rule: &str| planes(rule).is_none_or(|plane| plane.planes().contains(&own));
+    let weights: BTreeMap<String, [f64; 2]> = case
+        .incident
+        .because
+        .rules
+        .iter()
+        .map(|rule| (rule.rule.clone(), [rule.weight.model, rule.weight.access]))
+        .collect();
+    let concerns = |rule: &str| {
+        weights.get(rule).is_none_or(|weights| weights[own.index()] != 0.0 || weights[own.other().index()] == 0.0)
+    };
     let timeline = std::mem::take(&mut case.timeline);
     for mut moment in timeline {
         if moment.plane == own {

@@ -15,6 +15,7 @@ use watershed_rules::ReferenceTables;
 
 use crate::config::{Config, Level, Loaded, Problem, Problems};
 use crate::operator;
+use crate::router::Label;
 
 pub use in_strata::{around, each_in_strata};
 pub use rule_files::{RuleFile, RuleFiles};
@@ -84,14 +85,11 @@ fn rules(loaded: &Loaded, problems: &mut Problems) -> RuleSet {
             problems.push(loaded.lines.problem(Level::Error, &setting, message));
         }
     }
-    for (index, route) in config.routes.routes.iter().enumerate() {
-        for tag in &route.matchers.tags {
-            if !rules.setups.iter().any(|setup| setup.rule.meta.tags.contains(tag)) {
-                let setting = format!("routing.routes[{index}].tag");
-                let message =
-                    format!("no rule carries the tag `{}`, so that the route matches nothing", tag.escape_debug());
-                problems.push(loaded.lines.problem(Level::Warning, &setting, message));
-            }
+    for (setting, label, value) in asked_of_rules(config) {
+        if label == Label::Tag && !rules.setups.iter().any(|setup| setup.rule.meta.tags.contains(&value)) {
+            let message =
+                format!("no rule carries the tag `{}`, so that the route matches nothing", value.escape_debug());
+            problems.push(loaded.lines.problem(Level::Warning, &setting, message));
         }
     }
     rules
@@ -106,13 +104,32 @@ fn mentioned(config: &Config) -> Vec<(String, String)> {
         mentioned.extend(exception.rules.iter().map(|id| (setting.clone(), id.clone())));
     }
     mentioned.extend(config.rules.tuning.keys().map(|id| (format!("rules.override.{id}"), id.clone())));
-    for (index, route) in config.routes.routes.iter().enumerate() {
-        let setting = format!("routing.routes[{index}].rule");
-        mentioned.extend(route.matchers.rules.iter().map(|id| (setting.clone(), id.clone())));
-    }
+    let routed = asked_of_rules(config).into_iter().filter(|(_, label, _)| *label == Label::Rule);
+    mentioned.extend(routed.map(|(setting, _, id)| (setting, id)));
     mentioned.sort();
     mentioned.dedup();
     mentioned
+}
+
+/// Every rule and tag that a route asks for, with the setting that does.
+fn asked_of_rules(config: &Config) -> Vec<(String, Label, String)> {
+    let mut asked = Vec::new();
+    for (place, route) in config.routes.each() {
+        let place: Vec<String> = place.split('.').map(|step| format!("routes[{step}]")).collect();
+        let setting = format!("routing.{}", place.join("."));
+        let matchers = &route.matchers;
+        let listed = |label: Label, values: &[String]| {
+            let setting = format!("{setting}.{}", label.name());
+            values.iter().map(|value| (setting.clone(), label, value.clone())).collect::<Vec<_>>()
+        };
+        asked.extend(listed(Label::Rule, &matchers.rules));
+        asked.extend(listed(Label::Tag, &matchers.tags));
+        for (at, matcher) in matchers.further.iter().enumerate() {
+            let value = matcher.only_value().filter(|_| matches!(matcher.label(), Label::Rule | Label::Tag));
+            asked.extend(value.map(|value| (format!("{setting}.matchers[{at}]"), matcher.label(), value.to_owned())));
+        }
+    }
+    asked
 }
 
 /// A problem of a whole file.

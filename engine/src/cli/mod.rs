@@ -1,6 +1,6 @@
 //! The command line: one verb, one file.
 //!
-//! Exit codes are part of the interface: 0 fine; 1 findings of `check` and of `rules lint`, `test`, `explain`, `bench`; 2 bad
+//! Exit codes are part of the interface: 0 fine; 1 findings of `check`, of `rules lint`, `test`, `explain`, `bench`, and of `receivers test`; 2 bad
 //! usage, or bad configuration for the other verbs; 3 a failure while running. Results go to standard output, everything
 //! else to standard error.
 
@@ -11,15 +11,19 @@ mod completions;
 mod demo;
 mod formats;
 mod identity;
+mod incident;
 mod input_file;
 mod inventory;
 mod lifecycle;
 mod output;
+mod receivers;
 mod record;
 mod replay;
+mod routes;
 mod rules;
 mod run;
 mod settings;
+mod silence;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -84,6 +88,9 @@ enum Verb {
     /// What formats of telemetry are read.
     #[command(subcommand)]
     Formats(formats::FormatsVerb),
+    /// List, show and export incidents, with both planes' timeline.
+    #[command(subcommand)]
+    Incident(incident::IncidentVerb),
     /// List agents, workloads, credentials, scopes and tools, and what is wrong with them.
     Inventory(InventoryArgs),
     /// Show when access really changed after it was said to.
@@ -93,6 +100,15 @@ enum Verb {
     Identity(identity::IdentityVerb),
     #[command(name = "blast-radius")]
     BlastRadius(BlastRadiusArgs),
+    /// List receivers and try them out.
+    #[command(subcommand)]
+    Receivers(receivers::ReceiversVerb),
+    /// Who is told of what: show the routes, and try them.
+    #[command(subcommand)]
+    Routes(routes::RoutesVerb),
+    /// Ask not to be called about something, for a while.
+    #[command(subcommand)]
+    Silence(silence::SilenceVerb),
     /// The version and what it was built with.
     Version,
     /// A completion script for a shell.
@@ -182,10 +198,14 @@ fn dispatch(verb: Verb, output: &mut Output) -> Result<Exit, Error> {
         Verb::Check(args) => check::check(&args, output),
         Verb::Rules(verb) => rules::rules(verb, output),
         Verb::Formats(verb) => formats::formats(&verb, output),
+        Verb::Incident(verb) => incident::incident(&verb, output),
         Verb::Inventory(args) => inventory::inventory(&args, output),
         Verb::Lifecycle(args) => lifecycle::lifecycle(&args, output),
         Verb::Identity(verb) => identity::identity(&verb, output),
         Verb::BlastRadius(args) => blast_radius::blast_radius(&args, output),
+        Verb::Receivers(verb) => receivers::receivers(&verb, output),
+        Verb::Routes(verb) => routes::routes(&verb, output),
+        Verb::Silence(verb) => silence::silence(&verb, output),
         Verb::Version => version::version(output),
         Verb::Completions(args) => completions::completions(&args, output),
     }

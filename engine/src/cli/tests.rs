@@ -34,7 +34,7 @@ impl Write for Buffer {
 }
 
 /// Runs a verb; gives how it ended and what it wrote.
-fn say(args: &[&str]) -> (Result<Exit, Error>, String) {
+pub(super) fn say(args: &[&str]) -> (Result<Exit, Error>, String) {
     let buffer = Buffer::default();
     let mut output = Output::to(Box::new(buffer.clone()));
     let cli = Cli::try_parse_from(["watershed"].iter().chain(args)).unwrap_or_else(|error| panic!("{error}"));
@@ -59,6 +59,8 @@ fn every_verb_of_the_interface_is_there() {
         "watershed run --config watershed.toml",
         "watershed record --config watershed.toml --out recording --for 10m",
         "watershed check --config watershed.toml",
+        "watershed receivers list --config watershed.toml",
+        "watershed receivers test iam-pager --config watershed.toml",
         "watershed rules lint",
         "watershed rules lint rules/catalog",
         "watershed rules lint --json --reference ref rules/catalog",
@@ -205,7 +207,7 @@ fn files_are_recorded_as_they_are() {
 fn the_catalog_lints_and_exports() {
     let (result, said) = say(&["rules", "lint"]);
     assert_eq!(result.expect("it ran"), Exit::Fine, "{said}");
-    assert!(said.contains("22 rules are fine, 0 refused"), "{said}");
+    assert!(said.contains("29 rules are fine, 0 refused"), "{said}");
     for part in ["  reads ", "  key ", "  remembers ", "  speaks "] {
         assert!(said.contains(part), "no `{part}` in\n{said}");
     }
@@ -213,7 +215,7 @@ fn the_catalog_lints_and_exports() {
     let dir = directory.path().display().to_string();
     let (result, said) = say(&["rules", "export", &dir]);
     assert_eq!(result.expect("it ran"), Exit::Fine);
-    assert_eq!(said.lines().count(), 46, "{said}");
+    assert_eq!(said.lines().count(), 60, "{said}");
     let (result, said) = say(&["rules", "lint", &dir]);
     assert_eq!(result.expect("it ran"), Exit::Fine, "{said}");
 }

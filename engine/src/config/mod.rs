@@ -17,7 +17,6 @@ mod tests;
 mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +33,7 @@ use watershed_schemas::{Plane, Severity};
 
 use crate::books;
 use crate::cases;
+use crate::console;
 use crate::core;
 use crate::deliver::{DeliverySettings, ReceiverSettings};
 use crate::exceptions::Exception;
@@ -94,8 +94,8 @@ pub struct Config {
     pub mappings: Option<PathBuf>,
     /// Bounds of one record.
     pub record_limits: formats::Limits,
-    /// Where the console listens; absent where it is switched off.
-    pub console: Option<SocketAddr>,
+    /// How the console listens and what it allows; absent where it is switched off.
+    pub console: Option<console::Settings>,
     /// Log output.
     pub log: Log,
 }

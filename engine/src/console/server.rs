@@ -4,16 +4,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::api::{self, Asker};
+use super::api::{self, Asker, Console, Problem};
+use super::audit::Audit;
+use super::connection;
+use super::settings::Settings;
 use super::{Health, Metrics};
 
 /// Why the console can't be shown.
@@ -27,6 +30,20 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The file of changes can't be written.
+    #[error("the file of changes `{path}` can't be written: {source}; set console.audit to one that can")]
+    Audit {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Anybody could read everything.
+    #[error("console.listen = \"{address}\" is not loopback, and there is no token; add [[console.tokens]]")]
+    Unguarded {
+        /// The address from the configuration.
+        address: SocketAddr,
+    },
 }
 
 /// A console that is being served. Dropping it stops the server.
@@ -34,24 +51,24 @@ pub enum Error {
 pub struct Served {
     /// Where it listens: the configured address, with the port that the system chose where it was 0.
     pub address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    task: Option<JoinHandle<()>>,
 }
 
 impl Served {
     /// Stops the server after the requests under way.
     pub async fn stop(mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
+        self.stop.send_replace(true);
+        if let Some(task) = self.task.take() {
+            let _ = task.await;
         }
-        let _ = (&mut self.task).await;
     }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        if self.stop.is_some() {
-            self.task.abort();
+        if let Some(task) = self.task.take() {
+            task.abort();
         }
     }
 }
@@ -60,42 +77,55 @@ impl Drop for Served {
 struct Shown {
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    console: Console,
 }
 
-/// Listens and answers until stopped. Must be called within a Tokio runtime.
+/// Listens and answers until stopped. Must be called within a Tokio runtime. An address alone stands for a console without
+/// tokens, which is read-only.
 ///
 /// # Errors
-/// When the address can't be listened on.
+/// When the address can't be listened on, is not loopback although there is no token, or changes can't be written down.
 pub async fn serve(
-    address: SocketAddr,
+    settings: impl Into<Settings>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     asker: Asker,
 ) -> Result<Served, Error> {
+    let settings: Settings = settings.into();
+    let (address, limits) = (settings.listen, settings.limits);
+    if settings.tokens.is_empty() && !address.ip().is_loopback() {
+        return Err(Error::Unguarded { address });
+    }
+    let audit = match (&settings.audit, settings.tokens.is_empty()) {
+        (Some(path), false) => {
+            let refused = |source| Error::Audit { path: path.clone(), source };
+            Some(Audit::open(path).map_err(refused)?)
+        }
+        _ => None,
+    };
     let refused = |source| Error::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let local = listener.local_addr().map_err(refused)?;
+    let (stop, stopping) = watch::channel(false);
+    let console = Console::new(asker, settings, audit, stopping.clone());
     let router = Router::new()
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(show_health))
         .route("/readyz", get(show_readiness))
         .route("/rules", get(show_rules))
-        .with_state(Shown { metrics, health })
-        .nest("/api/v1", api::router(asker, local));
-    let (stop, stopped) = oneshot::channel::<()>();
-    let task = tokio::spawn(async move {
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
-            let _ = stopped.await;
+        .with_state(Shown { metrics, health, console: console.clone() })
+        .nest("/api/v1", api::router(&console))
+        .fallback(async || {
+            Problem::unknown("there is nothing here; there is /metrics, /healthz, /readyz, /rules and /api/v1")
         });
-        if let Err(error) = serving.await {
-            tracing::error!(%error, "the console stopped");
-        }
-    });
-    Ok(Served { address: local, stop: Some(stop), task })
+    let task = tokio::spawn(connection::accept(listener, router, limits, stopping));
+    Ok(Served { address: local, stop, task: Some(task) })
 }
 
-async fn show_metrics(State(shown): State<Shown>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], shown.metrics.encode())
+async fn show_metrics(State(shown): State<Shown>, request: Request) -> Result<Response, Problem> {
+    shown.console.shows_metrics(&request)?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(CONTENT_TYPE, kind)], shown.metrics.encode()).into_response())
 }
 
 async fn show_health(State(shown): State<Shown>) -> impl IntoResponse {
@@ -106,8 +136,9 @@ async fn show_readiness(State(shown): State<Shown>) -> impl IntoResponse {
     answer(shown.health.ready(), "ready", &shown.health.notes())
 }
 
-async fn show_rules(State(shown): State<Shown>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json")], shown.health.rules_json())
+async fn show_rules(State(shown): State<Shown>, request: Request) -> Result<Response, Problem> {
+    shown.console.shows_metrics(&request)?;
+    Ok(([(CONTENT_TYPE, "application/json")], shown.health.rules_json()).into_response())
 }
 
 /// The state, and below it what a person should know in any case.
@@ -221,7 +252,7 @@ mod tests {
             ("/api/v1/identity/a?teannt=x", 400, "`teannt` is no parameter"),
             ("/api/v1/identity/a?tenant=x&tenant=y", 400, "given twice"),
             ("/api/v1/conflicts?limit=many", 400, "`limit` is a number"),
-            ("/api/v1/nothing", 404, "docs/api.md"),
+            ("/api/v1/nothing", 404, "/api/v1/openapi.json"),
         ] {
             let refused = get(path).await;
             assert!(refused.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {refused}");

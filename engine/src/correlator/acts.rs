@@ -52,7 +52,7 @@ impl Incident {
         }
         let reason = reason(handled);
         match evidenced {
-            Some((judgement, records)) if judgement.verdict.is_some() => {
+            Some((judgement, records)) if judgement.verdict.is_some() && !self.awaits_signals => {
                 self.write(entity, judgement, status, reason, records, scene);
             }
             _ => {
@@ -68,6 +68,7 @@ impl Incident {
             Act::Close { .. } | Act::Reopen => self.tell(records, scene),
             Act::Comment => {}
         }
+        self.store(entity, scene.commit);
         Ok(self.last.as_ref().map_or(0, |last| last.revision))
     }
 }

@@ -12,7 +12,7 @@ use super::incident::{Incident, Scene};
 const TOLD_SIGNALS: usize = 64;
 
 /// Something that a plane's team must be told about an incident.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Telling {
     /// The revision that it is about.
     pub incident: IncidentRevision,

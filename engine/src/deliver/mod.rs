@@ -7,10 +7,13 @@
 //!
 //! Nothing is bounded by dropping: [`Delivery::is_full`] tells intake to pause, and what a worker holds in memory is
 //! what the store holds. A kill at any moment repeats a message under the same id at most.
+//!
+//! Some sinks edit what they sent: what they remember for that is stored with the delivery, see `memory.rs`.
 
 mod clock;
 mod dead_letters;
 mod lane;
+mod memory;
 mod queue;
 mod settings;
 mod shared;
@@ -92,6 +95,7 @@ impl Delivery {
             pending: watch::Sender::new(0),
             failure: OnceLock::new(),
         });
+        memory::prune(shared.store.as_ref(), shared.clock.now())?;
         recover(&shared)?;
         let stopping = watch::Sender::new(false);
         let workers = shared

@@ -23,6 +23,9 @@ pub(super) struct Group {
     pub(super) seqs: Vec<u64>,
     /// The newest of them, with the strongest reason of all.
     pub(super) notification: Notification,
+    /// Deduplication keys of the others, and those that any of them takes the place of, oldest first: under each of them
+    /// something may stand at the receiver.
+    pub(super) former: Vec<String>,
     /// When the oldest was queued.
     pub(super) since: Duration,
 }
@@ -93,11 +96,25 @@ impl Queue {
         let rows = &rows[..count];
         let newest = rows.last().map_or(first, |(_, row)| row);
         Group {
+            former: former_keys(rows.iter().map(|(_, row)| &row.notification), &newest.notification.dedup_key),
             seqs: rows.iter().map(|(seq, _)| **seq).collect(),
             notification: Notification { reason, ..newest.notification.clone() },
             since: first.since,
         }
     }
+}
+
+/// The keys of these messages and of those before them, once each, without the one that remains.
+fn former_keys<'a>(messages: impl Iterator<Item = &'a Notification>, remains: &str) -> Vec<String> {
+    let mut keys: Vec<String> = Vec::new();
+    for message in messages {
+        for key in message.replaces.iter().chain([&message.dedup_key]) {
+            if !key.is_empty() && key != remains && !keys.contains(key) {
+                keys.push(key.clone());
+            }
+        }
+    }
+    keys
 }
 
 /// One receiver may serve several teams; each has its own view of an incident.
@@ -180,6 +197,22 @@ mod tests {
         assert_eq!(queue.after(2).expect("rows wait").seqs, [1, 3]);
         queue.remove(&group.seqs);
         assert_eq!(queue.first().expect("a row waits").seqs, [2]);
+    }
+
+    #[test]
+    fn no_key_that_an_alert_may_stand_under_is_forgotten_when_messages_become_one() {
+        let mut queue = Queue::default();
+        for (seq, n) in [(1, 2), (2, 2), (3, 3), (4, 4)] {
+            let message = Notification {
+                dedup_key: format!("a:model:{n}"),
+                replaces: (seq != 2).then(|| format!("a:model:{}", n - 1)),
+                ..notification("r", "a", u32::try_from(seq).expect("small"), SeverityRose)
+            };
+            queue.push(seq, message, Duration::ZERO);
+        }
+        let group = queue.first().expect("rows wait");
+        assert_eq!(group.notification.dedup_key, "a:model:4");
+        assert_eq!(group.former, ["a:model:1", "a:model:2", "a:model:3"]);
     }
 
     #[test]

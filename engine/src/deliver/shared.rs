@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
+use watershed_connectors::sinks::Memory;
 use watershed_schemas::Notification;
 
 use super::clock::Clock;
 use super::dead_letters::{DeadLetter, DeadLetters};
 use super::lane::{Lane, ReceiverState, count};
+use super::memory::{self, Recalled};
 use super::queue::Group;
 use crate::outbox::OutboxRow;
 use crate::store::{Commit, StateStore};
@@ -47,6 +49,35 @@ impl Shared {
         self.lanes.get(fallback).filter(|lane| lane.state() != ReceiverState::Gone).cloned()
     }
 
+    /// What the sink remembers of the message's incident.
+    pub(super) async fn recall(&self, lane: &Lane, group: &Group) -> Result<Option<Recalled>, Fatal> {
+        if !lane.receiver.sink.remembers() {
+            return Ok(None);
+        }
+        let (store, name, group) = (Arc::clone(&self.store), lane.receiver.name.clone(), group.clone());
+        match tokio::task::spawn_blocking(move || memory::recall(store.as_ref(), &name, &group)).await {
+            Ok(Ok(recalled)) => Ok(recalled),
+            Ok(Err(error)) => Err(Fatal(error.to_string())),
+            Err(error) => Err(Fatal(format!("the store's task was stopped: {error}"))),
+        }
+    }
+
+    /// Deletes the rows of a message that was accepted, and writes down in the same commit what its sink remembers.
+    pub(super) async fn delivered(
+        &self,
+        lane: &Lane,
+        group: &Group,
+        recalled: Option<Recalled>,
+        memory: Memory,
+    ) -> Result<(), Fatal> {
+        let deletes = group.seqs.iter().map(|seq| OutboxRow::key(*seq)).collect();
+        let mut commit = Commit { deletes, ..Commit::default() };
+        if lane.receiver.sink.remembers() {
+            memory::keep(&mut commit, &lane.receiver.name, group, recalled, memory, self.clock.now());
+        }
+        self.commit(commit).await
+    }
+
     /// Deletes a message's rows from the store.
     pub(super) async fn forget(&self, group: &Group) -> Result<(), Fatal> {
         let deletes = group.seqs.iter().map(|seq| OutboxRow::key(*seq)).collect();
@@ -61,7 +92,10 @@ impl Shared {
 
     /// Moves a message to another receiver: first in the store, then in memory. Its id stays.
     pub(super) async fn reroute(&self, from: &Lane, to: &Lane, group: &Group) -> Result<(), Fatal> {
-        let notification = Notification { receiver: to.receiver.name.clone(), ..group.notification.clone() };
+        // Of all that it takes the place of, the oldest is what an earlier message may have left there.
+        let replaces = group.former.first().cloned().or_else(|| group.notification.replaces.clone());
+        let receiver = to.receiver.name.clone();
+        let notification = Notification { receiver, replaces, ..group.notification.clone() };
         let row = OutboxRow { seq: group.newest(), notification };
         let put = row.encode().map_err(|error| Fatal(format!("an outbox row can't be written as JSON: {error}")))?;
         let older = group.seqs.iter().filter(|seq| **seq != row.seq).map(|seq| OutboxRow::key(*seq)).collect();

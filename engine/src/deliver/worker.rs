@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use watershed_connectors::escape;
-use watershed_connectors::sinks::SendError;
+use watershed_connectors::sinks::{Attempt, SendError};
 
 use super::lane::{Lane, ReceiverState, count};
 use super::queue::Group;
@@ -108,19 +108,25 @@ impl Worker {
 
     async fn attempt(&mut self, group: Group) -> Result<(), Fatal> {
         let receiver = &self.lane.receiver;
+        let recalled = self.shared.recall(&self.lane, &group).await?;
         crash::point("before_send");
         self.slot_at = self.shared.clock.elapsed() + receiver.settings.interval(receiver.sink.kind());
-        let sending = receiver.sink.send(&group.notification, self.shared.clock.now());
+        let attempt = Attempt {
+            memory: recalled.as_ref().map(|recalled| recalled.text.as_str()),
+            former: &group.former,
+            ..Attempt::at(self.shared.clock.now())
+        };
+        let sending = receiver.sink.send(&group.notification, &attempt);
         let limit = receiver.settings.attempt_timeout;
         let answer = tokio::time::timeout(limit, sending)
             .await
             .unwrap_or_else(|_| Err(SendError::Retry { after: None, reason: format!("no answer within {limit:?}") }));
         match answer {
-            Ok(_) => {
+            Ok(receipt) => {
                 crash::point("after_send");
                 self.recovered();
                 self.attempts.remove(&group.head());
-                self.shared.forget(&group).await?;
+                self.shared.delivered(&self.lane, &group, recalled, receipt.memory).await?;
                 count(&self.lane.counters.sent, 1);
                 count(&self.lane.counters.coalesced, group.seqs.len() - 1);
                 self.shared.done(&self.lane, &group);

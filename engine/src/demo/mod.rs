@@ -156,9 +156,8 @@ pub fn play(options: &Options, setups: Vec<RuleSetup>, show: &mut dyn FnMut(Mome
     for ((team, _), inbox) in TEAMS.iter().zip(&inboxes) {
         let address = runtime.block_on(receivers::start(inbox.clone()))?;
         let settings = SinkSettings::Webhook(WebhookSettings {
-            url: format!("http://{address}/"),
-            secrets: vec![SecretRef::File(secret.clone())],
             network: NetworkSettings { allow_private: true, ..NetworkSettings::default() },
+            ..WebhookSettings::signed(format!("http://{address}/"), vec![SecretRef::File(secret.clone())])
         });
         receivers.push(Receiver {
             name: (*team).to_owned(),

@@ -3,19 +3,17 @@
 //! A message is built in one place from what the tellings say, holds only what its receiver may see, and is masked as a whole
 //! before it leaves.
 
-mod masked;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 use watershed_schemas::{FirstMove, Notification, NotifyReason, Plane, Related, RuleMention, Severity, Verdict};
 
-use super::routes::{Receiver, Routes};
+use super::tree::{Receiver, Routes};
 use super::view;
 use crate::correlator::{SignalRecord, Telling};
 use crate::evaluator::RuleSetup;
 use crate::playbook;
-use crate::redact::{Lens, Redaction};
+use crate::redact::{Lens, Redaction, mask_message};
 
 /// Most pieces of evidence in one notification.
 const EVIDENCE: usize = 20;
@@ -26,12 +24,18 @@ pub(super) struct RuleBrief {
     pub(super) title: String,
     pub(super) runbook: Option<String>,
     pub(super) tags: Vec<String>,
+    pub(super) frameworks: Vec<String>,
 }
 
 impl RuleBrief {
     pub(super) fn of(setup: &RuleSetup) -> Self {
         let meta = &setup.rule.meta;
-        RuleBrief { title: meta.title.clone(), runbook: meta.runbook.clone(), tags: meta.tags.clone() }
+        RuleBrief {
+            title: meta.title.clone(),
+            runbook: meta.runbook.clone(),
+            tags: meta.tags.clone(),
+            frameworks: meta.frameworks.clone(),
+        }
     }
 }
 
@@ -70,8 +74,8 @@ impl Writer<'_> {
         let own = |step: &&FirstMove| planes.contains(&step.plane);
         let acts_on = |step: &&FirstMove| own(step) && visible.contains(&step.plane);
         let their_first_move = telling.first_moves.iter().find(|step| !own(step)).map(|step| step.text.clone());
-        let message = Notification {
-            notification_id: notification_id(&[&incident.incident_id, &incident.revision.to_string(), &receiver.name]),
+        let mut message = Notification {
+            notification_id: hashed("ntf", &[&incident.incident_id, &incident.revision.to_string(), &receiver.name]),
             severity,
             title: title(incident.verdict, severity, &rules, incident.principal.as_deref(), &incident.sessions),
             first_move: Writer::first_move(&planes, &visible, telling),
@@ -92,7 +96,8 @@ impl Writer<'_> {
             planes: visible,
             ..about
         };
-        masked::masked(message, lens)
+        message.withheld = lens.tally(mask_message(&mut message));
+        message
     }
 
     fn mentions(&self, signals: &[&SignalRecord]) -> Vec<RuleMention> {
@@ -160,13 +165,13 @@ fn title(
     format!("[{}] {what} by {whom}: {rule}{more}", severity.name())
 }
 
-/// Constant for one message: a repeat after a crash has the id of the first.
-fn notification_id(parts: &[&str]) -> String {
+/// A short name for these parts: the same in every run.
+pub(super) fn hashed(kind: &str, parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
     let hex: String = hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    format!("ntf_{hex}")
+    format!("{kind}_{hex}")
 }

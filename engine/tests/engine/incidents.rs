@@ -1,11 +1,20 @@
 //! Incidents are a function of the set of signals: order of arrival, batches and restarts play no part.
 
+mod acts;
+mod lost_store;
+mod reckoning;
+mod related;
+mod restarts;
+mod shared;
+mod storm;
+mod worked_example;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 use watershed_engine::core::Settings;
 use watershed_engine::correlator;
 use watershed_rules::CompiledRule;
@@ -14,7 +23,7 @@ use watershed_schemas::{IncidentRevision, IncidentStatus, NotifyReason, Plane, V
 use crate::driver::{Arrival, Driver, arrivals, runner, settings};
 use crate::history::{Event, MINUTE, as_written, events, rule};
 
-fn rules() -> Vec<Arc<CompiledRule>> {
+pub(super) fn rules() -> Vec<Arc<CompiledRule>> {
     let by_id = "key: [e_event_id]";
     let flagged = "SELECT event_time, tenant, principal, session_id, event_id AS e_event_id FROM runtime WHERE kind = 'guardrail'";
     let risk = "SELECT event_time, tenant, principal, event_id AS e_event_id FROM identity WHERE kind = 'risk_changed' AND principal IS NOT NULL";
@@ -30,7 +39,7 @@ fn rules() -> Vec<Arc<CompiledRule>> {
     ]
 }
 
-fn short() -> Settings {
+pub(super) fn short() -> Settings {
     let incidents = correlator::Settings {
         gap: Duration::from_secs(4 * 60),
         max_duration: Duration::from_secs(6 * 60),
@@ -39,33 +48,45 @@ fn short() -> Settings {
     Settings { incidents, ..settings() }
 }
 
-fn play(settings: Settings, rules: &[Arc<CompiledRule>], events: &[Event], arrival: &Arrival) -> Driver {
+pub(super) fn play(settings: Settings, rules: &[Arc<CompiledRule>], events: &[Event], arrival: &Arrival) -> Driver {
     let mut driver = Driver::new(settings, as_written(rules));
     driver.play(events, arrival);
     driver
 }
 
 impl Driver {
-    fn revisions(&self) -> impl Iterator<Item = &IncidentRevision> {
+    pub(super) fn revisions(&self) -> impl Iterator<Item = &IncidentRevision> {
         self.outputs.iter().flat_map(|output| &output.incidents)
     }
 
     /// The last revision of each incident.
-    fn incidents(&self) -> BTreeMap<&str, &IncidentRevision> {
+    pub(super) fn incidents(&self) -> BTreeMap<&str, &IncidentRevision> {
         self.revisions().map(|revision| (revision.incident_id.as_str(), revision)).collect()
     }
 
     /// What a replay writes of incidents with `--final`.
-    fn final_incidents(&self) -> Vec<String> {
+    pub(super) fn final_incidents(&self) -> Vec<String> {
         let stand = |incident: &&IncidentRevision| {
             !matches!(incident.status, IncidentStatus::Merged | IncidentStatus::Withdrawn)
         };
-        let shown = self.incidents().into_values().filter(stand).map(|incident| {
+        let incidents = self.incidents();
+        let shown = incidents.values().copied().filter(stand).map(|incident| {
             let mut value = serde_json::to_value(incident).expect("serialises");
             let object = value.as_object_mut().expect("an object");
-            for history in ["incident_id", "revision", "reason", "merged_into", "continues"] {
-                object.remove(history);
+            for history in ["incident_id", "revision", "reason", "merged_into", "continues", "changes", "related"] {
+                object.shift_remove(history);
             }
+            // Ids depend on what came first; what is behind them does not.
+            let mut related: Vec<Value> = incident
+                .related
+                .iter()
+                .map(|related| {
+                    let other = incidents[related.incident_id.as_str()];
+                    json!([related.shares, related.value, other.principal, other.signals])
+                })
+                .collect();
+            related.sort_by_key(Value::to_string);
+            object.insert("related".to_owned(), Value::from(related));
             value.to_string()
         });
         let mut shown: Vec<String> = shown.collect();
@@ -73,7 +94,7 @@ impl Driver {
         shown
     }
 
-    fn told(&self) -> Vec<(Plane, NotifyReason)> {
+    pub(super) fn told(&self) -> Vec<(Plane, NotifyReason)> {
         self.outputs.iter().flat_map(|output| &output.tellings).map(|telling| (telling.plane, telling.reason)).collect()
     }
 }
@@ -97,6 +118,7 @@ fn what_incidents_finally_are_does_not_depend_on_arrival() {
             *seen.borrow_mut().entry(format!("{:?}", revision.status)).or_default() += 1;
             *seen.borrow_mut().entry(format!("{:?}", revision.verdict)).or_default() += 1;
             *seen.borrow_mut().entry("continued".to_owned()).or_default() += u32::from(revision.continues.is_some());
+            *seen.borrow_mut().entry("related".to_owned()).or_default() += u32::from(!revision.related.is_empty());
         }
         Ok(())
     });
@@ -104,24 +126,26 @@ fn what_incidents_finally_are_does_not_depend_on_arrival() {
         panic!("{error}");
     }
     let seen = seen.into_inner();
-    for kind in ["Open", "Resolved", "Merged", "Withdrawn", "ModelAbuse", "AccessCompromise", "Both", "continued"] {
+    for kind in
+        ["Open", "Resolved", "Merged", "Withdrawn", "ModelAbuse", "AccessCompromise", "Both", "continued", "related"]
+    {
         assert!(seen.get(kind).is_some_and(|times| *times >= 20), "hardly any {kind}: {seen:?}");
     }
 }
 
-fn flag(minute: i64, principal: Option<usize>, session: Option<usize>) -> Event {
+pub(super) fn flag(minute: i64, principal: Option<usize>, session: Option<usize>) -> Event {
     Event { time: minute * MINUTE, kind: 1, principal, session, ..Event::default() }
 }
 
-fn call(minute: i64, principal: Option<usize>, session: Option<usize>) -> Event {
+pub(super) fn call(minute: i64, principal: Option<usize>, session: Option<usize>) -> Event {
     Event { kind: 0, ..flag(minute, principal, session) }
 }
 
-fn prompt(minute: i64, principal: Option<usize>, session: Option<usize>) -> Event {
+pub(super) fn prompt(minute: i64, principal: Option<usize>, session: Option<usize>) -> Event {
     Event { kind: 2, ..flag(minute, principal, session) }
 }
 
-fn risk(minute: i64, principal: usize) -> Event {
+pub(super) fn risk(minute: i64, principal: usize) -> Event {
     Event { access: true, kind: 2, time: minute * MINUTE, principal: Some(principal), ..Event::default() }
 }
 
@@ -225,25 +249,4 @@ fn a_slow_storm_is_one_incident_and_not_many() {
         last.values().map(|incident| (incident.status, incident.signals.len())).collect::<Vec<_>>(),
         [(IncidentStatus::Open, 40)]
     );
-}
-
-#[test]
-fn ten_thousand_signals_are_a_handful_of_messages() {
-    let rules = rules();
-    let storm: Vec<Event> = (0..10_000).map(|at| Event { time: at * 1_000, ..flag(0, Some(0), Some(0)) }).collect();
-    let mut finals = Vec::new();
-    for step in [1, 5_000] {
-        let started = Instant::now();
-        let driver = play(Settings::default(), &rules, &storm, &Arrival::in_order(step));
-        let told = driver.told().len();
-        let revisions = driver.revisions().count();
-        assert!(told <= 5, "{told} tellings at batch size {step}");
-        assert!(revisions <= 40, "{revisions} revisions at batch size {step}");
-        assert_eq!(driver.standing().len(), 10_000);
-        finals.push(driver.final_incidents());
-        assert!(started.elapsed() < Duration::from_secs(60), "batch size {step} took {:?}", started.elapsed());
-    }
-    assert_eq!(finals[0], finals[1]);
-    let one: Value = serde_json::from_str(&finals[0][0]).expect("own output parses");
-    assert_eq!(one["signals"].as_array().map(Vec::len), Some(10_000));
 }

@@ -14,7 +14,7 @@ use watershed_engine::store::Commit;
 use watershed_rules::catalog::{CATALOG, reference_of_tests};
 use watershed_rules::test_runner::{TestEvent, TestFile};
 use watershed_rules::{CompiledRule, RuleSource, compile_set};
-use watershed_schemas::{Notification, Plane, RulePlane, Verdict};
+use watershed_schemas::{Notification, Plane, RulePlane, Timestamp, Verdict};
 
 use crate::driver::partition;
 use crate::history::as_written;
@@ -79,8 +79,8 @@ fn receiver(name: &str, planes: &[Plane]) -> Receiver {
 }
 
 fn routed(rule: &Arc<CompiledRule>, receivers: Vec<Receiver>, fallback: usize, told: &[Telling]) -> Vec<Notification> {
-    let routes = Routes { receivers, routes: Vec::new(), fallback: Some(fallback) };
-    Router::new(routes, &as_written(std::slice::from_ref(rule))).route(told).notifications
+    let routes = Routes { receivers, fallback: Some(fallback), ..Routes::default() };
+    Router::new(routes, &as_written(std::slice::from_ref(rule))).take(told, Timestamp::from_secs(0)).notifications
 }
 
 /// Calls `check` for each rule of the catalog with each case in which it fires, and what must then be told.

@@ -1,5 +1,6 @@
 //! End-to-end tests of the whole program.
 
+mod api;
 mod backfill;
 mod compose;
 mod crash;
@@ -13,6 +14,7 @@ mod poison;
 mod quadrants;
 mod recorded;
 mod rerun;
+mod scenarios;
 mod secure;
 mod waves;
 mod workspace;

@@ -6,10 +6,41 @@ use watershed_schemas::Timestamp;
 
 use crate::sinks::{Receipt, SendError};
 
+/// What a receiver answered.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// `Retry-After`.
+    pub(crate) after: Option<Duration>,
+    /// The body, where it is short and came whole; hostile text.
+    pub(crate) body: Option<Vec<u8>>,
+}
+
+impl Answer {
+    /// What the status alone says.
+    pub(crate) fn by_status(&self) -> Result<Receipt, SendError> {
+        classify(self.status, self.after)
+    }
+
+    /// Whether the status is one of those that say "accepted".
+    pub(crate) fn accepted(&self) -> bool {
+        (200..=299).contains(&self.status)
+    }
+
+    /// The body as JSON, where it is.
+    pub(crate) fn json(&self) -> Option<serde_json::Value> {
+        serde_json::from_slice(self.body.as_deref()?).ok()
+    }
+
+    /// The body as text.
+    pub(crate) fn text(&self) -> Option<&str> {
+        std::str::from_utf8(self.body.as_deref()?).ok()
+    }
+}
+
 /// Sorts a status: accepted, worth another attempt, gone, or refused.
 pub(super) fn classify(status: u16, retry_after: Option<Duration>) -> Result<Receipt, SendError> {
     match status {
-        200..=299 => Ok(Receipt { status: Some(status) }),
+        200..=299 => Ok(Receipt { status: Some(status), ..Receipt::default() }),
         408 | 425 | 429 | 500..=599 => {
             Err(SendError::Retry { after: retry_after, reason: format!("the receiver answered {status}") })
         }

@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use url::{Host, Url};
-use watershed_schemas::Timestamp;
 
 use super::address::NetworkSettings;
-use super::answer;
+use super::answer::{self, Answer};
 use super::resolver::GuardedResolver;
 use crate::escape;
-use crate::sinks::{BuildError, Problem, Receipt, SendError};
+use crate::sinks::{Attempt, BuildError, Problem, Receipt, SendError};
 
-/// How much of an answer is read, only so that its connection can be used again.
+/// How much of an answer is read. A longer one is nothing that a receiver of ours says: only its status counts.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
 
 /// Limits of every request.
@@ -112,26 +111,58 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Posts a JSON body once and says what the answer means.
-    pub(crate) async fn post(&self, body: String, headers: HeaderMap, now: Timestamp) -> Result<Receipt, SendError> {
-        let request =
-            self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json").headers(headers).body(body);
-        let mut response =
-            request.send().await.map_err(|error| SendError::Retry { after: None, reason: describe(error) })?;
+    /// Posts a JSON body once and says what the status of the answer means.
+    pub(crate) async fn post(
+        &self,
+        body: String,
+        headers: HeaderMap,
+        attempt: &Attempt<'_>,
+    ) -> Result<Receipt, SendError> {
+        self.ask(body, headers, attempt).await?.by_status()
+    }
+
+    /// Posts a body once. What the answer means is for the receiver's own module to say.
+    pub(crate) async fn ask(
+        &self,
+        body: String,
+        headers: HeaderMap,
+        attempt: &Attempt<'_>,
+    ) -> Result<Answer, SendError> {
+        self.ask_at(self.url.clone(), body, headers, attempt).await
+    }
+
+    /// The same at another address of the same receiver.
+    pub(crate) async fn ask_at(
+        &self,
+        url: Url,
+        body: String,
+        mut headers: HeaderMap,
+        attempt: &Attempt<'_>,
+    ) -> Result<Answer, SendError> {
+        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+        let sent = self.client.post(url).headers(headers).body(body).send().await;
+        let mut response = sent.map_err(|error| SendError::retry(describe(error)))?;
         let status = response.status().as_u16();
         let after = response
             .headers()
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok())
-            .and_then(|value| answer::retry_after(value, now));
-        let mut read = 0;
-        while let Ok(Some(chunk)) = response.chunk().await {
-            read += chunk.len();
-            if read > MAX_ANSWER_BYTES {
-                break;
+            .and_then(|value| answer::retry_after(value, attempt.now));
+        let mut read = Vec::new();
+        let whole = loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => read.extend_from_slice(&chunk),
+                Ok(None) => break true,
+                Err(_) => break false,
             }
+            if read.len() > MAX_ANSWER_BYTES {
+                break false;
+            }
+        };
+        if let Some(heard) = attempt.heard {
+            heard.note(Some(status), &read);
         }
-        answer::classify(status, after)
+        Ok(Answer { status, after, body: whole.then_some(read) })
     }
 }
 

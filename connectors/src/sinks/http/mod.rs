@@ -11,4 +11,5 @@ mod resolver;
 pub use address::{Network, NetworkSettings};
 pub use client::{HttpClient, HttpSettings};
 
+pub(super) use answer::Answer;
 pub(super) use client::{Endpoint, url_problems};

@@ -1,10 +1,13 @@
-//! A notification as an event of the Events API v2.
+//! A notification as events of the Events API v2.
+//!
+//! PagerDuty can't change the title or the severity of an open alert: a repeated trigger only adds to its log. So what
+//! has grown comes under a key of its own, and the former alert is resolved after the new one is open.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
-use watershed_schemas::{Notification, Severity};
+use watershed_schemas::{Notification, NotifyReason, Plane, PlaneScores, Severity};
 
 use super::notice;
 use crate::sinks::text::{cut, tame};
@@ -14,19 +17,31 @@ use crate::sinks::words;
 pub(super) const SUMMARY: usize = 1_024;
 /// Longest deduplication key.
 const DEDUP_KEY: usize = 255;
+/// Longest event in bytes, a little less than the 512 KB that the API takes.
+const EVENT: usize = 500_000;
 /// Longest piece of hostile text in characters.
 const PIECE: usize = 500;
-/// Most pieces of evidence, rules and sessions: with [`PIECE`] they keep an event far below the 512 KB it may have.
+/// Most pieces of evidence, rules and sessions.
 const ITEMS: usize = 25;
 
+/// What is left out of the details where an event is too long, the first of these first. Everything else always fits:
+/// verdict, first moves, gaps of coverage, the other half.
+const LEFT_OUT: [&str; 6] = ["evidence", "reach", "because", "shares", "rules", "sessions"];
+
+/// The event that says what there is to say.
 pub(super) fn encode(notification: &Notification, routing_key: &str) -> Value {
     if let Some(notice) = &notification.notice {
         return notice::encode(notification, notice, routing_key);
     }
+    let action = match notification.reason {
+        _ if words::is_over(notification) => "resolve",
+        NotifyReason::Acknowledged => "acknowledge",
+        _ => "trigger",
+    };
     let mut event = json!({
         "routing_key": routing_key,
-        "event_action": if words::is_over(notification) { "resolve" } else { "trigger" },
-        "dedup_key": dedup_key(notification),
+        "event_action": action,
+        "dedup_key": dedup_key(&own_key(notification)),
         "payload": {
             "summary": cut(&text(&format!("[{}] {}", words::verdict(notification.verdict), notification.title), SUMMARY), SUMMARY),
             "source": cut(&text(notification.principal.as_deref().unwrap_or("unknown identity"), PIECE), SUMMARY),
@@ -39,27 +54,66 @@ pub(super) fn encode(notification: &Notification, routing_key: &str) -> Value {
         },
         "client": "Watershed",
     });
-    let links: Vec<Value> = notification
+    let console = notification.link.iter().map(|link| (link, "Incident in Watershed".to_owned()));
+    let runbooks = notification
         .rules
         .iter()
+        .filter_map(|rule| Some((rule.runbook.as_ref()?, text(&format!("Runbook: {}", rule.title), PIECE))));
+    let links: Vec<Value> = console
+        .chain(runbooks)
+        .filter_map(|(url, label)| Some(json!({ "href": plain_url(url)?, "text": label })))
         .take(ITEMS)
-        .filter_map(|rule| {
-            let url = url::Url::parse(rule.runbook.as_deref()?).ok()?;
-            let plain = matches!(url.scheme(), "http" | "https") && url.as_str().len() <= SUMMARY;
-            plain.then(|| json!({ "href": url.as_str(), "text": text(&format!("Runbook: {}", rule.title), PIECE) }))
-        })
         .collect();
+    if let Some(url) = notification.link.as_deref().and_then(plain_url) {
+        event["client_url"] = json!(url);
+    }
     if !links.is_empty() {
         event["links"] = Value::Array(links);
     }
+    shorten(&mut event);
     event
 }
 
-/// Constant over the life of an incident, and apart for each team: closing one team's alert leaves the other's.
-fn dedup_key(notification: &Notification) -> String {
-    let key = format!("{}:{}", notification.incident_id, notification.team);
-    if key.len() <= DEDUP_KEY && key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return key;
+/// The event that closes an alert whose place another one has taken.
+pub(super) fn resolve(key: &str, routing_key: &str) -> Value {
+    json!({ "routing_key": routing_key, "event_action": "resolve", "dedup_key": dedup_key(key) })
+}
+
+/// A web address of a length that the API takes.
+fn plain_url(url: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok()?;
+    (matches!(url.scheme(), "http" | "https") && url.as_str().len() <= SUMMARY).then(|| url.to_string())
+}
+
+/// Leaves out what is too much, in the stated order.
+fn shorten(event: &mut Value) {
+    let mut missing = Vec::new();
+    for name in LEFT_OUT {
+        if event.to_string().len() <= EVENT {
+            break;
+        }
+        if let Some(details) = event["payload"]["custom_details"].as_object_mut()
+            && details.remove(name).is_some()
+        {
+            missing.push(name);
+            details.insert("left_out".to_owned(), json!(missing));
+        }
+    }
+}
+
+/// The key that the message came with; messages of before there were keys get one for incident and team.
+fn own_key(notification: &Notification) -> String {
+    if notification.dedup_key.is_empty() {
+        format!("{}:{}", notification.incident_id, notification.team)
+    } else {
+        notification.dedup_key.clone()
+    }
+}
+
+/// A key that the API takes.
+fn dedup_key(key: &str) -> String {
+    if !key.is_empty() && key.len() <= DEDUP_KEY && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return key.to_owned();
     }
     URL_SAFE_NO_PAD.encode(Sha256::digest(key.as_bytes()))
 }
@@ -78,6 +132,11 @@ pub(super) fn text(text: &str, max: usize) -> String {
     tame(text, max).replace('<', "‹").replace('>', "›")
 }
 
+/// A text of several lines in our own words, made of pieces that are harmless already.
+fn lines(of: &str) -> Value {
+    of.lines().map(|line| Value::String(text(line, 2_000))).collect()
+}
+
 fn details(notification: &Notification) -> Value {
     let mut details = Map::new();
     let mut put = |name: &str, value: Value| {
@@ -85,12 +144,26 @@ fn details(notification: &Notification) -> Value {
     };
     put("why_now", words::reason(notification.reason).into());
     put("status", words::status(notification.status).into());
-    put("first_move", text(&notification.first_move, 2_000).into());
+    if let Some(handled) = words::handled(notification) {
+        put("handled", text(&handled, 1_000).into());
+    }
+    if notification.first_moves.is_empty() {
+        put("first_move", text(&notification.first_move, 2_000).into());
+    } else {
+        put(
+            "first_moves",
+            list(&notification.first_moves, |step| {
+                let how = step.how.as_deref().map(|how| format!(" ({how})")).unwrap_or_default();
+                text(&format!("{}{how}", step.text), PIECE)
+            }),
+        );
+    }
     put("incident", text(&notification.incident_id, PIECE).into());
     put("revision", notification.revision.into());
     put("origin", words::origin(notification.origin).into());
     put("first_seen", notification.first_event_time.to_string().into());
     put("last_seen", notification.last_event_time.to_string().into());
+    put("scores", scores(notification));
     put("sessions", list(&notification.sessions, |id| text(id, 128)));
     put("rules", list(&notification.rules, |rule| text(&rule.title, PIECE)));
     put(
@@ -104,9 +177,23 @@ fn details(notification: &Notification) -> Value {
     if omitted > 0 {
         put("evidence_omitted", omitted.into());
     }
+    for (name, said) in [("because", words::because(notification)), ("reach", words::reach(notification))] {
+        if let Some(said) = said {
+            put(name, lines(&said));
+        }
+    }
     let gaps = words::coverage_gaps(notification.coverage);
     if !gaps.is_empty() {
         put("coverage_gaps", gaps.into());
+    }
+    for (name, said) in [
+        ("group", words::group(notification)),
+        ("shares", words::shares(notification)),
+        ("withheld", words::withheld(notification)),
+    ] {
+        if let Some(said) = said {
+            put(name, text(&said, 2_000).into());
+        }
     }
     if !notification.related.is_empty() {
         put(
@@ -116,7 +203,27 @@ fn details(notification: &Notification) -> Value {
             }),
         );
     }
+    if let Some(step) = &notification.their_first_move {
+        put("their_first_move", text(step, PIECE).into());
+    }
     Value::Object(details)
+}
+
+/// The scores of the planes that the receiver may know of.
+fn scores(notification: &Notification) -> Value {
+    let PlaneScores { model, access } = notification.scores;
+    notification
+        .planes
+        .iter()
+        .map(|plane| {
+            let score = match plane {
+                Plane::Model => model,
+                Plane::Access => access,
+            };
+            (plane.name().to_owned(), json!(score))
+        })
+        .collect::<Map<String, Value>>()
+        .into()
 }
 
 fn list<T>(items: &[T], show: impl Fn(&T) -> String) -> Value {
@@ -182,8 +289,9 @@ mod tests {
         assert_eq!(opened_event["event_action"], "trigger");
         assert_eq!(closed_event["event_action"], "resolve");
         assert_eq!(opened_event["dedup_key"], closed_event["dedup_key"]);
-        let other = Notification { team: "iam".to_owned(), ..opened };
-        assert_ne!(dedup_key(&other), opened_event["dedup_key"]);
+        // Messages that were stored before there were keys.
+        let old = |team: &str| Notification { team: team.to_owned(), dedup_key: String::new(), ..opened.clone() };
+        assert_ne!(encode(&old("iam"), "k")["dedup_key"], encode(&old("ai-security"), "k")["dedup_key"]);
     }
 
     #[test]
@@ -201,6 +309,27 @@ mod tests {
         assert_eq!(action(IncidentStatus::Withdrawn, Verdict::AccessCompromise), "resolve");
         assert_eq!(action(IncidentStatus::Open, Verdict::ModelAbuse), "resolve");
         assert_eq!(action(IncidentStatus::Open, Verdict::AccessCompromise), "trigger");
+    }
+
+    #[test]
+    fn who_has_taken_it_acknowledges_the_alert() {
+        let notification = Notification {
+            reason: NotifyReason::Acknowledged,
+            status: IncidentStatus::Acknowledged,
+            ..fixtures::model_abuse()
+        };
+        assert_eq!(encode(&notification, "k")["event_action"], "acknowledge");
+    }
+
+    #[test]
+    fn what_is_left_out_of_a_long_event_is_named_and_what_to_do_stays() {
+        let long = |name: &str| json!({ name: "x".repeat(EVENT) });
+        let mut event = json!({ "payload": { "custom_details": long("evidence") } });
+        event["payload"]["custom_details"]["first_move"] = "revoke".into();
+        event["payload"]["custom_details"]["reach"] = "short".into();
+        shorten(&mut event);
+        let details = &event["payload"]["custom_details"];
+        assert_eq!(details, &json!({ "first_move": "revoke", "reach": "short", "left_out": ["evidence"] }));
     }
 
     #[test]

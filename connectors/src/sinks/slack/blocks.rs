@@ -43,14 +43,14 @@ pub(super) fn header(text: &str) -> Value {
     json!({ "type": "header", "text": plain(text, HEADER) })
 }
 
-pub(super) fn section(text: &str) -> Value {
-    json!({ "type": "section", "text": plain(text, SECTION) })
+pub(super) fn section(text: &str, limit: usize) -> Value {
+    json!({ "type": "section", "text": plain(text, limit.min(SECTION)) })
 }
 
 /// Pairs of a name and a value, in two columns.
-pub(super) fn fields(pairs: &[(&str, String)]) -> Value {
+pub(super) fn fields(pairs: &[(&str, String)], limit: usize) -> Value {
     let fields: Vec<Value> =
-        pairs.iter().take(FIELDS).map(|(name, value)| plain(&format!("{name}\n{value}"), FIELD)).collect();
+        pairs.iter().take(FIELDS).map(|(name, value)| plain(&format!("{name}\n{value}"), limit.min(FIELD))).collect();
     json!({ "type": "section", "fields": fields })
 }
 
@@ -59,18 +59,18 @@ pub(super) fn context(elements: Vec<Value>) -> Value {
     json!({ "type": "context", "elements": elements.into_iter().take(ELEMENTS).collect::<Vec<_>>() })
 }
 
-/// A link that the operator wrote. Anything but a plain web address is shown as text.
-pub(super) fn link(url: &str, label: &str) -> Value {
+/// A link that the operator wrote. Anything but a plain web address of at most `limit` is shown as text.
+pub(super) fn link(url: &str, label: &str, limit: usize) -> Value {
     // The parser encodes `<`, `>` and spaces; `|` would end the address.
     match url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https")) {
-        Some(parsed) if parsed.as_str().len() <= SECTION / 2 => {
+        Some(parsed) if parsed.as_str().len() <= limit => {
             let address =
                 parsed.as_str().replace('&', "&amp;").replace('|', "%7C").replace('<', "%3C").replace('>', "%3E");
             // In a label only letters and digits are sure to be no markup.
             let label: String =
-                label.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '.')).take(100).collect();
+                label.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '.')).take(60).collect();
             json!({ "type": "mrkdwn", "text": format!("<{address}|{label}>"), "verbatim": true })
         }
-        _ => plain(&crate::escape::one_line(&format!("{label}: {url}"), SECTION), SECTION),
+        _ => plain(&crate::escape::one_line(&format!("{label}: {url}"), limit), limit),
     }
 }

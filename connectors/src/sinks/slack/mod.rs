@@ -1,22 +1,31 @@
-//! `slack`: an incoming webhook, with Block Kit messages.
+//! `slack`: Block Kit messages, through an incoming webhook or a bot.
+//!
+//! A webhook posts a message for everything there is to say. A bot keeps one message for each incident: see `bot.rs`.
 
+mod answer;
 mod blocks;
 mod body;
+mod bot;
 mod notice;
 mod settings;
 
 use async_trait::async_trait;
 use reqwest::header::HeaderMap;
-use watershed_schemas::{Notification, Timestamp};
+use serde_json::Value;
+use watershed_schemas::Notification;
 
 use super::http::Endpoint;
-use super::{Receipt, SendError, Sink};
+use super::{Attempt, Receipt, SendError, Sink};
+use bot::Bot;
 
 pub use settings::SlackSettings;
 
 /// Posts to one channel.
-pub(super) struct SlackSink {
-    endpoint: Endpoint,
+pub(super) enum SlackSink {
+    /// Through an incoming webhook.
+    Webhook(Endpoint),
+    /// As a bot.
+    Bot(Bot),
 }
 
 #[async_trait]
@@ -25,11 +34,21 @@ impl Sink for SlackSink {
         "slack"
     }
 
-    fn preview(&self, notification: &Notification) -> serde_json::Value {
+    fn remembers(&self) -> bool {
+        matches!(self, SlackSink::Bot(_))
+    }
+
+    fn preview(&self, notification: &Notification) -> Value {
         body::encode(notification)
     }
 
-    async fn send(&self, notification: &Notification, now: Timestamp) -> Result<Receipt, SendError> {
-        self.endpoint.post(body::encode(notification).to_string(), HeaderMap::new(), now).await
+    async fn send(&self, notification: &Notification, attempt: &Attempt<'_>) -> Result<Receipt, SendError> {
+        match self {
+            SlackSink::Webhook(endpoint) => {
+                let body = body::encode(notification).to_string();
+                answer::of_webhook(&endpoint.ask(body, HeaderMap::new(), attempt).await?)
+            }
+            SlackSink::Bot(bot) => bot.send(notification, attempt).await,
+        }
     }
 }

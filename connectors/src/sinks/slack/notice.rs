@@ -27,9 +27,9 @@ pub(super) fn encode(notification: &Notification, notice: &Notice) -> Value {
                 ("With", line(&notice.subject)),
                 ("State", state.to_owned()),
                 ("Since", notice.since.to_string()),
-            ]),
-            section(&one_line(&notice.text, SECTION)),
-            section(&format!("First move\n{}", one_line(&notification.first_move, SECTION - 20))),
+            ], PIECE),
+            section(&one_line(&notice.text, SECTION), SECTION),
+            section(&format!("First move\n{}", one_line(&notification.first_move, SECTION)), SECTION),
         ],
     })
 }

@@ -1,17 +1,19 @@
 //! `webhook`: the notification as JSON, signed as Standard Webhooks says (standardwebhooks.com, version 1).
 //!
 //! The id is the notification's and constant; timestamp and signature are fresh for every attempt, because receivers
-//! refuse old ones. With several secrets a message carries one signature for each, so that keys can be rotated.
+//! refuse old ones. With several secrets a message carries one signature for each, so that keys can be rotated. The
+//! signature covers the body as it is sent: the envelope too, where there is one.
 
 mod settings;
 mod signature;
 
 use async_trait::async_trait;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use watershed_schemas::{Notification, Timestamp};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+use watershed_schemas::Notification;
 
 use super::http::Endpoint;
-use super::{Receipt, SendError, Sink};
+use super::{Attempt, Envelope, Format, Receipt, SendError, Sink};
 use signature::Signer;
 
 pub use settings::WebhookSettings;
@@ -20,6 +22,9 @@ pub use settings::WebhookSettings;
 pub(super) struct WebhookSink {
     endpoint: Endpoint,
     signer: Signer,
+    format: Format,
+    envelope: Envelope,
+    source: String,
 }
 
 #[async_trait]
@@ -28,20 +33,20 @@ impl Sink for WebhookSink {
         "webhook"
     }
 
-    fn preview(&self, notification: &Notification) -> serde_json::Value {
-        serde_json::json!(notification)
+    fn preview(&self, notification: &Notification) -> Value {
+        self.envelope.around(notification, self.format, &self.source)
     }
 
-    async fn send(&self, notification: &Notification, now: Timestamp) -> Result<Receipt, SendError> {
-        let refused = |reason: String| SendError::Refused { reason };
-        let body = serde_json::to_string(notification)
-            .map_err(|error| refused(format!("the notification can't be written as JSON: {error}")))?;
-        let signed = self.signer.sign(&notification.notification_id, now, &body).map_err(refused)?;
+    async fn send(&self, notification: &Notification, attempt: &Attempt<'_>) -> Result<Receipt, SendError> {
+        let body = self.preview(notification).to_string();
+        let signed = self.signer.sign(&notification.notification_id, attempt.now, &body).map_err(SendError::refused)?;
         let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.envelope.content_type()));
         for (name, value) in signed {
-            let value = HeaderValue::from_str(&value).map_err(|_| refused(format!("`{name}` is no header value")))?;
+            let value = HeaderValue::from_str(&value)
+                .map_err(|_| SendError::refused(format!("`{name}` is no header value")))?;
             headers.insert(HeaderName::from_static(name), value);
         }
-        self.endpoint.post(body, headers, now).await
+        self.endpoint.post(body, headers, attempt).await
     }
 }

@@ -21,7 +21,7 @@ fn webhook(directory: &tempfile::TempDir, url: &str, allow_private: bool) -> Sin
 }
 
 async fn attempt(settings: &SinkSettings) -> Result<(), SendError> {
-    build(settings).send(&opened(), now()).await.map(|_| ())
+    build(settings).send(&opened(), &Attempt::at(now())).await.map(|_| ())
 }
 
 #[tokio::test]

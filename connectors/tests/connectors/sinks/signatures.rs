@@ -61,10 +61,10 @@ async fn the_official_library_accepts_our_signatures_and_no_others() {
     let network = json!({ "allow_private": true });
     let kind = json!({ "type": "webhook", "url": receiver.base, "secrets": secrets, "network": network });
     let sink = build(&settings(&directory, kind, &[]));
-    sink.send(&opened(), now()).await.expect("accepted");
-    sink.send(&opened(), now().plus(std::time::Duration::from_secs(1))).await.expect("accepted");
+    sink.send(&opened(), &Attempt::at(now())).await.expect("accepted");
+    sink.send(&opened(), &Attempt::at(now().plus(std::time::Duration::from_secs(1)))).await.expect("accepted");
     let old_time = now().minus(std::time::Duration::from_secs(600));
-    sink.send(&opened(), old_time).await.expect("accepted: the receiver checks nothing");
+    sink.send(&opened(), &Attempt::at(old_time)).await.expect("accepted: the receiver checks nothing");
 
     let requests = receiver.requests();
     let [first, second, stale] = &requests[..] else { panic!("three requests, not {}", requests.len()) };

@@ -10,17 +10,32 @@ use crate::console::api::Question;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Holds the token that a console with tokens wants.
+pub(in crate::cli) const TOKEN: &str = "WATERSHED_TOKEN";
 /// Most bytes of an answer.
 const LONGEST: usize = 256 << 20;
 
 /// What the engine at this address knows.
 pub(in crate::cli) fn ask(base: &Url, question: &Question) -> Result<Value, Error> {
-    let url = address(base, question)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::failure)?;
-    runtime.block_on(get(&url))
+    fetch(&address(base, question)?, TOKEN)
 }
 
-async fn get(url: &Url) -> Result<Value, Error> {
+/// What is said at an address of an engine's console. A token in this environment variable is sent along.
+pub(in crate::cli) fn fetch(url: &Url, token: &str) -> Result<Value, Error> {
+    run(url, None, token)
+}
+
+/// What is answered to JSON that is posted there.
+pub(in crate::cli) fn post(url: &Url, body: &Value, token: &str) -> Result<Value, Error> {
+    run(url, Some(body), token)
+}
+
+fn run(url: &Url, body: Option<&Value>, token: &str) -> Result<Value, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::failure)?;
+    runtime.block_on(send(url, body, token))
+}
+
+async fn send(url: &Url, body: Option<&Value>, token: &str) -> Result<Value, Error> {
     let failed = |error: reqwest::Error| {
         let reason = error.without_url();
         Error::Failure(format!("{} can't be asked: {reason}; is the engine running, and its console on?", origin(url)))
@@ -31,7 +46,14 @@ async fn get(url: &Url) -> Result<Value, Error> {
         .no_proxy()
         .build()
         .map_err(failed)?;
-    let mut response = client.get(url.clone()).send().await.map_err(failed)?;
+    let mut request = match body {
+        None => client.get(url.clone()),
+        Some(body) => client.post(url.clone()).json(body),
+    };
+    if let Some(token) = std::env::var(token).ok().filter(|token| !token.is_empty()) {
+        request = request.bearer_auth(token);
+    }
+    let mut response = request.send().await.map_err(failed)?;
     let status = response.status();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {

@@ -14,7 +14,9 @@ use watershed_connectors::sources::snapshot::Snapshot;
 pub use per_plane::PerPlane;
 
 pub(super) use input::{DeadLetters, Formats, Input, PlaneTimes, Time};
-pub(super) use routing::{Delivery, Receiver, Redacting, Route, Routing, Team};
+pub(super) use routing::{
+    Delivery, Escalation, Inhibition, Interval, Receiver, Redacting, Route, Routing, Silence, Team,
+};
 #[cfg(test)]
 pub(super) use running::RuleOverride;
 pub(super) use running::{
@@ -67,7 +69,7 @@ pub(super) struct Raw {
     pub(super) late: DeadLetters,
     /// Bounds. Reaching one is counted and visible; none is reached silently.
     pub(super) limits: Limits,
-    /// The HTTP server with `/metrics`, `/healthz` and `/readyz`.
+    /// The HTTP server: `/metrics`, `/healthz`, `/readyz`, and `/api/v1`.
     pub(super) console: Console,
     /// Log output, on standard error.
     pub(super) log: Log,

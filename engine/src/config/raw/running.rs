@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use watershed_connectors::secret::SecretRef;
 use watershed_connectors::{byte_size, duration, formats};
 use watershed_rules::Parameter;
 use watershed_schemas::{Severity, Timestamp};
@@ -12,6 +13,7 @@ use watershed_schemas::{Severity, Timestamp};
 use super::PerPlane;
 use crate::books;
 use crate::cases;
+use crate::console::{self, Role};
 use crate::correlator;
 use crate::evaluator::{self, EvidenceText};
 use crate::operator;
@@ -328,20 +330,56 @@ impl Default for Limits {
     }
 }
 
-/// The HTTP server.
+/// The HTTP server: `/metrics`, `/healthz`, `/readyz`, and `/api/v1` (see `docs/api.md`). Without tokens it listens on loopback
+/// only, where everybody may read and nobody may change anything. With tokens everything but `/healthz` and `/readyz` needs one.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Console {
-    /// Address and port. It has no access control: keep it on loopback or inside the cluster.
+    /// Address and port. Another one than loopback needs `tokens`.
     pub(in crate::config) listen: String,
     /// Whether there is a console at all.
     pub(in crate::config) enabled: bool,
+    /// Who may ask and change what.
+    #[serde(skip_serializing)]
+    pub(in crate::config) tokens: Vec<Token>,
+    /// Whether `/metrics` and `/rules` are shown without a token although there are tokens.
+    pub(in crate::config) open_metrics: bool,
+    /// The file of JSON lines that says who changed what; it only grows. Default: `audit.jsonl` in the directory of the store.
+    pub(in crate::config) audit: Option<PathBuf>,
+    /// Requests a second of one token, or of one address without one. Twice as many may come at once after a pause.
+    pub(in crate::config) requests_per_second: u32,
+    /// Connections at a time.
+    pub(in crate::config) connections: usize,
+    /// Readers of live events (`/api/v1/events`) at a time.
+    pub(in crate::config) event_readers: usize,
 }
 
 impl Default for Console {
     fn default() -> Self {
-        Console { listen: "127.0.0.1:9464".to_owned(), enabled: true }
+        let limits = console::Limits::default();
+        Console {
+            listen: "127.0.0.1:9464".to_owned(),
+            enabled: true,
+            tokens: Vec::new(),
+            open_metrics: false,
+            audit: None,
+            requests_per_second: limits.requests_per_second,
+            connections: limits.connections,
+            event_readers: limits.event_readers,
+        }
     }
+}
+
+/// A secret that stands for somebody.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Token {
+    /// Who it stands for, as the audit and the incidents that they handle say it: letters, digits, `-`, `_`, `.` and `@`.
+    pub(in crate::config) name: String,
+    /// `viewer` may read; `responder` may also take, close and comment incidents, and silence; `admin` may also erase.
+    pub(in crate::config) role: Role,
+    /// The secret, of at least 24 bytes, such as `openssl rand -hex 32` makes.
+    pub(in crate::config) token: SecretRef,
 }
 
 /// Log output.

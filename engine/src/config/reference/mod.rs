@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use watershed_connectors::formats::avro::SchemaRegistrySettings;
 use watershed_connectors::formats::set::SetSettings;
-use watershed_connectors::sinks::SinkSettings;
+use watershed_connectors::sinks::{Envelope, Format, SinkSettings, WebhookSettings};
 use watershed_connectors::sources::kafka::{KafkaSettings, SaslSettings, TlsSettings, TopicSettings};
 use watershed_connectors::sources::snapshot::Snapshot;
 use watershed_connectors::sources::tail::{TailSettings, TailedFile};
@@ -49,6 +49,8 @@ fn declarations() -> Declarations {
     all.read("", include_str!("../../../../connectors/src/sinks/slack/settings.rs"));
     all.read("", include_str!("../../../../connectors/src/sinks/pagerduty/settings.rs"));
     all.read("", include_str!("../../../../connectors/src/sinks/webhook/settings.rs"));
+    all.read("", include_str!("../../../../connectors/src/sinks/splunk/settings.rs"));
+    all.read("", include_str!("../../../../connectors/src/sinks/kafka/settings.rs"));
     all.read("", include_str!("../../../../connectors/src/sinks/jsonl.rs"));
     all.read("", include_str!("../../../../connectors/src/sinks/http/address.rs"));
     all.read("", include_str!("../../../../connectors/src/formats/avro/client.rs"));
@@ -106,6 +108,10 @@ fn written_defaults(path: &str) -> Option<&'static str> {
         "allow_private" | "allow_http" => "`false`",
         "allow_addresses" => "`[]`",
         "timeout" => "`\"5s\"`",
+        "format" if path.starts_with("receivers") => "`\"json\"`",
+        "envelope" => "`\"none\"`",
+        "source" if path.starts_with("receivers") => "`\"/watershed\"`",
+        "api" if path.contains("slack") => "`\"https://slack.com/api/\"`",
         "url" if path.contains("pagerduty") => "`\"https://events.pagerduty.com/v2/enqueue\"`",
         _ => return None,
     })
@@ -155,13 +161,18 @@ fn subsections(
 ) {
     for field in &declaration.fields {
         let path = format!("{inside}.{}{}", field.name, if field.is_map() { ".<id>" } else { "" });
-        let known = declarations.get(field.inner()).is_some_and(|inner| inner.is_section());
+        let known = is_apart(declarations, declaration, field);
         let heading = format!("`[{}]`", path.replace("[].", "."));
         let listed = format!("`[[{}]]`", path.replace("[].", "."));
         if known && !page.contains(&heading) && !page.contains(&listed) {
             section(page, declarations, defaults, &path, field);
         }
     }
+}
+
+/// Whether a setting has a section of its own: what has the settings of the section that it stands in, has them there.
+fn is_apart(declarations: &Declarations, around: &Declaration, field: &Field) -> bool {
+    declarations.get(field.inner()).is_some_and(|inner| inner.is_section() && !std::ptr::eq(inner, around))
 }
 
 fn table(
@@ -172,8 +183,7 @@ fn table(
     declaration: &Declaration,
 ) {
     let rows: Vec<&Field> = declaration.fields.iter().filter(|field| !field.flatten).collect();
-    let rows: Vec<&&Field> =
-        rows.iter().filter(|field| !declarations.get(field.inner()).is_some_and(|inner| inner.is_section())).collect();
+    let rows: Vec<&&Field> = rows.iter().filter(|field| !is_apart(declarations, declaration, field)).collect();
     if rows.is_empty() {
         return;
     }
@@ -187,7 +197,9 @@ fn table(
             (_, None, None) => field.empty().to_owned(),
         };
         let docs = field.docs.replace('\n', " ").replace('|', "\\|");
-        writeln!(page, "| `{}` | {} | {default} | {docs} |", field.name, field.kind()).expect("a string grows");
+        let same = declarations.get(field.inner()).is_some_and(Declaration::is_section);
+        let kind = if same { "list of the same".to_owned() } else { field.kind() };
+        writeln!(page, "| `{}` | {kind} | {default} | {docs} |", field.name).expect("a string grows");
     }
 }
 
@@ -233,6 +245,10 @@ fn the_page_lists_exactly_what_serde_takes() {
     check_names::<raw::Store>("Store");
     check_names::<raw::Routing>("Routing");
     check_names::<raw::Route>("Route");
+    check_names::<raw::Escalation>("Escalation");
+    check_names::<raw::Interval>("Interval");
+    check_names::<raw::Inhibition>("Inhibition");
+    check_names::<raw::Silence>("Silence");
     check_names::<raw::Delivery>("Delivery");
     check_names::<raw::DeadLetters>("DeadLetters");
     check_names::<raw::Limits>("Limits");
@@ -271,6 +287,13 @@ fn written_defaults_are_the_real_ones() {
         toml::from_str("type = 'pagerduty'\nrouting_key = { env = 'KEY' }").expect("a key is all it needs");
     let SinkSettings::Pagerduty(pagerduty) = sink else { panic!("it is a PagerDuty service") };
     assert_eq!(written_defaults("pagerduty.url"), Some(format!("`\"{}\"`", pagerduty.url).as_str()));
+    let webhook = SinkSettings::Webhook(WebhookSettings::signed("https://a.example/".to_owned(), Vec::new()));
+    let SinkSettings::Webhook(webhook) = webhook else { panic!("it is a webhook") };
+    assert_eq!(written_defaults("receivers[].webhook.source"), Some(format!("`\"{}\"`", webhook.source).as_str()));
+    assert_eq!((webhook.format, webhook.envelope), (Format::Json, Envelope::None));
+    let sink: SinkSettings = toml::from_str("type = 'slack'\nurl = { env = 'URL' }").expect("a url is all it needs");
+    let SinkSettings::Slack(slack) = sink else { panic!("it is a Slack channel") };
+    assert_eq!(written_defaults("receivers[].slack.api"), Some(format!("`\"{}\"`", slack.api).as_str()));
     assert!(
         !pagerduty.network.allow_private
             && !pagerduty.network.allow_http

@@ -1,5 +1,6 @@
 //! From the sections as written to a valid configuration: what serde can't see.
 
+mod console;
 mod input;
 mod redaction;
 mod routing;
@@ -43,7 +44,8 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
     let incidents = running::incidents(&raw.incidents, &raw.limits, &mut findings);
     let cases = cases::Settings { retention: raw.incidents.evidence_retention, ..cases::Settings::default() };
     running::limits(&raw.limits, &mut findings);
-    let console = running::console(&raw.console, &mut findings);
+    let audit = raw.console.audit.clone().unwrap_or_else(|| raw.beside_store("audit.jsonl"));
+    let console = console::validate(&raw.console, audit, &mut findings);
     let log = running::log(raw.log, &mut findings);
     let rules = running::rules(raw.rules, &mut findings);
     let reference = running::reference(raw.reference, &mut findings);

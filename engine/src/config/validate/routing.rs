@@ -1,13 +1,18 @@
 //! Receivers and routes: everybody is reachable, and every half of an incident finds somebody.
 
+mod quiet;
+mod reach;
+mod tree;
+
 use std::collections::BTreeSet;
 
-use watershed_schemas::Plane;
+use chrono::Utc;
+use watershed_schemas::{Plane, Timestamp};
 
 use super::Findings;
 use crate::config::Receiver;
 use crate::config::raw;
-use crate::router::{self, Matchers, Route, Routes};
+use crate::router::{self, Routes};
 
 /// Who is told of what.
 pub(super) struct Routed {
@@ -19,34 +24,11 @@ pub(super) struct Routed {
 pub(super) fn validate(receivers: Vec<raw::Receiver>, routing: raw::Routing, findings: &mut Findings<'_>) -> Routed {
     let receivers = self::receivers(receivers, findings);
     let position = |name: &str| receivers.iter().position(|receiver| receiver.name == name);
-    let fallback = fallback(routing.fallback, &receivers, findings);
-    let mut routes = Vec::new();
-    for (index, route) in routing.routes.into_iter().enumerate() {
-        let setting = format!("routing.routes[{index}]");
-        if route.receivers.is_empty() {
-            findings.error(
-                &format!("{setting}.receivers"),
-                "is empty, so that what matches reaches nobody; name a receiver",
-            );
-        }
-        let mut positions = Vec::new();
-        for (at, name) in route.receivers.iter().enumerate() {
-            match position(name) {
-                Some(position) => positions.push(position),
-                None => unknown(&format!("{setting}.receivers[{at}]"), name, &receivers, findings),
-            }
-        }
-        if let Some(plane) = route.plane
-            && !positions.is_empty()
-            && !positions.iter().any(|position| receivers[*position].planes.contains(&plane))
-        {
-            let message =
-                format!("none of its receivers may show the plane `{plane}` that it matches; see their `planes`");
-            findings.error(&format!("{setting}.receivers"), message);
-        }
-        routes.push(Route { matchers: matchers(&route), receivers: positions, and_on: route.and_on });
-    }
-    unreachable_routes(&routes, findings);
+    let fallback = fallback(routing.fallback.clone(), &receivers, findings);
+    let intervals = quiet::intervals(&routing.intervals, findings);
+    let inhibitions = quiet::inhibitions(&routing.inhibitions, findings);
+    let silences = quiet::silences(&routing.silences, Timestamp::from_micros(Utc::now().timestamp_micros()), findings);
+    let (policy, tree) = tree::read(routing, &receivers, &intervals, findings);
     let listed = |receiver: &Receiver| router::Receiver {
         name: receiver.name.clone(),
         team: receiver.team.clone(),
@@ -54,8 +36,12 @@ pub(super) fn validate(receivers: Vec<raw::Receiver>, routing: raw::Routing, fin
     };
     let routes = Routes {
         receivers: receivers.iter().map(listed).collect(),
-        routes,
+        routes: tree,
         fallback: fallback.as_deref().and_then(position),
+        policy,
+        intervals: intervals.into_iter().filter_map(|(_, interval)| interval).collect(),
+        inhibitions,
+        silences,
     };
     if !findings.document.incomplete("receivers") && !receivers.is_empty() {
         every_plane_is_owned(&receivers, &routes, findings);
@@ -151,30 +137,6 @@ fn unknown(setting: &str, name: &str, receivers: &[Receiver], findings: &mut Fin
     findings.error(setting, format!("`{}` is no receiver; {known}", name.escape_debug()));
 }
 
-fn matchers(route: &raw::Route) -> Matchers {
-    Matchers {
-        verdicts: route.verdict.clone(),
-        plane: route.plane,
-        severity_at_least: route.severity_at_least,
-        tenants: route.tenant.clone(),
-        rules: route.rule.clone(),
-        tags: route.tag.clone(),
-    }
-}
-
-/// A route that asks nothing and does not go on hides what comes after it.
-fn unreachable_routes(routes: &[Route], findings: &mut Findings<'_>) {
-    let Some(last) = routes.iter().position(|route| route.matchers == Matchers::default() && !route.and_on) else {
-        return;
-    };
-    for index in last + 1..routes.len() {
-        let message = format!(
-            "is never reached: routes[{last}] matches everything; move that to the end, or add `continue = true`"
-        );
-        findings.error(&format!("routing.routes[{index}]"), message);
-    }
-}
-
 /// Each plane's half of an incident must reach somebody who may see it.
 fn every_plane_is_owned(receivers: &[Receiver], routes: &Routes, findings: &mut Findings<'_>) {
     for plane in Plane::ALL {
@@ -186,7 +148,7 @@ fn every_plane_is_owned(receivers: &[Receiver], routes: &Routes, findings: &mut 
                     && receiver.team != "operator"
                     && raw::Team(receiver.team.clone()).owned().is_none_or(|owned| owned.contains(&plane))
             });
-        let by_route = routes.routes.iter().any(|route| route.receivers.iter().any(may_see));
+        let by_route = routes.each().iter().any(|(_, route)| route.receivers.iter().any(may_see));
         if by_team || by_route {
             continue;
         }

@@ -1,7 +1,6 @@
 //! Rules, incidents, store, limits, console and logs.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -132,20 +131,6 @@ pub(super) fn limits(raw: &raw::Limits, findings: &mut Findings<'_>) {
         let message =
             "is less than `limits.rule_memory`, so that a rule would be stopped before it is degraded; make it larger";
         findings.error("limits.rule_memory_stop", message);
-    }
-}
-
-pub(super) fn console(raw: &raw::Console, findings: &mut Findings<'_>) -> Option<SocketAddr> {
-    if !raw.enabled {
-        return None;
-    }
-    match raw.listen.parse::<SocketAddr>() {
-        Ok(address) => Some(address),
-        Err(_) => {
-            let message = format!("`{}` is not an address and port such as \"127.0.0.1:9464\"", raw.listen);
-            findings.error("console.listen", message);
-            None
-        }
     }
 }
 

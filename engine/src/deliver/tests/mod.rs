@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod clock;
+mod edited;
 mod failures;
 mod operator;
 mod receiver;

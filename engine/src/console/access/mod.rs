@@ -1,0 +1,21 @@
+//! Who may ask and change what, and how often.
+
+mod rate;
+mod token;
+
+pub(super) use rate::{Buckets, Whose};
+pub use token::{Role, Token, Tokens};
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Who sent a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Caller {
+    /// Name of the token; absent where none was sent.
+    pub(super) name: Option<Arc<str>>,
+    /// What it may do; absent where no token was sent.
+    pub(super) role: Option<Role>,
+    /// The address that it came from.
+    pub(super) from: IpAddr,
+}

@@ -1,0 +1,50 @@
+//! `escalate`: when nobody takes an incident in time, somebody else is told.
+
+use watershed_schemas::NotifyReason;
+
+use super::page::{Key, Page};
+use super::tree::{ESCALATED, Policy, Target};
+use super::{Routed, Router};
+use crate::correlator::Telling;
+
+impl Router {
+    /// Takes the next step of the chain: who is told, and of what.
+    pub(super) fn escalation(&self, page: &mut Page, policy: &Policy) -> Vec<(usize, Vec<Telling>)> {
+        let open = page.halves().filter(|half| half.told && !half.over && !half.acknowledged);
+        let open = open.filter_map(|half| half.live.as_deref().cloned()).collect();
+        let open = self.free(page, open);
+        if open.is_empty() {
+            page.retry = Some(self.later());
+            return Vec::new();
+        }
+        let to = policy.escalate.get(page.escalated).map(|step| step.to.as_slice()).unwrap_or_default();
+        page.escalated += 1;
+        let seen = |receiver: usize| {
+            open.iter().filter(|telling| self.routes.may_see(receiver, telling.plane)).cloned().collect::<Vec<_>>()
+        };
+        to.iter().map(|receiver| (*receiver, seen(*receiver))).filter(|(_, seen)| !seen.is_empty()).collect()
+    }
+
+    /// Tells a receiver of what nobody has taken. From then on it hears what becomes of it.
+    pub(super) fn escalate(&mut self, receiver: usize, from: &Key, tellings: &[Telling], routed: &mut Routed) {
+        routed.escalated += 1;
+        let labels = self.pages.get(from).and_then(|page| page.labels.clone());
+        let mut keys = std::collections::BTreeSet::new();
+        for telling in tellings {
+            let target = Target { receiver, route: ESCALATED.to_owned() };
+            let key = self.page_at(&target, &telling.incident.incident_id, &from.1, labels.clone());
+            if let Some(page) = self.pages.get_mut(&key) {
+                let member = page.members.entry(telling.incident.incident_id.clone()).or_default();
+                let half = member[telling.plane.index()].get_or_insert_default();
+                half.live = Some(Box::new(telling.clone()));
+                half.ask(NotifyReason::Escalated);
+                page.since.get_or_insert(self.now);
+                page.over = None;
+            }
+            keys.insert(key);
+        }
+        for key in keys {
+            self.settle(&key, routed);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A storm of signals of one entity is one incident, few revisions and a handful of messages.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use serde_json::Value;
+use watershed_engine::core::Settings;
+use watershed_engine::evaluator::RuleSetup;
+use watershed_schemas::{Plane, Severity};
+
+use super::{flag, play, risk, rules};
+use crate::driver::{Arrival, Driver, runner};
+use crate::history::Event;
+
+#[test]
+fn ten_thousand_signals_are_a_handful_of_messages() {
+    let rules = rules();
+    let storm: Vec<Event> = (0..10_000).map(|at| Event { time: at * 1_000, ..flag(0, Some(0), Some(0)) }).collect();
+    let mut finals = Vec::new();
+    for step in [1, 5_000] {
+        let started = Instant::now();
+        let driver = play(Settings::default(), &rules, &storm, &Arrival::in_order(step));
+        let told = driver.told().len();
+        let revisions = driver.revisions().count();
+        assert!(told <= 5, "{told} tellings at batch size {step}");
+        assert!(revisions <= 40, "{revisions} revisions at batch size {step}");
+        assert_eq!(driver.standing().len(), 10_000);
+        finals.push(driver.final_incidents());
+        assert!(started.elapsed() < Duration::from_secs(60), "batch size {step} took {:?}", started.elapsed());
+    }
+    assert_eq!(finals[0], finals[1]);
+    let one: Value = serde_json::from_str(&finals[0][0]).expect("own output parses");
+    assert_eq!(one["signals"].as_array().map(Vec::len), Some(10_000));
+}
+
+/// The rules, of several severities.
+fn graded(severities: &[Severity; 4]) -> Vec<RuleSetup> {
+    let setup = |(rule, severity): (&Arc<_>, &Severity)| RuleSetup {
+        severity: *severity,
+        ..RuleSetup::as_written(Arc::clone(rule))
+    };
+    rules().iter().zip(severities).map(setup).collect()
+}
+
+#[test]
+fn a_storm_of_any_shape_stays_a_handful_of_messages() {
+    let severity = prop_oneof![Just(Severity::Medium), Just(Severity::High), Just(Severity::Critical)];
+    let shape = (
+        proptest::collection::vec((any::<bool>(), any::<bool>(), 0_usize..3), 50),
+        [severity.clone(), severity.clone(), severity.clone(), severity],
+        prop_oneof![Just(1_usize), Just(3), Just(5_000)],
+        1_usize..400,
+    );
+    let result = runner(12).run(&shape, |(kinds, severities, sessions, step)| {
+        // Ten signals a second, in an order that has nothing to do with it.
+        let storm: Vec<Event> = (0..4_000)
+            .map(|at| {
+                let (access, nameless, value) = kinds[at * at % kinds.len()];
+                let event = if access { risk(0, 0) } else { flag(0, Some(0), Some(at % sessions)) };
+                let kind = if access { 2 } else { usize::from(!nameless) };
+                Event { time: at as i64 * 100_000, kind, value, session: Some(at % sessions), ..event }
+            })
+            .collect();
+        let mut driver = Driver::new(Settings::default(), graded(&severities));
+        driver.play(&storm, &Arrival::in_order(step));
+        let incidents = driver.incidents();
+        prop_assert_eq!(incidents.len(), 1);
+        let revisions = driver.revisions().count();
+        prop_assert!(revisions <= 70, "{} revisions", revisions);
+        let mut told: BTreeMap<Plane, usize> = BTreeMap::new();
+        for (plane, _) in driver.told() {
+            *told.entry(plane).or_default() += 1;
+        }
+        prop_assert!(!told.is_empty() && told.values().all(|times| *times <= 5), "{:?}", told);
+        let last = incidents.values().next().expect("one");
+        prop_assert_eq!(last.signals.len(), driver.standing().len());
+        prop_assert!(last.agents.len() <= 32 && last.credentials.len() <= 32);
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}

@@ -1,0 +1,172 @@
+//! Takes a story through the pipeline: decoded, matched, evaluated, correlated, routed. Only nobody is called.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use watershed_connectors::sources::SourceEvent;
+use watershed_connectors::sources::memory;
+use watershed_connectors::{Partition, RawBatch, RawRecord};
+use watershed_engine::core::Core;
+use watershed_engine::intake::Intake;
+use watershed_engine::pipeline::{Parts, Pipeline};
+use watershed_engine::router::Router;
+use watershed_schemas::{IncidentRevision, IncidentStatus, Notification, Plane, Timestamp};
+
+use super::arrival::Arrival;
+use super::company::Company;
+
+/// Records that one turn takes at most.
+const BATCH: usize = 100_000;
+/// Records that come within this time are taken in one turn.
+const TURN_MICROS: i64 = 1_000_000;
+
+/// A message, and when it was queued.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// By the clock of the story.
+    pub at: Timestamp,
+    /// The message.
+    pub message: Notification,
+}
+
+/// What came of a story.
+#[derive(Clone, Debug, Default)]
+pub struct Played {
+    /// Every message, in the order in which it was queued.
+    pub heard: Vec<Heard>,
+    /// Every revision, and when it was written.
+    pub revisions: Vec<(Timestamp, IncidentRevision)>,
+    /// The last word on each incident once everything was over.
+    pub last: BTreeMap<String, IncidentRevision>,
+    /// Records that could not be decoded.
+    pub rejected: u64,
+    /// Rows that came too late or from the future.
+    pub refused: u64,
+    /// Messages that were queued only because the input ended.
+    pub at_the_end: Vec<Notification>,
+}
+
+/// Plays these records, and marks of idle topics, under this configuration.
+///
+/// # Errors
+/// When the pipeline can't be set up or stops.
+pub fn play(company: &Company, config: &str, arrivals: &[Arrival], idle: &[(Timestamp, Plane)]) -> Result<Played> {
+    let config = company.config(config)?;
+    let setups = company.rules(&config)?;
+    let partitions = Plane::ALL.map(partition);
+    let (feed, source) = memory::channel(partitions.to_vec(), BATCH);
+    let intake = Intake::from_source(Box::new(source), config.formats.clone(), BATCH);
+    let router = Router::new(config.routes.clone(), &setups);
+    let core = Core::new(config.core, setups);
+    let mut pipeline = Pipeline::resume(intake, core, Parts { router: Some(router), ..Parts::default() })?;
+    pipeline.name(company.reference.aliases());
+    let mut played = Played::default();
+    let mut offsets = [0; 2];
+    let mut arrivals = arrivals.iter().peekable();
+    let mut idle = idle.iter().peekable();
+    loop {
+        let next = [arrivals.peek().map(|arrival| arrival.at), idle.peek().map(|(at, _)| *at)];
+        let Some(now) = next.into_iter().flatten().min() else { break };
+        let together = |at: Timestamp| at.micros() < now.micros() + TURN_MICROS;
+        let mut last = now;
+        while let Some(arrival) = arrivals.next_if(|arrival| together(arrival.at)) {
+            last = last.max(arrival.at);
+            feed.send(batch(arrival, &mut offsets)).context("feeding the pipeline")?;
+        }
+        while let Some((at, plane)) = idle.next_if(|(at, _)| together(*at)) {
+            feed.event(SourceEvent::CaughtUp { partition: partition(*plane), at: *at })?;
+        }
+        let turn = pipeline.turn(Duration::ZERO)?;
+        played.rejected += turn.counts.rejected.iter().sum::<u64>();
+        played.refused += turn.counts.late.iter().chain(&turn.counts.quarantined).sum::<u64>();
+        played.heard.extend(turn.notifications.into_iter().map(|message| Heard { at: last, message }));
+        played.take(last, turn.incidents);
+    }
+    feed.end()?;
+    let turn = pipeline.turn(Duration::ZERO)?;
+    ensure!(turn.ended, "everything was read");
+    played.at_the_end = turn.notifications;
+    for incident in turn.incidents {
+        played.last.insert(incident.incident_id.clone(), incident);
+    }
+    let stopped: Vec<_> = pipeline.core().quarantined().collect();
+    ensure!(stopped.is_empty(), "no rule is stopped: {stopped:?}");
+    Ok(played)
+}
+
+fn partition(plane: Plane) -> Partition {
+    Partition { plane, topic: plane.table().into(), index: 0 }
+}
+
+fn batch(arrival: &Arrival, offsets: &mut [i64; 2]) -> RawBatch {
+    let offset = &mut offsets[arrival.plane.index()];
+    *offset += 1;
+    let record = RawRecord {
+        offset: *offset - 1,
+        timestamp: Some(arrival.at),
+        key: None,
+        headers: Vec::new(),
+        payload: arrival.payload().into(),
+    };
+    RawBatch {
+        partition: partition(arrival.plane),
+        format: "watershed".into(),
+        tenant: "default".into(),
+        received: arrival.at,
+        records: vec![record],
+    }
+}
+
+impl Played {
+    fn take(&mut self, at: Timestamp, incidents: Vec<IncidentRevision>) {
+        for incident in incidents {
+            self.last.insert(incident.incident_id.clone(), incident.clone());
+            self.revisions.push((at, incident));
+        }
+    }
+
+    /// The last revision of each incident that was written by then.
+    pub fn incidents_at(&self, at: Timestamp) -> BTreeMap<&str, &IncidentRevision> {
+        let until = self.revisions.iter().filter(|(written, _)| *written <= at);
+        until.map(|(_, incident)| (incident.incident_id.as_str(), incident)).collect()
+    }
+
+    /// The reasons that a receiver was given about an incident by then.
+    pub fn told(&self, receiver: &str, incident: &str, at: Timestamp) -> Vec<&Heard> {
+        let about = |heard: &&Heard| {
+            heard.at <= at && heard.message.receiver == receiver && heard.message.incident_id == incident
+        };
+        self.heard.iter().filter(about).collect()
+    }
+
+    /// What the story comes to: its incidents that stand, without ids, revisions and what depends on when one looks.
+    pub fn outcome(&self) -> Vec<Value> {
+        let stands = |incident: &&IncidentRevision| {
+            !matches!(incident.status, IncidentStatus::Merged | IncidentStatus::Withdrawn)
+        };
+        let mut outcome: Vec<Value> = self
+            .last
+            .values()
+            .filter(stands)
+            .map(|incident| {
+                json!({
+                    "principal": incident.principal,
+                    "sessions": incident.sessions,
+                    "first": incident.first_event_time,
+                    "last": incident.last_event_time,
+                    "verdict": incident.verdict,
+                    "origin": incident.origin,
+                    "severity": incident.severity,
+                    "scores": incident.scores,
+                    "rules": incident.rules,
+                    "signals": incident.signals,
+                    "owners": incident.owners,
+                })
+            })
+            .collect();
+        outcome.sort_by_key(Value::to_string);
+        outcome
+    }
+}
