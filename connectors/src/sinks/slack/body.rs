@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use watershed_schemas::Notification;
 
 use super::blocks::{BLOCKS, SECTION, context, fields, header, link, plain, section};
+use super::notice;
 use crate::escape::one_line;
 use crate::sinks::words;
 
@@ -65,6 +66,9 @@ fn line(text: &str) -> String {
 
 /// The message that stands for an incident.
 pub(super) fn encode(notification: &Notification) -> Value {
+    if let Some(notice) = &notification.notice {
+        return notice::encode(notification, notice);
+    }
     let mut parts: Vec<(Rank, Value)> = Vec::new();
     let over =
         if words::is_over(notification) { format!("{}: ", words::reason(notification.reason)) } else { String::new() };
@@ -128,6 +132,9 @@ pub(super) fn encode(notification: &Notification) -> Value {
 
 /// What is said in the thread of an incident's message when that is edited.
 pub(super) fn reply(notification: &Notification) -> Value {
+    if let Some(notice) = &notification.notice {
+        return notice::encode(notification, notice);
+    }
     let mut lines = vec![format!(
         "{}: {}, {} severity, {} (revision {})",
         words::reason(notification.reason),
