@@ -16,6 +16,7 @@ use super::cold_metrics::ColdMetrics;
 use super::operator_metrics::OperatorMetrics;
 use super::principal_metrics::PrincipalMetrics;
 use super::state_metrics::StateMetrics;
+use super::template_metrics::TemplateMetrics;
 use crate::evaluator::RuleStatus;
 
 type Labels<const N: usize> = [(&'static str, String); N];
@@ -85,6 +86,8 @@ pub struct Metrics {
     state_bytes: Gauge,
     /// Where remembered rows are.
     pub cold: ColdMetrics,
+    /// What became of templates.
+    pub templates: TemplateMetrics,
     /// What is wrong with the engine.
     pub operator: OperatorMetrics,
     /// What is known of identities.
@@ -156,6 +159,7 @@ impl Metrics {
             rule_state_bytes: Family::default(),
             state_bytes: Gauge::default(),
             cold: ColdMetrics::default(),
+            templates: TemplateMetrics::default(),
             operator: OperatorMetrics::default(),
             identities: StateMetrics::default(),
             principals: PrincipalMetrics::default(),
@@ -255,6 +259,7 @@ impl Metrics {
             self.rule_state_bytes.clone(),
         );
         self.cold.register(registry);
+        self.templates.register(registry);
         self.operator.register(registry);
         self.identities.register(registry);
         self.principals.register(registry);

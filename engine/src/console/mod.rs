@@ -20,6 +20,7 @@ mod principal_metrics;
 mod server;
 mod settings;
 mod state_metrics;
+mod template_metrics;
 
 pub use access::{Role, Token, Tokens};
 pub use cold_metrics::ColdMetrics;
@@ -30,3 +31,4 @@ pub use principal_metrics::PrincipalMetrics;
 pub use server::{Error, Served, serve};
 pub use settings::{Limits, Settings};
 pub use state_metrics::StateMetrics;
+pub use template_metrics::TemplateMetrics;

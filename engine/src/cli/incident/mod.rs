@@ -2,6 +2,7 @@
 
 mod export;
 mod list;
+mod render;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,8 @@ pub(super) enum IncidentVerb {
     Timeline(ShowArgs),
     /// Write one as a document: Markdown, a page, JSON, or an OCSF Incident Finding.
     Export(ExportArgs),
+    /// Show the body of the message that a receiver gets about one.
+    Render(render::RenderArgs),
 }
 
 /// List incidents, the latest first.
@@ -195,6 +198,7 @@ pub(super) fn incident(verb: &IncidentVerb, output: &mut Output) -> Result<Exit,
         IncidentVerb::Show(args) => show(args, text::show, output)?,
         IncidentVerb::Timeline(args) => show(args, text::timeline, output)?,
         IncidentVerb::Export(args) => export::export(args, output)?,
+        IncidentVerb::Render(args) => render::render(args, output)?,
     }
     Ok(Exit::Fine)
 }
