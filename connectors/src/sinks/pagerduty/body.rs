@@ -142,6 +142,10 @@ fn details(notification: &Notification) -> Value {
     let mut put = |name: &str, value: Value| {
         details.insert(name.to_owned(), value);
     };
+    if let Some(lines) = &notification.text {
+        let lines: Vec<&str> = lines.lines().filter(|line| !line.trim().is_empty()).collect();
+        put("message", list(&lines, |line| text(line, PIECE)));
+    }
     put("why_now", words::reason(notification.reason).into());
     put("status", words::status(notification.status).into());
     if let Some(handled) = words::handled(notification) {

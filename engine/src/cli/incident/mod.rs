@@ -3,6 +3,7 @@
 mod act;
 mod export;
 mod list;
+mod render;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,8 @@ pub(super) enum IncidentVerb {
     Reopen(act::RemarkArgs),
     /// Add something to one.
     Comment(act::CommentArgs),
+    /// Show the body of the message that a receiver gets about one.
+    Render(render::RenderArgs),
 }
 
 /// List incidents, the latest first.
@@ -208,6 +211,7 @@ pub(super) fn incident(verb: &IncidentVerb, output: &mut Output) -> Result<Exit,
         IncidentVerb::Close(args) => act::act(act::Deed::Close(args), output)?,
         IncidentVerb::Reopen(args) => act::act(act::Deed::Reopen(args), output)?,
         IncidentVerb::Comment(args) => act::act(act::Deed::Comment(args), output)?,
+        IncidentVerb::Render(args) => render::render(args, output)?,
     }
     Ok(Exit::Fine)
 }

@@ -30,6 +30,10 @@ pub(in crate::config) struct Receiver {
     /// Classes of fields that it is not shown, whatever its planes.
     #[serde(default)]
     pub(in crate::config) hide: Vec<Class>,
+    /// What writes title and text of its messages: `plain`, `markdown`, or the path of a template. Default: its kind of receiver
+    /// in its own words. See docs/redaction.md.
+    #[serde(default)]
+    pub(in crate::config) template: Option<PathBuf>,
     /// How patient delivery is with it.
     #[serde(default)]
     pub(in crate::config) delivery: ReceiverSettings,
