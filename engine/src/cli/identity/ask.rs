@@ -23,10 +23,16 @@ pub(in crate::cli) fn ask(base: &Url, question: &Question) -> Result<Value, Erro
 /// What is said at an address of an engine's console. A token in WATERSHED_TOKEN is sent along.
 pub(in crate::cli) fn fetch(url: &Url) -> Result<Value, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::failure)?;
-    runtime.block_on(get(url))
+    runtime.block_on(exchange(url, None))
 }
 
-async fn get(url: &Url) -> Result<Value, Error> {
+/// Has an engine's console do something. A token in WATERSHED_TOKEN is sent along.
+pub(in crate::cli) fn post(url: &Url, body: &Value) -> Result<Value, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::failure)?;
+    runtime.block_on(exchange(url, Some(body)))
+}
+
+async fn exchange(url: &Url, body: Option<&Value>) -> Result<Value, Error> {
     let failed = |error: reqwest::Error| {
         let reason = error.without_url();
         Error::Failure(format!("{} can't be asked: {reason}; is the engine running, and its console on?", origin(url)))
@@ -37,7 +43,10 @@ async fn get(url: &Url) -> Result<Value, Error> {
         .no_proxy()
         .build()
         .map_err(failed)?;
-    let mut request = client.get(url.clone());
+    let mut request = match body {
+        None => client.get(url.clone()),
+        Some(body) => client.post(url.clone()).json(body),
+    };
     if let Some(token) = std::env::var(TOKEN).ok().filter(|token| !token.is_empty()) {
         request = request.bearer_auth(token);
     }

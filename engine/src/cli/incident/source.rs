@@ -7,11 +7,11 @@ use clap::Args;
 use serde::Deserialize;
 use url::Url;
 use watershed_connectors::escape::for_log;
-use watershed_schemas::{Case, IncidentRevision};
+use watershed_schemas::Case;
 
 use crate::cases::{Cases, Entry, Filter, Settings};
 use crate::cli::formats::OwnMappings;
-use crate::cli::identity::fetch;
+use crate::cli::identity::{fetch, post};
 use crate::cli::{Error, InputFile, output, replay, settings};
 use crate::config::Rules;
 use crate::core::Core;
@@ -24,6 +24,8 @@ const POLL: Duration = Duration::from_millis(100);
 const BATCH: usize = 1_000;
 /// Incidents that one page of a running engine holds.
 const PAGE: usize = 500;
+/// Characters of an id that is not abbreviated.
+const WHOLE_ID: usize = 28;
 /// Pages that are asked for at most.
 const PAGES: usize = 200;
 
@@ -60,7 +62,7 @@ pub(super) struct SourceArgs {
 /// One page of a running engine's list.
 #[derive(Deserialize)]
 struct Page {
-    incidents: Vec<IncidentRevision>,
+    incidents: Vec<Entry>,
     #[serde(default)]
     next: Option<String>,
 }
@@ -72,7 +74,7 @@ impl SourceArgs {
             Some(url) => {
                 let mut entries = Vec::new();
                 each_page(url, filter, limit.min(PAGE), |incident| {
-                    entries.push(Entry::of_revision(&incident, None));
+                    entries.push(incident);
                     entries.len() < limit
                 })?;
                 Ok(entries)
@@ -127,6 +129,8 @@ impl SourceArgs {
         let setups = settings::rules(&rules, &reference)?;
         let mut core = config.map(|config| config.core).unwrap_or_default();
         core.cold = false;
+        // How far an incident reaches is asked of all of them.
+        core.all_state = true;
         let inputs = replay::Inputs {
             recording: self.recording.as_deref(),
             runtime: &self.runtime,
@@ -156,6 +160,9 @@ impl SourceArgs {
 
 /// The id that begins so, where it is only one.
 fn whole_id(url: &Url, id: &str) -> Result<Option<String>, Error> {
+    if id.len() >= WHOLE_ID {
+        return Ok(Some(id.to_owned()));
+    }
     let mut found: Vec<String> = Vec::new();
     each_page(url, &Filter::default(), PAGE, |incident| {
         if incident.incident_id.starts_with(id) {
@@ -181,7 +188,7 @@ fn each_page(
     url: &Url,
     filter: &Filter,
     limit: usize,
-    mut more: impl FnMut(IncidentRevision) -> bool,
+    mut more: impl FnMut(Entry) -> bool,
 ) -> Result<(), Error> {
     let mut cursor: Option<String> = None;
     for _ in 0..PAGES {
@@ -216,6 +223,16 @@ fn each_page(
         }
     }
     Ok(())
+}
+
+/// Masks what the case files of an engine that runs say of a principal; gives in how many.
+pub(super) fn erase(url: &Url, tenant: &str, principal: &str) -> Result<u64, Error> {
+    let body = serde_json::json!({"tenant": tenant, "principal": principal});
+    let answer = post(&address(url, &["principals", "erase"])?, &body)?;
+    answer["cases"].as_u64().ok_or_else(|| {
+        let origin = url.origin().ascii_serialization();
+        Error::Failure(format!("{origin} does not say what it erased: is it an engine of this version?"))
+    })
 }
 
 fn address(base: &Url, path: &[&str]) -> Result<Url, Error> {
