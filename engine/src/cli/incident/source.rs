@@ -11,7 +11,7 @@ use watershed_schemas::{Case, IncidentRevision, Notification};
 
 use crate::cases::{Cases, Entry, Filter, Settings};
 use crate::cli::formats::OwnMappings;
-use crate::cli::identity::{TOKEN, fetch};
+use crate::cli::identity::{TOKEN, fetch, post};
 use crate::cli::{Error, InputFile, output, replay, settings};
 use crate::config::Rules;
 use crate::core::Core;
@@ -25,6 +25,8 @@ const POLL: Duration = Duration::from_millis(100);
 const BATCH: usize = 1_000;
 /// Incidents that one page of a running engine holds.
 const PAGE: usize = 500;
+/// Characters of an id that is not abbreviated.
+const WHOLE_ID: usize = 28;
 /// Pages that are asked for at most.
 const PAGES: usize = 200;
 
@@ -143,6 +145,8 @@ impl SourceArgs {
         let setups = settings::rules(&rules, &reference)?;
         let mut core = config.map(|config| config.core).unwrap_or_default();
         core.cold = false;
+        // How far an incident reaches is asked of all of them.
+        core.all_state = true;
         let inputs = replay::Inputs {
             recording: self.recording.as_deref(),
             runtime: &self.runtime,
@@ -185,6 +189,9 @@ impl SourceArgs {
 
 /// The id that begins so, where it is only one.
 pub(super) fn whole_id(url: &Url, id: &str, token: &str) -> Result<Option<String>, Error> {
+    if id.len() >= WHOLE_ID {
+        return Ok(Some(id.to_owned()));
+    }
     let mut found: Vec<String> = Vec::new();
     each_page(url, &Filter::default(), PAGE, token, |incident| {
         if incident.incident_id.starts_with(id) {
@@ -246,6 +253,16 @@ fn each_page(
         }
     }
     Ok(())
+}
+
+/// Masks what the case files of an engine that runs say of a principal; gives in how many.
+pub(super) fn erase(url: &Url, tenant: &str, principal: &str) -> Result<u64, Error> {
+    let body = serde_json::json!({"tenant": tenant, "principal": principal});
+    let answer = post(&address(url, &["principals", "erase"])?, &body, TOKEN)?;
+    answer["cases"].as_u64().ok_or_else(|| {
+        let origin = url.origin().ascii_serialization();
+        Error::Failure(format!("{origin} does not say what it erased: is it an engine of this version?"))
+    })
 }
 
 pub(super) fn address(base: &Url, path: &[&str]) -> Result<Url, Error> {
