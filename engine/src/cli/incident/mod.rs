@@ -1,5 +1,6 @@
 //! `watershed incident`.
 
+mod act;
 mod export;
 mod list;
 mod source;
@@ -28,6 +29,14 @@ pub(super) enum IncidentVerb {
     Timeline(ShowArgs),
     /// Write one as a document: Markdown, a page, JSON, or an OCSF Incident Finding.
     Export(ExportArgs),
+    /// Take one: escalation stops, and the other team sees who has it.
+    Ack(act::RemarkArgs),
+    /// Close one, and say what it was.
+    Close(act::CloseArgs),
+    /// Take up one again that was closed.
+    Reopen(act::RemarkArgs),
+    /// Add something to one.
+    Comment(act::CommentArgs),
 }
 
 /// List incidents, the latest first.
@@ -195,6 +204,10 @@ pub(super) fn incident(verb: &IncidentVerb, output: &mut Output) -> Result<Exit,
         IncidentVerb::Show(args) => show(args, text::show, output)?,
         IncidentVerb::Timeline(args) => show(args, text::timeline, output)?,
         IncidentVerb::Export(args) => export::export(args, output)?,
+        IncidentVerb::Ack(args) => act::act(act::Deed::Acknowledge(args), output)?,
+        IncidentVerb::Close(args) => act::act(act::Deed::Close(args), output)?,
+        IncidentVerb::Reopen(args) => act::act(act::Deed::Reopen(args), output)?,
+        IncidentVerb::Comment(args) => act::act(act::Deed::Comment(args), output)?,
     }
     Ok(Exit::Fine)
 }

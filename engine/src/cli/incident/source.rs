@@ -7,11 +7,11 @@ use clap::Args;
 use serde::Deserialize;
 use url::Url;
 use watershed_connectors::escape::for_log;
-use watershed_schemas::{Case, IncidentRevision};
+use watershed_schemas::Case;
 
 use crate::cases::{Cases, Entry, Filter, Settings};
 use crate::cli::formats::OwnMappings;
-use crate::cli::identity::fetch;
+use crate::cli::identity::{TOKEN, fetch};
 use crate::cli::{Error, InputFile, output, replay, settings};
 use crate::config::Rules;
 use crate::core::Core;
@@ -60,7 +60,7 @@ pub(super) struct SourceArgs {
 /// One page of a running engine's list.
 #[derive(Deserialize)]
 struct Page {
-    incidents: Vec<IncidentRevision>,
+    incidents: Vec<Entry>,
     #[serde(default)]
     next: Option<String>,
 }
@@ -71,8 +71,8 @@ impl SourceArgs {
         match &self.url {
             Some(url) => {
                 let mut entries = Vec::new();
-                each_page(url, filter, limit.min(PAGE), |incident| {
-                    entries.push(Entry::of_revision(&incident, None));
+                each_page(url, filter, limit.min(PAGE), TOKEN, |incident| {
+                    entries.push(incident);
                     entries.len() < limit
                 })?;
                 Ok(entries)
@@ -90,8 +90,8 @@ impl SourceArgs {
         let unknown = || Error::Failure(format!("there is no incident `{}`; `incident list` names them", for_log(id)));
         match &self.url {
             Some(url) => {
-                let id = whole_id(url, id)?.ok_or_else(unknown)?;
-                let value = fetch(&address(url, &["incidents", &id])?)?;
+                let id = whole_id(url, id, TOKEN)?.ok_or_else(unknown)?;
+                let value = fetch(&address(url, &["incidents", &id])?, TOKEN)?;
                 serde_json::from_value(value).map_err(|error| not_ours(url, &error))
             }
             None => {
@@ -155,9 +155,9 @@ impl SourceArgs {
 }
 
 /// The id that begins so, where it is only one.
-fn whole_id(url: &Url, id: &str) -> Result<Option<String>, Error> {
+pub(super) fn whole_id(url: &Url, id: &str, token: &str) -> Result<Option<String>, Error> {
     let mut found: Vec<String> = Vec::new();
-    each_page(url, &Filter::default(), PAGE, |incident| {
+    each_page(url, &Filter::default(), PAGE, token, |incident| {
         if incident.incident_id.starts_with(id) {
             found.push(incident.incident_id);
         }
@@ -181,7 +181,8 @@ fn each_page(
     url: &Url,
     filter: &Filter,
     limit: usize,
-    mut more: impl FnMut(IncidentRevision) -> bool,
+    token: &str,
+    mut more: impl FnMut(Entry) -> bool,
 ) -> Result<(), Error> {
     let mut cursor: Option<String> = None;
     for _ in 0..PAGES {
@@ -204,7 +205,7 @@ fn each_page(
                 }
             }
         }
-        let page: Page = serde_json::from_value(fetch(&address)?).map_err(|error| not_ours(url, &error))?;
+        let page: Page = serde_json::from_value(fetch(&address, token)?).map_err(|error| not_ours(url, &error))?;
         for incident in page.incidents {
             if !more(incident) {
                 return Ok(());
@@ -218,7 +219,7 @@ fn each_page(
     Ok(())
 }
 
-fn address(base: &Url, path: &[&str]) -> Result<Url, Error> {
+pub(super) fn address(base: &Url, path: &[&str]) -> Result<Url, Error> {
     if !matches!(base.scheme(), "http" | "https") {
         return Err(Error::Usage(format!("--url: `{base}` is no address of a console; write http://127.0.0.1:9464")));
     }
