@@ -15,6 +15,7 @@ use watershed_schemas::{Plane, Verdict};
 use super::cold_metrics::ColdMetrics;
 use super::operator_metrics::OperatorMetrics;
 use super::principal_metrics::PrincipalMetrics;
+use super::routing_metrics::RoutingMetrics;
 use super::state_metrics::StateMetrics;
 use crate::evaluator::RuleStatus;
 
@@ -87,6 +88,8 @@ pub struct Metrics {
     pub cold: ColdMetrics,
     /// What is wrong with the engine.
     pub operator: OperatorMetrics,
+    /// What became of what was to be told.
+    pub routing: RoutingMetrics,
     /// What is known of identities.
     pub identities: StateMetrics,
     /// What is known of principals.
@@ -94,7 +97,6 @@ pub struct Metrics {
     incidents: Counters<1>,
     incident_revisions: Counter,
     open_incidents: Gauge,
-    unrouted: Counter,
     notifications: Counters<2>,
     outbox_pending: Gauge,
     store_bytes: Gauge,
@@ -157,12 +159,12 @@ impl Metrics {
             state_bytes: Gauge::default(),
             cold: ColdMetrics::default(),
             operator: OperatorMetrics::default(),
+            routing: RoutingMetrics::default(),
             identities: StateMetrics::default(),
             principals: PrincipalMetrics::default(),
             incidents: Family::default(),
             incident_revisions: Counter::default(),
             open_incidents: Gauge::default(),
-            unrouted: Counter::default(),
             notifications: Family::default(),
             outbox_pending: Gauge::default(),
             store_bytes: Gauge::default(),
@@ -256,6 +258,7 @@ impl Metrics {
         );
         self.cold.register(registry);
         self.operator.register(registry);
+        self.routing.register(registry);
         self.identities.register(registry);
         self.principals.register(registry);
         registry.register("state_bytes", "Bytes that all rules hold, each counted once", self.state_bytes.clone());
@@ -265,11 +268,6 @@ impl Metrics {
             "open_incidents",
             "Incidents that new evidence can still change",
             self.open_incidents.clone(),
-        );
-        registry.register(
-            "unrouted",
-            "Incidents that no route took and the fallback receiver got",
-            self.unrouted.clone(),
         );
         registry.register(
             "notifications",
@@ -447,11 +445,6 @@ impl Metrics {
     /// Incidents that new evidence can still change.
     pub fn open_incidents(&self, count: u64) {
         self.open_incidents.set(gauge(count));
-    }
-
-    /// An incident that no route took went to the fallback receiver.
-    pub fn unrouted(&self, count: u64) {
-        self.unrouted.inc_by(count);
     }
 
     /// A delivery attempt ended.

@@ -1,5 +1,6 @@
 //! `watershed incident`.
 
+mod act;
 mod export;
 mod list;
 mod source;
@@ -30,6 +31,14 @@ pub(super) enum IncidentVerb {
     Export(ExportArgs),
     /// Mask what the case files of a running engine say of a principal; verdicts, times and counts stay.
     Erase(EraseArgs),
+    /// Take one: escalation stops, and the other team sees who has it.
+    Ack(act::RemarkArgs),
+    /// Close one, and say what it was.
+    Close(act::CloseArgs),
+    /// Take up one again that was closed.
+    Reopen(act::RemarkArgs),
+    /// Add something to one.
+    Comment(act::CommentArgs),
 }
 
 /// Mask what the case files of a running engine say of a principal.
@@ -223,6 +232,10 @@ pub(super) fn incident(verb: &IncidentVerb, output: &mut Output) -> Result<Exit,
             let cases = source::erase(&args.url, &args.tenant, &args.principal)?;
             output.line(format!("masked in {cases} case files"))?;
         }
+        IncidentVerb::Ack(args) => act::act(act::Deed::Acknowledge(args), output)?,
+        IncidentVerb::Close(args) => act::act(act::Deed::Close(args), output)?,
+        IncidentVerb::Reopen(args) => act::act(act::Deed::Reopen(args), output)?,
+        IncidentVerb::Comment(args) => act::act(act::Deed::Comment(args), output)?,
     }
     Ok(Exit::Fine)
 }

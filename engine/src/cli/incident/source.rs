@@ -11,7 +11,7 @@ use watershed_schemas::Case;
 
 use crate::cases::{Cases, Entry, Filter, Settings};
 use crate::cli::formats::OwnMappings;
-use crate::cli::identity::{fetch, post};
+use crate::cli::identity::{TOKEN, fetch, post};
 use crate::cli::{Error, InputFile, output, replay, settings};
 use crate::config::Rules;
 use crate::core::Core;
@@ -73,7 +73,7 @@ impl SourceArgs {
         match &self.url {
             Some(url) => {
                 let mut entries = Vec::new();
-                each_page(url, filter, limit.min(PAGE), |incident| {
+                each_page(url, filter, limit.min(PAGE), TOKEN, |incident| {
                     entries.push(incident);
                     entries.len() < limit
                 })?;
@@ -92,8 +92,8 @@ impl SourceArgs {
         let unknown = || Error::Failure(format!("there is no incident `{}`; `incident list` names them", for_log(id)));
         match &self.url {
             Some(url) => {
-                let id = whole_id(url, id)?.ok_or_else(unknown)?;
-                let value = fetch(&address(url, &["incidents", &id])?)?;
+                let id = whole_id(url, id, TOKEN)?.ok_or_else(unknown)?;
+                let value = fetch(&address(url, &["incidents", &id])?, TOKEN)?;
                 serde_json::from_value(value).map_err(|error| not_ours(url, &error))
             }
             None => {
@@ -159,12 +159,12 @@ impl SourceArgs {
 }
 
 /// The id that begins so, where it is only one.
-fn whole_id(url: &Url, id: &str) -> Result<Option<String>, Error> {
+pub(super) fn whole_id(url: &Url, id: &str, token: &str) -> Result<Option<String>, Error> {
     if id.len() >= WHOLE_ID {
         return Ok(Some(id.to_owned()));
     }
     let mut found: Vec<String> = Vec::new();
-    each_page(url, &Filter::default(), PAGE, |incident| {
+    each_page(url, &Filter::default(), PAGE, token, |incident| {
         if incident.incident_id.starts_with(id) {
             found.push(incident.incident_id);
         }
@@ -188,6 +188,7 @@ fn each_page(
     url: &Url,
     filter: &Filter,
     limit: usize,
+    token: &str,
     mut more: impl FnMut(Entry) -> bool,
 ) -> Result<(), Error> {
     let mut cursor: Option<String> = None;
@@ -211,7 +212,7 @@ fn each_page(
                 }
             }
         }
-        let page: Page = serde_json::from_value(fetch(&address)?).map_err(|error| not_ours(url, &error))?;
+        let page: Page = serde_json::from_value(fetch(&address, token)?).map_err(|error| not_ours(url, &error))?;
         for incident in page.incidents {
             if !more(incident) {
                 return Ok(());
@@ -228,14 +229,14 @@ fn each_page(
 /// Masks what the case files of an engine that runs say of a principal; gives in how many.
 pub(super) fn erase(url: &Url, tenant: &str, principal: &str) -> Result<u64, Error> {
     let body = serde_json::json!({"tenant": tenant, "principal": principal});
-    let answer = post(&address(url, &["principals", "erase"])?, &body)?;
+    let answer = post(&address(url, &["principals", "erase"])?, &body, TOKEN)?;
     answer["cases"].as_u64().ok_or_else(|| {
         let origin = url.origin().ascii_serialization();
         Error::Failure(format!("{origin} does not say what it erased: is it an engine of this version?"))
     })
 }
 
-fn address(base: &Url, path: &[&str]) -> Result<Url, Error> {
+pub(super) fn address(base: &Url, path: &[&str]) -> Result<Url, Error> {
     if !matches!(base.scheme(), "http" | "https") {
         return Err(Error::Usage(format!("--url: `{base}` is no address of a console; write http://127.0.0.1:9464")));
     }
