@@ -172,6 +172,10 @@ pub struct Notification {
     /// What it says of the engine itself: then it is about no incident, and `verdict` has no meaning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<Notice>,
+    /// What the receiver's template made of it, in lines; absent where it has none. The title is the template's then too. May
+    /// hold hostile text on each line: sinks escape it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 impl Notification {
@@ -228,6 +232,7 @@ impl Notification {
             group: None,
             withheld: Vec::new(),
             notice: None,
+            text: None,
         }
     }
 }

@@ -8,9 +8,12 @@
 mod class;
 mod fingerprint;
 mod lens;
+mod message;
 mod policy;
 pub mod secrets;
 mod settings;
+#[cfg(test)]
+mod walk;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +22,7 @@ use watershed_schemas::Plane;
 pub use class::Class;
 pub use fingerprint::Key;
 pub use lens::Lens;
+pub use message::mask_message;
 pub use policy::{Overrides, Policy};
 pub use secrets::{mask_known, mask_secrets};
 pub use settings::Settings;

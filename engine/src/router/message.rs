@@ -3,8 +3,6 @@
 //! A message is built in one place from what the tellings say, holds only what its receiver may see, and is masked as a whole
 //! before it leaves.
 
-mod masked;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
@@ -15,7 +13,7 @@ use super::view;
 use crate::correlator::{SignalRecord, Telling};
 use crate::evaluator::RuleSetup;
 use crate::playbook;
-use crate::redact::{Lens, Redaction};
+use crate::redact::{Lens, Redaction, mask_message};
 
 /// Most pieces of evidence in one notification.
 const EVIDENCE: usize = 20;
@@ -76,7 +74,7 @@ impl Writer<'_> {
         let own = |step: &&FirstMove| planes.contains(&step.plane);
         let acts_on = |step: &&FirstMove| own(step) && visible.contains(&step.plane);
         let their_first_move = telling.first_moves.iter().find(|step| !own(step)).map(|step| step.text.clone());
-        let message = Notification {
+        let mut message = Notification {
             notification_id: hashed("ntf", &[&incident.incident_id, &incident.revision.to_string(), &receiver.name]),
             severity,
             title: title(incident.verdict, severity, &rules, incident.principal.as_deref(), &incident.sessions),
@@ -98,7 +96,8 @@ impl Writer<'_> {
             planes: visible,
             ..about
         };
-        masked::masked(message, lens)
+        message.withheld = lens.tally(mask_message(&mut message));
+        message
     }
 
     fn mentions(&self, signals: &[&SignalRecord]) -> Vec<RuleMention> {

@@ -20,8 +20,11 @@ pub fn differences(story: &Story, played: &Played) -> Vec<String> {
     }
     for message in &played.at_the_end {
         lines.push(format!(
-            "the story ends too early: only at its end {} is told `{}`",
-            message.receiver, message.title
+            "the story ends too early: only at its end {} is told {} (revision {}) `{}`",
+            message.receiver,
+            message.reason.name(),
+            message.revision,
+            message.title
         ));
     }
     let mut described: BTreeMap<&str, &Expected> = BTreeMap::new();

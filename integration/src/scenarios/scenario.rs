@@ -20,6 +20,8 @@ use super::offset::{START, moment};
 const BEFORE_MICROS: i64 = 20 * 60 * 1_000_000;
 /// How often it is heard.
 const MINUTE_MICROS: i64 = 60 * 1_000_000;
+/// How long it is heard every minute; later every ten.
+const CLOSELY_MINUTES: i64 = 180;
 /// How long a story goes on after its last word.
 const AFTER_MICROS: i64 = 2 * MINUTE_MICROS;
 /// The latest that a record may come after it happened: less than the lateness that is allowed by default, so that nothing is
@@ -405,7 +407,9 @@ impl Story {
         let begins = self.own().map(|arrival| arrival.at).filter(|at| *at >= START).min().unwrap_or(START);
         let whole_minutes = (begins.micros() - START.micros()) / MINUTE_MICROS * MINUTE_MICROS;
         let first = START.plus_micros(whole_minutes + MINUTE_MICROS / 2 - BEFORE_MICROS);
-        (0..).map(move |minute| first.plus_micros(minute * MINUTE_MICROS)).take_while(move |at| *at <= until)
+        // Who goes on for a day needs no minutes.
+        let minute = |number: i64| number.min(CLOSELY_MINUTES) + (number - CLOSELY_MINUTES).max(0) * 10;
+        (0..).map(move |number| first.plus_micros(minute(number) * MINUTE_MICROS)).take_while(move |at| *at <= until)
     }
 
     /// Whether a plane is not heard for some time.

@@ -42,7 +42,7 @@ pub(super) fn finding(view: &View<'_>) -> Value {
         finding["resources"] =
             view.agents.iter().take(ITEMS).map(|agent| json!({ "uid": agent, "type": "agent" })).collect();
     }
-    if let Some(step) = view.first_move.filter(|step| !step.is_empty()) {
+    if let Some(step) = &view.first_move {
         let references: Vec<&String> = view.rules.iter().filter_map(|rule| rule.runbook.as_ref()).take(ITEMS).collect();
         finding["remediation"] = json!({ "desc": step });
         if !references.is_empty() {

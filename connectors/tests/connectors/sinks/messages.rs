@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::receiver::Receiver;
+use super::receiver::{Receiver, Reply};
 use super::*;
 
-fn check_expected(name: &str, found: &Value) {
+pub(super) fn check_expected(name: &str, found: &Value) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expected/sinks").join(name);
     let found = format!("{found:#}\n");
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
@@ -18,9 +18,14 @@ fn check_expected(name: &str, found: &Value) {
 }
 
 /// Sends one message to a receiver that accepts it, and returns what arrived.
-async fn sent(kind: Value, secrets: impl Fn(&str) -> Vec<(&'static str, String)>, message: &Notification) -> Value {
+async fn sent(
+    kind: Value,
+    secrets: impl Fn(&str) -> Vec<(&'static str, String)>,
+    well: &'static str,
+    message: &Notification,
+) -> Vec<Value> {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let receiver = Receiver::answering(202, &[]).await;
+    let receiver = Receiver::serving(move |_| Reply::of(202, well)).await;
     let secrets = secrets(&receiver.base);
     let secrets: Vec<(&str, &str)> = secrets.iter().map(|(name, secret)| (*name, secret.as_str())).collect();
     let mut kind = kind;
@@ -31,26 +36,47 @@ async fn sent(kind: Value, secrets: impl Fn(&str) -> Vec<(&'static str, String)>
     let sink = build(&settings(&directory, kind, &secrets));
     let receipt = sink.send(message, &Attempt::at(now())).await.expect("accepted");
     assert_eq!(receipt.status, Some(202));
-    let request = receiver.only();
-    assert_eq!(request.headers["content-type"], "application/json");
-    assert_eq!(request.path, "/hook");
-    serde_json::from_str(&request.body).expect("a JSON body")
+    let requests = receiver.requests();
+    for request in &requests {
+        assert_eq!(request.headers["content-type"], "application/json");
+        assert_eq!(request.path, "/hook");
+    }
+    requests.iter().map(super::receiver::Request::json).collect()
 }
 
 #[tokio::test]
 async fn slack_gets_blocks() {
     let secrets = |base: &str| vec![("url", format!("{base}/hook"))];
-    for (name, message) in [("slack_opened.json", opened()), ("slack_resolved.json", resolved())] {
-        check_expected(name, &sent(json!({ "type": "slack" }), secrets, &message).await);
+    for (name, message) in
+        [("slack_opened.json", opened()), ("slack_resolved.json", resolved()), ("slack_complete.json", complete())]
+    {
+        let bodies = sent(json!({ "type": "slack" }), secrets, "ok", &message).await;
+        check_expected(name, &bodies[0]);
     }
 }
 
 #[tokio::test]
 async fn pagerduty_gets_events() {
     let secrets = |_: &str| vec![("routing_key", "0123456789abcdef0123456789abcdef".to_owned())];
+    let kind = || json!({ "type": "pagerduty", "url": "" });
+    let well = r#"{"status":"success"}"#;
     for (name, message) in [("pagerduty_trigger.json", opened()), ("pagerduty_resolve.json", resolved())] {
-        check_expected(name, &sent(json!({ "type": "pagerduty", "url": "" }), secrets, &message).await);
+        let bodies = sent(kind(), secrets, well, &message).await;
+        assert_eq!(bodies.len(), 1);
+        check_expected(name, &bodies[0]);
     }
+    let bodies = sent(kind(), secrets, well, &complete()).await;
+    assert_eq!(bodies.len(), 2);
+    check_expected("pagerduty_complete.json", &bodies[0]);
+    check_expected("pagerduty_former.json", &bodies[1]);
+}
+
+#[tokio::test]
+async fn splunk_gets_events_with_their_time() {
+    let secrets = |_: &str| vec![("token", "b5b8b0a4-0000-4000-8000-000000000000".to_owned())];
+    let kind = json!({ "type": "splunk", "url": "", "index": "security", "host": "watershed-eu" });
+    let bodies = sent(kind, secrets, r#"{"text":"Success","code":0}"#, &opened()).await;
+    check_expected("splunk.json", &bodies[0]);
 }
 
 #[tokio::test]

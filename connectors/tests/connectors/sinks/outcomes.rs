@@ -38,7 +38,7 @@ fn kinds(base: &str) -> Vec<(&'static str, Value, Vec<(&'static str, String)>, &
         (
             "splunk",
             json!({ "type": "splunk", "url": url }),
-            vec![("token", "token".to_owned())],
+            vec![("token", "b5b8b0a4-0000".to_owned())],
             r#"{"text":"Success","code":0}"#,
         ),
     ]
@@ -62,7 +62,9 @@ async fn outcomes(reply: Reply) -> Vec<(&'static str, String)> {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (reply, well) = (reply.clone(), kinds("")[at].3);
         let receiver = Receiver::serving(move |_| match reply.clone() {
-            Reply::Http { status, headers, body } => Reply::Http { status, headers, body: body.replace("{well}", well) },
+            Reply::Http { status, headers, body } => {
+                Reply::Http { status, headers, body: body.replace("{well}", well) }
+            }
             other => other,
         })
         .await;

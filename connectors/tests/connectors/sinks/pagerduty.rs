@@ -58,8 +58,12 @@ impl Service {
                     // Only the log grows: nobody is called again, and the title stays.
                     Some(alert) => alert.log += 1,
                     None => {
-                        let alert =
-                            Alert { state: "triggered", summary: summary.to_owned(), severity: severity.to_owned(), log: 1 };
+                        let alert = Alert {
+                            state: "triggered",
+                            summary: summary.to_owned(),
+                            severity: severity.to_owned(),
+                            log: 1,
+                        };
                         self.alerts.insert(key.to_owned(), alert);
                     }
                 }
@@ -153,7 +157,8 @@ async fn an_attempt_that_breaks_between_its_requests_ends_the_same_when_it_is_ma
         assert!(torn.send(&opened(), &[]).await);
         assert!(!torn.send(&grown(2, Some(1)), &[]).await, "request {broken} failed");
         assert!(torn.send(&grown(2, Some(1)), &[]).await);
-        let states = |world: &World| world.alerts().into_iter().map(|(key, alert)| (key, alert.state)).collect::<Vec<_>>();
+        let states =
+            |world: &World| world.alerts().into_iter().map(|(key, alert)| (key, alert.state)).collect::<Vec<_>>();
         assert_eq!(states(&torn), states(&whole));
     }
 }
@@ -172,11 +177,7 @@ async fn whoever_takes_it_acknowledges_and_the_end_resolves() {
     let world = World::new().await;
     let key = "inc_3f2a:model:1";
     assert!(world.send(&opened(), &[]).await);
-    let taken = Notification {
-        reason: NotifyReason::Acknowledged,
-        status: IncidentStatus::Acknowledged,
-        ..opened()
-    };
+    let taken = Notification { reason: NotifyReason::Acknowledged, status: IncidentStatus::Acknowledged, ..opened() };
     assert!(world.send(&taken, &[]).await);
     assert_eq!(world.state(key), "acknowledged");
     assert!(world.send(&resolved(), &[]).await);

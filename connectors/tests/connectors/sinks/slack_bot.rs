@@ -23,17 +23,20 @@ struct Message {
 struct Workspace {
     messages: BTreeMap<String, Message>,
     next: usize,
-    /// Names of errors, or a `Retry-After`, for the next requests.
+    /// What the next requests are answered: the name of an error, `429`, `torn`, or `well` for what they deserve.
     script: Vec<&'static str>,
 }
 
 impl Workspace {
     fn answer(&mut self, request: &Request) -> Reply {
         let no = |error: &str| Reply::of(200, json!({ "ok": false, "error": error }).to_string());
-        if !self.script.is_empty() {
-            return match self.script.remove(0) {
-                "429" => Reply::of(429, json!({ "ok": false, "error": "ratelimited" }).to_string()).with("retry-after", "7"),
-                "" => Reply::Reset,
+        let scripted = if self.script.is_empty() { "well" } else { self.script.remove(0) };
+        if scripted != "well" {
+            return match scripted {
+                "429" => {
+                    Reply::of(429, json!({ "ok": false, "error": "ratelimited" }).to_string()).with("retry-after", "7")
+                }
+                "torn" => Reply::Reset,
                 error => no(error),
             };
         }
@@ -194,8 +197,7 @@ async fn memory_of_another_channel_or_of_nothing_readable_is_no_memory() {
 async fn an_attempt_that_broke_before_its_reply_adds_no_second_message() {
     let world = World::new().await;
     let memory = kept(world.send(&opened(), None).await);
-    // The edit is refused by the limit, then the connection of the reply is torn.
-    for script in [&["429"][..], &["internal_error"]] {
+    for script in [&["429"][..], &["well", "torn"], &["well", "internal_error"]] {
         world.script(script);
         let error = world.try_send(&risen(), Some(&memory)).await.expect_err("not yet");
         assert!(matches!(error, SendError::Retry { .. }), "{error}");

@@ -2,7 +2,9 @@
 
 mod behaviour;
 mod clock;
+mod edited;
 mod failures;
+mod operator;
 mod receiver;
 mod store;
 

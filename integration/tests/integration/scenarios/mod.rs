@@ -31,6 +31,7 @@ fn each_owner_hears_what_the_analyst_expects() {
     let (mut told, mut played_stories) = (0, 0);
     for scenario in scenarios().iter().filter(|one| wanted.as_ref().is_none_or(|wanted| one.id.contains(wanted))) {
         let mut outcomes = Vec::new();
+        let began = std::time::Instant::now();
         for (which, story) in [("", &scenario.story), (" (twin)", &scenario.twin)] {
             let played = as_it_happens(&company, scenario, story);
             told += played.heard.len();
@@ -40,6 +41,9 @@ fn each_owner_hears_what_the_analyst_expects() {
                 wrong.push(format!("{}{which}: {}\n  {}", scenario.path.display(), story.title, lines.join("\n  ")));
             }
             outcomes.push((played.outcome(), reasons(&played), coverage(&played)));
+        }
+        if wanted.is_some() {
+            eprintln!("{} took {:?}", scenario.id, began.elapsed());
         }
         if outcomes[0] == outcomes[1] {
             wrong.push(format!("{}: the twin ends as the story does", scenario.path.display()));

@@ -4,12 +4,12 @@ use watershed_schemas::{
     BlastRadius, EvidenceItem, FirstMove, Group, Handled, Notification, Reach, Related, RelatedIncident, RuleMention,
 };
 
-use crate::redact::{Lens, mask_known};
+use super::{mask_known, secrets};
 
-/// The message with every text in it masked, and with what was withheld from its receiver counted.
+/// Masks every text of a message, and says how many masks they hold.
 ///
 /// Each field is named here, so that one that comes new has to be decided. Ids that the engine made hold no text.
-pub(super) fn masked(mut message: Notification, lens: Lens<'_>) -> Notification {
+pub fn mask_message(message: &mut Notification) -> usize {
     let Notification {
         notification_id: _,
         receiver: _,
@@ -48,11 +48,12 @@ pub(super) fn masked(mut message: Notification, lens: Lens<'_>) -> Notification 
         handled,
         link: _,
         group,
-        withheld,
+        withheld: _,
         notice: _,
-    } = &mut message;
+        text,
+    } = message;
     let mut texts: Vec<&mut String> = vec![tenant, title, first_move];
-    texts.extend(principal.as_mut());
+    texts.extend(principal.as_mut().into_iter().chain(text));
     texts.extend(sessions.iter_mut().chain(agents).chain(tags).chain(frameworks));
     texts.extend(their_first_move.as_mut());
     for RuleMention { id: _, title, runbook } in rules {
@@ -92,7 +93,5 @@ pub(super) fn masked(mut message: Notification, lens: Lens<'_>) -> Notification 
             **text = masked;
         }
     }
-    let tally = lens.tally(texts.iter().map(|text| text.as_str()));
-    *withheld = tally;
-    message
+    texts.iter().map(|text| secrets::masks(text)).sum()
 }
