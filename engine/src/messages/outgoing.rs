@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use serde_json::Value;
-use watershed_connectors::sinks::{Receipt, SendError, Sink};
-use watershed_schemas::{Notification, Timestamp};
+use watershed_connectors::sinks::{Attempt, Receipt, SendError, Sink};
+use watershed_schemas::Notification;
 
 use super::Template;
 use crate::redact::mask_message;
@@ -63,7 +63,11 @@ impl Sink for Outgoing {
         self.sink.preview(&self.written(notification))
     }
 
-    async fn send(&self, notification: &Notification, now: Timestamp) -> Result<Receipt, SendError> {
-        self.sink.send(&self.written(notification), now).await
+    fn remembers(&self) -> bool {
+        self.sink.remembers()
+    }
+
+    async fn send(&self, notification: &Notification, attempt: &Attempt<'_>) -> Result<Receipt, SendError> {
+        self.sink.send(&self.written(notification), attempt).await
     }
 }
