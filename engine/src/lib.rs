@@ -18,6 +18,7 @@
 //! * [`reload`] takes up changed rules and reference tables, [`backfill`] reads the log again for rules that want their past.
 //! * [`books`] is what falls out beside incidents: the [`inventory`] of what there is, and the [`lifecycle`] of access.
 //! * [`verify`] holds a replay against plain SQL over the same history.
+//! * [`journal`] keeps beside the store what no second reading of the log brings back.
 //! * [`config`], [`check`], [`cli`] and [`console`] are the shell around it.
 
 pub mod acceptance;
@@ -40,6 +41,7 @@ pub mod exceptions;
 pub mod explain;
 pub mod intake;
 pub mod inventory;
+pub mod journal;
 pub mod lifecycle;
 pub mod matcher;
 pub mod messages;

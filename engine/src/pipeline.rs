@@ -18,10 +18,12 @@ use crate::acceptance::Refusal;
 use crate::backfill::Backfiller;
 use crate::cases::{Cases, Erased};
 use crate::core::{Backfill, Core, Input, Output, Past};
+use crate::correlator;
 use crate::crash;
 use crate::deliver::Delivery;
 use crate::evaluator::{Meter, Reload, RuleNews, Wanted};
 use crate::intake::{Intake, Polled};
+use crate::journal::{self, Journal};
 use crate::outbox::{self, OutboxRow};
 use crate::principals::Aliases;
 use crate::router::{self, Router};
@@ -48,6 +50,9 @@ pub enum Error {
         /// What happened.
         reason: serde_json::Error,
     },
+    /// The journal can't be written any more, so that a lost store would forget what people did.
+    #[error("the journal stopped: {0}; free its disk, or give `store.path` another one")]
+    Journal(std::io::Error),
     /// The positions of the source can't be written down.
     #[error("the positions of the source can't be stored: {0}")]
     Positions(serde_json::Error),
@@ -69,6 +74,8 @@ pub enum Error {
 pub struct Parts {
     /// Where checkpoints go; without one nothing survives the process.
     pub store: Option<Arc<dyn StateStore>>,
+    /// What is kept beside the store, with what it said when it was opened.
+    pub journal: Option<(Journal, journal::Said)>,
     /// Who is told what; without one nobody is told anything.
     pub router: Option<Router>,
     /// Who carries it there; without one notifications are only returned.
@@ -165,8 +172,18 @@ impl Pipeline {
         }
         let mut next_seq = 0;
         let mut pending = Commit::default();
+        let mut parts = parts;
         if let Some(store) = &parts.store {
-            let stored = load(store.as_ref())?;
+            let mut stored = load(store.as_ref())?;
+            if let Some((journal, said)) = &mut parts.journal {
+                if stored.is_empty() {
+                    let pairs = correlator::awaiting(std::mem::take(&mut said.pairs));
+                    pending.puts.extend(pairs.iter().cloned());
+                    stored.extend(pairs);
+                }
+                let pairs = stored.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+                journal.rewrite(pairs).map_err(Error::Journal)?;
+            }
             let under = |prefix: &[u8]| -> Vec<(Vec<u8>, Vec<u8>)> {
                 let from = stored.range(prefix.to_vec()..);
                 from.take_while(|(key, _)| key.starts_with(prefix))
@@ -225,9 +242,9 @@ impl Pipeline {
         self.write_refused(&output, &mut turn.counts)?;
 
         let fresh = self.notify(&output.tellings, turn.ended, &mut turn.counts)?;
-        let heard = self.heard();
+        let times = [self.now(), self.heard()];
         if let Some(cases) = &mut self.parts.cases {
-            cases.take(&output, &fresh, [heard, heard], &mut self.pending)?;
+            cases.take(&output, &fresh, times, &mut self.pending)?;
         }
         crash::point("before_commit");
         let due = self.committed.elapsed() >= self.parts.commit_interval && self.has_news();
@@ -335,7 +352,11 @@ impl Pipeline {
             let listed: Vec<_> = positions.iter().collect();
             commit.puts.push((POSITIONS_KEY.to_vec(), serde_json::to_vec(&listed).map_err(Error::Positions)?));
             commit.puts.push((SEQ_KEY.to_vec(), serde_json::to_vec(&self.next_seq).map_err(Error::Positions)?));
-            store.commit(newest(commit))?;
+            let commit = newest(commit);
+            if let Some((journal, _)) = &mut self.parts.journal {
+                journal.append(&commit).map_err(Error::Journal)?;
+            }
+            store.commit(commit)?;
         }
         if let Some(cases) = &mut self.parts.cases {
             cases.committed();
@@ -433,7 +454,7 @@ impl Pipeline {
     /// # Errors
     /// As [`Pipeline::commit`].
     pub fn erase(&mut self, tenant: &str, principal: &str) -> Result<Erased, Error> {
-        let now = self.heard();
+        let now = self.now();
         let Some(cases) = &mut self.parts.cases else { return Ok(Erased::default()) };
         let erased = cases.erase(tenant, principal, now, &mut self.pending)?;
         self.commit()?;

@@ -1,5 +1,6 @@
 //! `watershed run`: the pipeline beside a SIEM, until it is asked to stop.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use crate::console::{self, Health, Metrics};
 use crate::core::Core;
 use crate::evaluator::{Reload, RuleChange};
 use crate::intake::Intake;
+use crate::journal::{self, Journal};
 use crate::pipeline::{Error, Parts, Pipeline, Turn};
 use crate::reload::{Loaded, Loader, Watcher};
 use crate::router::Router;
@@ -67,6 +69,7 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
         tracing::error!(%reason, "the store was unusable; starting with an empty one");
     }
     let store: Arc<dyn StateStore> = Arc::new(opened.store);
+    let (journal, remembered) = open_journal(&config.store.path)?;
     health.store_open(true);
     let delivery = setup::delivery(config, runtime.handle(), Arc::clone(&store))?;
     let formats = config.formats()?;
@@ -80,6 +83,7 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
         dlq: Some(setup::dead_letters("dlq", &config.dlq)?),
         late: Some(setup::dead_letters("late", &config.late)?),
         store: Some(Arc::clone(&store)),
+        journal: Some((journal, remembered)),
         cases: Some(Cases::open(config.cases, Some(Arc::clone(&store)))?),
         backfiller: Some(Backfiller::new(open, formats.clone(), config.core.skew)),
         commit_interval: config.store.commit_interval,
@@ -166,6 +170,19 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
         tracing::info!(left, "stopped; what is left is delivered by the next start");
     }
     Ok(())
+}
+
+/// Opens the journal beside the store.
+fn open_journal(store: &Path) -> anyhow::Result<(Journal, journal::Said)> {
+    let mut name = store.as_os_str().to_owned();
+    name.push(".journal");
+    let path = PathBuf::from(name);
+    let (journal, said) =
+        Journal::open(&path).with_context(|| format!("the journal {} can't be opened", path.display()))?;
+    if said.damaged > 0 {
+        tracing::warn!(path = %path.display(), lines = said.damaged, "the journal has lines that can't be read");
+    }
+    Ok((journal, said))
 }
 
 /// Runs what was loaded, and says what was not.

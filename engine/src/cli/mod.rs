@@ -19,9 +19,11 @@ mod output;
 mod receivers;
 mod record;
 mod replay;
+mod routes;
 mod rules;
 mod run;
 mod settings;
+mod silence;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -101,6 +103,12 @@ enum Verb {
     /// List receivers and try them out.
     #[command(subcommand)]
     Receivers(receivers::ReceiversVerb),
+    /// Who is told of what: show the routes, and try them.
+    #[command(subcommand)]
+    Routes(routes::RoutesVerb),
+    /// Ask not to be called about something, for a while.
+    #[command(subcommand)]
+    Silence(silence::SilenceVerb),
     /// The version and what it was built with.
     Version,
     /// A completion script for a shell.
@@ -196,6 +204,8 @@ fn dispatch(verb: Verb, output: &mut Output) -> Result<Exit, Error> {
         Verb::Identity(verb) => identity::identity(&verb, output),
         Verb::BlastRadius(args) => blast_radius::blast_radius(&args, output),
         Verb::Receivers(verb) => receivers::receivers(&verb, output),
+        Verb::Routes(verb) => routes::routes(&verb, output),
+        Verb::Silence(verb) => silence::silence(&verb, output),
         Verb::Version => version::version(output),
         Verb::Completions(args) => completions::completions(&args, output),
     }

@@ -54,7 +54,7 @@ fn a_secret_that_stands_in_the_file_is_not_repeated() {
 
 #[test]
 fn every_problem_of_a_file_has_its_line() {
-    for name in ["shapes.toml", "values.toml", "routing.toml", "syntax.toml"] {
+    for name in ["shapes.toml", "values.toml", "routing.toml", "unrouted.toml", "syntax.toml"] {
         let problems = load(name).expect_err("it is full of problems");
         for problem in problems.iter() {
             let of_nothing = ["input", "receivers", "routing.fallback"].contains(&problem.setting.as_str());
@@ -118,6 +118,23 @@ fn what_is_written_is_what_runs() {
     assert_eq!(record_limits.json_depth, 32);
     assert_eq!(console.map(|console| console.listen.port()), Some(9999));
     assert_eq!(log, Log { json: Some(true), level: "info,watershed_engine=debug".to_owned() });
+}
+
+#[test]
+fn what_is_not_said_in_a_route_is_said_around_it() {
+    let routes = loaded("routes.toml").config.routes;
+    let [acme] = routes.routes.as_slice() else { panic!("there is one route") };
+    let [small, access] = acme.routes.as_slice() else { panic!("it has two routes") };
+    assert_eq!((acme.receivers.as_slice(), small.receivers.as_slice()), (&[0, 1][..], &[0, 1][..]));
+    assert_eq!(access.receivers, [1]);
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    assert_eq!(routes.policy.group_interval, minutes(1));
+    assert_eq!((small.policy.group_wait, small.policy.group_interval), (Duration::from_secs(30), minutes(1)));
+    assert_eq!((acme.policy.repeat_interval, small.policy.repeat_interval), (Some(minutes(240)), None));
+    assert_eq!((access.policy.escalate.len(), small.policy.escalate.len()), (1, 0));
+    assert_eq!((small.policy.mute.as_slice(), acme.policy.mute.len()), (&[0, 1][..], 0));
+    assert_eq!(access.policy, acme.policy);
+    assert!(routes.silences[0].configured && routes.silences[0].id.starts_with("sil_"));
 }
 
 #[test]

@@ -15,7 +15,9 @@ use watershed_schemas::{Plane, Verdict};
 use super::cold_metrics::ColdMetrics;
 use super::operator_metrics::OperatorMetrics;
 use super::principal_metrics::PrincipalMetrics;
+use super::routing_metrics::RoutingMetrics;
 use super::state_metrics::StateMetrics;
+use super::template_metrics::TemplateMetrics;
 use crate::evaluator::RuleStatus;
 
 type Labels<const N: usize> = [(&'static str, String); N];
@@ -85,8 +87,12 @@ pub struct Metrics {
     state_bytes: Gauge,
     /// Where remembered rows are.
     pub cold: ColdMetrics,
+    /// What became of templates.
+    pub templates: TemplateMetrics,
     /// What is wrong with the engine.
     pub operator: OperatorMetrics,
+    /// What became of what was to be told.
+    pub routing: RoutingMetrics,
     /// What is known of identities.
     pub identities: StateMetrics,
     /// What is known of principals.
@@ -94,7 +100,6 @@ pub struct Metrics {
     incidents: Counters<1>,
     incident_revisions: Counter,
     open_incidents: Gauge,
-    unrouted: Counter,
     notifications: Counters<2>,
     outbox_pending: Gauge,
     store_bytes: Gauge,
@@ -156,13 +161,14 @@ impl Metrics {
             rule_state_bytes: Family::default(),
             state_bytes: Gauge::default(),
             cold: ColdMetrics::default(),
+            templates: TemplateMetrics::default(),
             operator: OperatorMetrics::default(),
+            routing: RoutingMetrics::default(),
             identities: StateMetrics::default(),
             principals: PrincipalMetrics::default(),
             incidents: Family::default(),
             incident_revisions: Counter::default(),
             open_incidents: Gauge::default(),
-            unrouted: Counter::default(),
             notifications: Family::default(),
             outbox_pending: Gauge::default(),
             store_bytes: Gauge::default(),
@@ -255,7 +261,9 @@ impl Metrics {
             self.rule_state_bytes.clone(),
         );
         self.cold.register(registry);
+        self.templates.register(registry);
         self.operator.register(registry);
+        self.routing.register(registry);
         self.identities.register(registry);
         self.principals.register(registry);
         registry.register("state_bytes", "Bytes that all rules hold, each counted once", self.state_bytes.clone());
@@ -265,11 +273,6 @@ impl Metrics {
             "open_incidents",
             "Incidents that new evidence can still change",
             self.open_incidents.clone(),
-        );
-        registry.register(
-            "unrouted",
-            "Incidents that no route took and the fallback receiver got",
-            self.unrouted.clone(),
         );
         registry.register(
             "notifications",
@@ -447,11 +450,6 @@ impl Metrics {
     /// Incidents that new evidence can still change.
     pub fn open_incidents(&self, count: u64) {
         self.open_incidents.set(gauge(count));
-    }
-
-    /// An incident that no route took went to the fallback receiver.
-    pub fn unrouted(&self, count: u64) {
-        self.unrouted.inc_by(count);
     }
 
     /// A delivery attempt ended.

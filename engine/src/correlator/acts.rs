@@ -52,7 +52,7 @@ impl Incident {
         }
         let reason = reason(handled);
         match evidenced {
-            Some((judgement, records)) if judgement.verdict.is_some() => {
+            Some((judgement, records)) if judgement.verdict.is_some() && !self.awaits_signals => {
                 self.write(entity, judgement, status, reason, records, scene);
             }
             _ => {

@@ -51,6 +51,9 @@ pub(super) struct Incident {
     /// A person took it up again: it is theirs to close, and quiet alone does not resolve it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) kept_open: bool,
+    /// Known from the journal alone: its signals are still to be read again, and until they are it stays as it was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) awaits_signals: bool,
     /// What it had to do with, once its signals are forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) shared: Option<Shares>,
@@ -96,6 +99,7 @@ impl Incident {
             acts: Vec::new(),
             closed_at: None,
             kept_open: false,
+            awaits_signals: false,
             shared: None,
             settled: None,
         }
@@ -131,7 +135,9 @@ impl Incident {
 
     pub(super) fn last_event_time(&self) -> Timestamp {
         let said = self.last.as_ref().map(|last| last.last_event_time);
-        self.settled.as_ref().map(|settled| settled.judgement.last).or(said).unwrap_or(Timestamp::MAX)
+        let found = self.settled.as_ref().map(|settled| settled.judgement.last);
+        let last = if self.awaits_signals { found.max(said) } else { found.or(said) };
+        last.unwrap_or(Timestamp::MAX)
     }
 
     /// Writes a revision where the signals say something new.
@@ -148,6 +154,14 @@ impl Incident {
         } else {
             scene.related.remove(&self.id);
         }
+        if self.awaits_signals {
+            self.awaits_signals = self.is_less_than_it_was(&judgement, records);
+            self.store(entity, scene.commit);
+            if self.awaits_signals {
+                self.settled = Some(Settled { start, judgement });
+                return;
+            }
+        }
         let principal = principal_of(entity, &judgement);
         let news = news(self.last.as_ref(), self.closed_at, principal, &judgement);
         if let Some(News { reason, status }) = news {
@@ -159,6 +173,17 @@ impl Incident {
             self.store(entity, scene.commit);
         }
         self.settled = Some(Settled { start, judgement });
+    }
+
+    /// Whether some signals have not been read again yet, and what has been says no more than what was said.
+    fn is_less_than_it_was(&self, judgement: &Judgement, records: &[&SignalRecord]) -> bool {
+        let Some(last) = &self.last else { return false };
+        let found = |id: &String| records.iter().any(|record| record.signal_id == *id);
+        let grown = judgement.verdict.is_some_and(|verdict| {
+            judgement.severity > last.severity
+                || verdict.planes().iter().any(|plane| !last.verdict.planes().contains(plane))
+        });
+        !grown && !last.signals.iter().all(found)
     }
 
     /// Whether a signal after all others changes nothing that a revision would say; it is counted.
@@ -188,6 +213,7 @@ impl Incident {
         let standing =
             matches!(last.status, IncidentStatus::Open | IncidentStatus::Acknowledged | IncidentStatus::Closed);
         let absorbed = standing
+            && !self.awaits_signals
             && same_verdict
             && many
             && record.plane.planes().iter().all(moved_before)
@@ -316,8 +342,8 @@ impl Incident {
     ) {
         let reason = "quiet for the gap".to_owned();
         match &self.last {
-            // Its signals went to another incident under another version of their rule.
-            Some(last) if records.is_empty() => {
+            // Its signals went to another incident under another version of their rule, or can't be had again.
+            Some(last) if records.is_empty() || self.awaits_signals => {
                 let status = IncidentStatus::Resolved;
                 let revision = IncidentRevision { revision: last.revision + 1, status, reason, ..last.clone() };
                 self.put(revision, entity, scene);
@@ -353,7 +379,8 @@ impl Incident {
         records: &[&SignalRecord],
         scene: &mut Scene<'_>,
     ) {
-        let Some(last) = self.last.as_ref().filter(|_| self.is_open()) else { return };
+        let speaks = self.is_open() && !self.awaits_signals;
+        let Some(last) = self.last.as_ref().filter(|_| speaks) else { return };
         let related = scene.related.of(&self.id);
         let Some(new) = related.iter().find(|related| !last.related.contains(related)) else { return };
         let reason = format!("related to {}", new.incident_id);
@@ -370,7 +397,7 @@ impl Incident {
         scene: &mut Scene<'_>,
     ) {
         let Some(last) = &self.last else { return };
-        if last.status == IncidentStatus::Merged || judgement.verdict.is_none() {
+        if last.status == IncidentStatus::Merged || judgement.verdict.is_none() || self.awaits_signals {
             return;
         }
         let reason = "what earlier revisions left out".to_owned();

@@ -29,7 +29,7 @@ use watershed_schemas::{ColumnSet, EventBatch, Handled, IncidentRevision, Mark, 
 
 use crate::evaluator::{Found, RuleSetup};
 use crate::principals::{InForce, Renamed};
-use crate::store::Commit;
+use crate::store::{Commit, Pairs};
 use crate::watermark::Watermarks;
 
 use briefs::Briefs;
@@ -80,6 +80,8 @@ pub struct Correlator {
     briefs: Briefs,
     related: Related,
     over: Over,
+    /// Signals of incidents that only the journal knew, until they are read again.
+    awaited: HashMap<String, String>,
     dirty: BTreeSet<Entity>,
     /// Entities with signals that were only counted.
     absorbed: BTreeSet<Entity>,
@@ -103,6 +105,7 @@ impl Correlator {
             briefs: Briefs::default(),
             related: Related::new(settings.gap, settings.related_limit),
             over: Over::default(),
+            awaited: HashMap::new(),
             dirty: BTreeSet::new(),
             absorbed: BTreeSet::new(),
             opened: 0,
@@ -261,6 +264,9 @@ impl Correlator {
 
     /// Puts a signal where its entity is, away from where it was. An incident whose signals have all gone goes with them.
     fn place(&mut self, mut record: SignalRecord, commit: &mut Commit) {
+        if record.incident.is_none() {
+            record.incident = self.awaited.remove(&record.signal_id);
+        }
         let entity = self.entity_of(&record);
         let known = self.places.contains_key(&record.signal_id);
         let mut orphan = None;
@@ -508,10 +514,10 @@ impl Correlator {
             let Ok(record) = serde_json::from_slice::<SignalRecord>(&value) else { continue };
             self.place(record, &mut Commit::default());
         }
-        for (_, value) in stored(incident::PREFIX) {
+        for (key, value) in stored(incident::PREFIX) {
             let Ok((entity, incident)) = serde_json::from_slice::<(Entity, Incident)>(&value) else { continue };
             self.opened = self.opened.max(incident.opened + 1);
-            if let Some(shares) = &incident.shared {
+            if let Some(shares) = incident.shared.as_ref().filter(|_| key.starts_with(over::PREFIX)) {
                 let last = incident.last_event_time();
                 if incident.has_verdict() {
                     self.related.put(&incident.id, &entity, incident.opened, last, shares);
@@ -519,9 +525,31 @@ impl Correlator {
                 self.over.restore(entity, incident);
                 continue;
             }
+            let mut incident = incident;
+            incident.shared = None;
+            if let Some(last) = incident.last.as_ref().filter(|_| incident.is_live()) {
+                let has_signals = self.entities.get(&entity).is_some_and(|state| {
+                    state.signals.values().any(|record| record.incident.as_ref() == Some(&incident.id))
+                });
+                incident.awaits_signals |= !has_signals && !last.signals.is_empty();
+                if incident.awaits_signals {
+                    let missing = last.signals.iter().filter(|id| !self.places.contains_key(*id));
+                    self.awaited.extend(missing.map(|id| (id.clone(), incident.id.clone())));
+                }
+            }
             self.entities.entry(entity).or_default().incidents.push(incident);
         }
         // Settled again, they say nothing new, but know when they last heard of each.
         self.dirty = self.entities.keys().cloned().collect();
     }
+}
+
+/// What a journal knows of incidents, where nothing else is known: also those that no evidence could join any more wait for
+/// the log to bring their signals again, so that these do not open them anew.
+pub fn awaiting(journal: Pairs) -> Pairs {
+    let again = |(key, value): (Vec<u8>, Vec<u8>)| match key.strip_prefix(over::PREFIX) {
+        Some(id) => ([incident::PREFIX, id].concat(), value),
+        None => (key, value),
+    };
+    journal.into_iter().map(again).collect()
 }

@@ -122,6 +122,9 @@ pub(super) fn judge<'a>(signals: impl Iterator<Item = &'a SignalRecord> + Clone,
     };
     judgement.scores = PlaneScores { model: sum(|score| score.model), access: sum(|score| score.access) };
     judgement.because.first_moved = moved;
+    if judgement.because.is_empty() {
+        judgement.because = Because::default();
+    }
     let PlaneScores { model, access } = settings.threshold;
     judgement.verdict = Verdict::of(judgement.scores.model >= model, judgement.scores.access >= access);
     judgement.origin = match judgement.verdict {
@@ -170,7 +173,8 @@ pub(super) fn factor(count: u32, repeat: f64) -> f64 {
 
 /// To a millionth: what is said is what is compared, and a reader who adds up the parts comes to the sum.
 fn rounded(number: f64) -> f64 {
-    (number * 1e6).round() / 1e6
+    // An empty sum is -0.
+    (number * 1e6).round() / 1e6 + 0.0
 }
 
 fn direction(moved: FirstMoved, clock_skew: Duration) -> Origin {

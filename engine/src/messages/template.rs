@@ -81,6 +81,8 @@ impl Template {
         environment.set_fuel(Some(FUEL));
         environment.set_recursion_limit(DEPTH);
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        // Errors then say which part of the source they are about.
+        environment.set_debug(true);
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
         environment.add_filter("slack", |text: String| escapes::slack(&text));

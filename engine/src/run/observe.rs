@@ -74,7 +74,7 @@ impl<'a> Observer<'a> {
         for incident in turn.incidents.iter().filter(|incident| incident.revision == 1) {
             metrics.incidents(incident.verdict, 1);
         }
-        metrics.unrouted(turn.counts.unrouted);
+        metrics.routing.count(&turn.counts);
         metrics.step_took(turn.counts.step);
         if let Some(took) = turn.counts.commit {
             metrics.commit_took(took);
@@ -95,9 +95,13 @@ impl<'a> Observer<'a> {
     fn rules(&mut self, pipeline: &Pipeline, stopwatch: &Stopwatch, health: &Health) {
         let metrics = self.metrics;
         let core = pipeline.core();
+        if let Some(router) = pipeline.router() {
+            metrics.routing.stand(router);
+        }
         metrics.state_bytes(core.state_bytes() as u64);
         metrics.identities.stand(&core.state_counts());
         let counts = core.cold_counts();
+        metrics.templates.stand(crate::messages::template_failures());
         metrics.cold.stand(core.hot_and_cold_bytes(), counts);
         health.disk(counts);
         let mut before = std::mem::take(&mut self.rules);

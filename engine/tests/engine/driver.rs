@@ -133,6 +133,10 @@ impl Disk {
         }
     }
 
+    pub(crate) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.0.insert(key, value);
+    }
+
     pub(crate) fn under(&self, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
         self.0
             .iter()

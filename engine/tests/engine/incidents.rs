@@ -1,6 +1,7 @@
 //! Incidents are a function of the set of signals: order of arrival, batches and restarts play no part.
 
 mod acts;
+mod lost_store;
 mod reckoning;
 mod related;
 mod restarts;

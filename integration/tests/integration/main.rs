@@ -1,5 +1,6 @@
 //! End-to-end tests of the whole program.
 
+mod api;
 mod backfill;
 mod compose;
 mod crash;

@@ -11,22 +11,31 @@ use crate::console::api::Question;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Holds the token that a console with tokens wants.
-const TOKEN: &str = "WATERSHED_TOKEN";
+pub(in crate::cli) const TOKEN: &str = "WATERSHED_TOKEN";
 /// Most bytes of an answer.
 const LONGEST: usize = 256 << 20;
 
 /// What the engine at this address knows.
 pub(in crate::cli) fn ask(base: &Url, question: &Question) -> Result<Value, Error> {
-    fetch(&address(base, question)?)
+    fetch(&address(base, question)?, TOKEN)
 }
 
-/// What is said at an address of an engine's console. A token in WATERSHED_TOKEN is sent along.
-pub(in crate::cli) fn fetch(url: &Url) -> Result<Value, Error> {
+/// What is said at an address of an engine's console. A token in this environment variable is sent along.
+pub(in crate::cli) fn fetch(url: &Url, token: &str) -> Result<Value, Error> {
+    run(url, None, token)
+}
+
+/// What is answered to JSON that is posted there.
+pub(in crate::cli) fn post(url: &Url, body: &Value, token: &str) -> Result<Value, Error> {
+    run(url, Some(body), token)
+}
+
+fn run(url: &Url, body: Option<&Value>, token: &str) -> Result<Value, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::failure)?;
-    runtime.block_on(get(url))
+    runtime.block_on(send(url, body, token))
 }
 
-async fn get(url: &Url) -> Result<Value, Error> {
+async fn send(url: &Url, body: Option<&Value>, token: &str) -> Result<Value, Error> {
     let failed = |error: reqwest::Error| {
         let reason = error.without_url();
         Error::Failure(format!("{} can't be asked: {reason}; is the engine running, and its console on?", origin(url)))
@@ -37,8 +46,11 @@ async fn get(url: &Url) -> Result<Value, Error> {
         .no_proxy()
         .build()
         .map_err(failed)?;
-    let mut request = client.get(url.clone());
-    if let Some(token) = std::env::var(TOKEN).ok().filter(|token| !token.is_empty()) {
+    let mut request = match body {
+        None => client.get(url.clone()),
+        Some(body) => client.post(url.clone()).json(body),
+    };
+    if let Some(token) = std::env::var(token).ok().filter(|token| !token.is_empty()) {
         request = request.bearer_auth(token);
     }
     let mut response = request.send().await.map_err(failed)?;

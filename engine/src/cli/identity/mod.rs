@@ -12,7 +12,7 @@ use watershed_schemas::Timestamp;
 use super::{Error, Exit, Output};
 use crate::console::api::Question;
 
-pub(super) use ask::{ask, fetch};
+pub(super) use ask::{TOKEN, ask, fetch, post};
 pub(super) use source::SourceArgs;
 
 /// Who is who.

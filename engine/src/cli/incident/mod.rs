@@ -1,7 +1,9 @@
 //! `watershed incident`.
 
+mod act;
 mod export;
 mod list;
+mod render;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,37 @@ pub(super) enum IncidentVerb {
     Timeline(ShowArgs),
     /// Write one as a document: Markdown, a page, JSON, or an OCSF Incident Finding.
     Export(ExportArgs),
+    /// Take one: escalation stops, and the other team sees who has it.
+    Ack(act::RemarkArgs),
+    /// Close one, and say what it was.
+    Close(act::CloseArgs),
+    /// Take up one again that was closed.
+    Reopen(act::RemarkArgs),
+    /// Add something to one.
+    Comment(act::CommentArgs),
+    /// Show the body of the message that a receiver gets about one.
+    Render(render::RenderArgs),
+    /// Mask what the case files of a running engine say of a principal; verdicts, times and counts stay.
+    Erase(EraseArgs),
+}
+
+/// Mask what the case files of a running engine say of a principal.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  watershed incident erase ada@example.com --tenant acme --url http://127.0.0.1:9464 --yes")]
+pub(super) struct EraseArgs {
+    /// The principal, as incidents name it.
+    principal: String,
+    /// The organisation that it is of.
+    #[arg(long, default_value = "default")]
+    tenant: String,
+    /// The address of the engine's console. A token of the role admin is read from WATERSHED_TOKEN.
+    #[arg(long, value_name = "URL")]
+    url: url::Url,
+    /// It can't be undone: without this nothing is done.
+    #[arg(long)]
+    yes: bool,
 }
 
 /// List incidents, the latest first.
@@ -195,6 +228,18 @@ pub(super) fn incident(verb: &IncidentVerb, output: &mut Output) -> Result<Exit,
         IncidentVerb::Show(args) => show(args, text::show, output)?,
         IncidentVerb::Timeline(args) => show(args, text::timeline, output)?,
         IncidentVerb::Export(args) => export::export(args, output)?,
+        IncidentVerb::Ack(args) => act::act(act::Deed::Acknowledge(args), output)?,
+        IncidentVerb::Close(args) => act::act(act::Deed::Close(args), output)?,
+        IncidentVerb::Reopen(args) => act::act(act::Deed::Reopen(args), output)?,
+        IncidentVerb::Comment(args) => act::act(act::Deed::Comment(args), output)?,
+        IncidentVerb::Render(args) => render::render(args, output)?,
+        IncidentVerb::Erase(args) if !args.yes => {
+            return Err(Error::Usage("what is erased can't be had back; say --yes".to_owned()));
+        }
+        IncidentVerb::Erase(args) => {
+            let cases = source::erase(&args.url, &args.tenant, &args.principal)?;
+            output.line(format!("masked in {cases} case files"))?;
+        }
     }
     Ok(Exit::Fine)
 }

@@ -161,13 +161,18 @@ fn subsections(
 ) {
     for field in &declaration.fields {
         let path = format!("{inside}.{}{}", field.name, if field.is_map() { ".<id>" } else { "" });
-        let known = declarations.get(field.inner()).is_some_and(|inner| inner.is_section());
+        let known = is_apart(declarations, declaration, field);
         let heading = format!("`[{}]`", path.replace("[].", "."));
         let listed = format!("`[[{}]]`", path.replace("[].", "."));
         if known && !page.contains(&heading) && !page.contains(&listed) {
             section(page, declarations, defaults, &path, field);
         }
     }
+}
+
+/// Whether a setting has a section of its own: what has the settings of the section that it stands in, has them there.
+fn is_apart(declarations: &Declarations, around: &Declaration, field: &Field) -> bool {
+    declarations.get(field.inner()).is_some_and(|inner| inner.is_section() && !std::ptr::eq(inner, around))
 }
 
 fn table(
@@ -178,8 +183,7 @@ fn table(
     declaration: &Declaration,
 ) {
     let rows: Vec<&Field> = declaration.fields.iter().filter(|field| !field.flatten).collect();
-    let rows: Vec<&&Field> =
-        rows.iter().filter(|field| !declarations.get(field.inner()).is_some_and(|inner| inner.is_section())).collect();
+    let rows: Vec<&&Field> = rows.iter().filter(|field| !is_apart(declarations, declaration, field)).collect();
     if rows.is_empty() {
         return;
     }
@@ -193,7 +197,9 @@ fn table(
             (_, None, None) => field.empty().to_owned(),
         };
         let docs = field.docs.replace('\n', " ").replace('|', "\\|");
-        writeln!(page, "| `{}` | {} | {default} | {docs} |", field.name, field.kind()).expect("a string grows");
+        let same = declarations.get(field.inner()).is_some_and(Declaration::is_section);
+        let kind = if same { "list of the same".to_owned() } else { field.kind() };
+        writeln!(page, "| `{}` | {kind} | {default} | {docs} |", field.name).expect("a string grows");
     }
 }
 
@@ -239,6 +245,10 @@ fn the_page_lists_exactly_what_serde_takes() {
     check_names::<raw::Store>("Store");
     check_names::<raw::Routing>("Routing");
     check_names::<raw::Route>("Route");
+    check_names::<raw::Escalation>("Escalation");
+    check_names::<raw::Interval>("Interval");
+    check_names::<raw::Inhibition>("Inhibition");
+    check_names::<raw::Silence>("Silence");
     check_names::<raw::Delivery>("Delivery");
     check_names::<raw::DeadLetters>("DeadLetters");
     check_names::<raw::Limits>("Limits");

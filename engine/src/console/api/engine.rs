@@ -19,6 +19,7 @@ use crate::core::Core;
 use crate::deliver::ReceiverSnapshot;
 use crate::intake::Intake;
 use crate::pipeline::{Pipeline, Turn};
+use crate::router::{NewSilence, Silence};
 
 /// Requests that may wait for the pipeline.
 const WAITING: usize = 64;
@@ -43,6 +44,29 @@ pub(super) trait Engine {
     /// The case files of incidents.
     fn cases(&self) -> Option<&Cases> {
         None
+    }
+
+    /// What is silenced, with what was until lately.
+    fn silences(&self) -> Vec<Silence> {
+        Vec::new()
+    }
+
+    /// Silences something; it is durable when this returns.
+    ///
+    /// # Errors
+    /// Where it can't be done.
+    fn add_silence(&mut self, asked: NewSilence) -> Result<Silence, String> {
+        let _ = asked;
+        Err("this engine tells nobody anything".to_owned())
+    }
+
+    /// Ends a silence; that is durable when this returns.
+    ///
+    /// # Errors
+    /// Where it can't be done.
+    fn expire_silence(&mut self, id: &str) -> Result<Silence, String> {
+        let _ = id;
+        Err("this engine tells nobody anything".to_owned())
     }
 
     /// Masks what is kept of a principal; it is durable when this returns. Gives the number of case files concerned.
@@ -85,6 +109,18 @@ impl Engine for &mut Pipeline {
 
     fn cases(&self) -> Option<&Cases> {
         Pipeline::cases(self)
+    }
+
+    fn silences(&self) -> Vec<Silence> {
+        Pipeline::silences(self)
+    }
+
+    fn add_silence(&mut self, asked: NewSilence) -> Result<Silence, String> {
+        Pipeline::add_silence(self, asked).map_err(|error| error.to_string()).flatten()
+    }
+
+    fn expire_silence(&mut self, id: &str) -> Result<Silence, String> {
+        Pipeline::expire_silence(self, id).map_err(|error| error.to_string()).flatten()
     }
 
     fn erase(&mut self, tenant: &str, principal: &str) -> Result<usize, String> {

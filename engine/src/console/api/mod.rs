@@ -24,6 +24,7 @@ mod question;
 mod route;
 mod routes;
 mod signals;
+mod silences;
 mod status;
 #[cfg(test)]
 mod tests;

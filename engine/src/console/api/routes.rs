@@ -7,8 +7,9 @@ use watershed_schemas::{BlastRadius, Case};
 
 use super::problem::Problem;
 use super::route::{Answer, Asked, Method, Route};
-use super::{acts, books, erase, events, incidents, openapi, signals, status};
+use super::{acts, books, erase, events, incidents, openapi, signals, silences, status};
 use crate::console::access::Role;
+use crate::router::NewSilence;
 
 /// A JSON object of which no more is promised.
 fn object(members: &[&str]) -> Value {
@@ -131,6 +132,41 @@ pub(super) static ROUTES: &[Route] = &[
         schema!(acts::Comment),
         handler!(acts::comment),
     ),
+    get(
+        "/silences",
+        "list_silences",
+        "incidents",
+        "What nobody is called about for a while, and what it was of late.",
+        Answer::Json(schema!(silences::Silences)),
+        handler!(silences::list),
+    ),
+    Route {
+        method: Method::Post,
+        role: Role::Responder,
+        body: Some(schema!(NewSilence)),
+        refusals: &[409],
+        ..get(
+            "/silences",
+            "add_silence",
+            "incidents",
+            "Have nobody called about some incidents for a while. The token's name is its author.",
+            Answer::Created(schema!(silences::Shown)),
+            handler!(silences::add),
+        )
+    },
+    Route {
+        method: Method::Delete,
+        role: Role::Responder,
+        refusals: &[404, 409],
+        ..get(
+            "/silences/{id}",
+            "expire_silence",
+            "incidents",
+            "End a silence now.",
+            Answer::Json(schema!(silences::Shown)),
+            handler!(silences::expire),
+        )
+    },
     Route {
         method: Method::Post,
         role: Role::Admin,
