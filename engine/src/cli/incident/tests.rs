@@ -111,7 +111,7 @@ fn one_is_shown_by_the_beginning_of_its_id() {
     assert!(timeline.contains("runtime.jsonl/0 @ "), "{timeline}");
     let case: serde_json::Value =
         serde_json::from_str(&say(&["show", ana, "--format", "json"]).expect("shown")).expect("JSON");
-    assert_eq!(case["timeline"][0]["source"]["offset"].as_i64(), Some(1));
+    assert_eq!(case["timeline"][0]["source"]["offset"].as_i64(), Some(0));
     for (id, wrong) in [("inc_", "2 incidents begin with `inc_`"), ("inc_zz", "there is no incident `inc_zz`")] {
         let error = say(&["show", id]).expect_err("refused").to_string();
         assert!(error.contains(wrong), "{error}");

@@ -66,9 +66,9 @@ fn setups() -> Vec<RuleSetup> {
     let flagged = "SELECT event_time, tenant, principal, session_id, event_id AS e_event_id FROM runtime WHERE kind = 'guardrail'";
     let silent =
         "SELECT r.event_time, r.tenant, r.principal, r.session_id, r.event_id AS e_event_id, i.event_id AS i_event_id
-         FROM runtime r JOIN identity i ON r.tenant = i.tenant AND r.principal = i.principal
+         FROM runtime r JOIN identity i ON r.tenant = i.tenant AND r.event_id = i.event_id
            AND i.event_time >= r.event_time - INTERVAL '1 hour' AND i.event_time <= r.event_time + INTERVAL '1 hour'
-         WHERE r.kind = 'tool_call' AND i.kind = 'authentication' AND r.tool = 'never' ";
+         WHERE r.kind = 'tool_call' AND i.kind = 'authentication'";
     let rules = [
         rule("flagged", "model", "key: [e_event_id]", flagged),
         rule("silent", "both", "key: [e_event_id, i_event_id]", silent),
@@ -124,7 +124,7 @@ fn evidence_names_its_record_and_quotes_what_was_said_without_secrets() {
 
 #[test]
 fn a_secret_that_the_excerpt_cuts_is_masked_as_well() {
-    let said = format!("{}{SECRET} rest", "y".repeat(232));
+    let said = format!("{} {SECRET} rest", "y".repeat(231));
     let mut driver = driver(EvidenceText::Excerpt);
     let flag = Event { content: Some(said), ..event(1, "flag", "guardrail") };
     let gathered = give(&mut driver, Plane::Model, &[flag]);
