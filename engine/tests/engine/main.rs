@@ -3,6 +3,7 @@
 mod backfill;
 mod backfill_properties;
 mod books;
+mod cases;
 mod cold;
 mod deeds;
 mod driver;
