@@ -244,9 +244,9 @@ impl Pipeline {
         self.write_refused(&output, &mut turn.counts)?;
 
         let fresh = self.notify(&output.tellings, &mut turn)?;
-        let heard = self.heard();
+        let times = [self.now(), self.heard()];
         if let Some(cases) = &mut self.parts.cases {
-            cases.take(&output, &fresh, [heard, heard], &mut self.pending)?;
+            cases.take(&output, &fresh, times, &mut self.pending)?;
         }
         crash::point("before_commit");
         let due = self.committed.elapsed() >= self.parts.commit_interval && self.has_news();
@@ -456,7 +456,7 @@ impl Pipeline {
     /// # Errors
     /// As [`Pipeline::commit`].
     pub fn erase(&mut self, tenant: &str, principal: &str) -> Result<Erased, Error> {
-        let now = self.heard();
+        let now = self.now();
         let Some(cases) = &mut self.parts.cases else { return Ok(Erased::default()) };
         let erased = cases.erase(tenant, principal, now, &mut self.pending)?;
         self.commit()?;

@@ -13,5 +13,5 @@ mod template;
 mod tests;
 
 pub use examples::{Example, examples};
-pub use outgoing::{Failures, Outgoing};
+pub use outgoing::{Outgoing, template_failures};
 pub use template::{BUILT_IN, Template, TemplateError};

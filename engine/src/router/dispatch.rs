@@ -259,17 +259,16 @@ impl Router {
             None => return,
         };
         let grouped = page.labels.is_some();
-        let about = page.foremost();
-        let tellings: Vec<Telling> =
-            about
-                .and_then(|id| page.members.get(&id))
-                .into_iter()
-                .flat_map(|member| member.iter().flatten())
-                .filter(|half| {
-                    if grouped { half.held.is_none() && (!half.over || half.pending.is_some()) } else { ready(half) }
-                })
-                .filter_map(|half| half.live.as_deref().cloned())
-                .collect();
+        // About the gravest incident of which anything may be said now.
+        let sayable = |half: &&super::page::Half| {
+            if grouped { half.held.is_none() && (!half.over || half.pending.is_some()) } else { ready(half) }
+        };
+        let of_member = |id: &&str| {
+            let halves = page.members.get(*id)?.iter().flatten().filter(sayable);
+            let known: Vec<Telling> = halves.filter_map(|half| half.live.as_deref().cloned()).collect();
+            (!known.is_empty()).then_some(known)
+        };
+        let tellings = page.lasting().iter().find_map(of_member).unwrap_or_default();
         // What it tells is listed as long as it waits.
         self.send(key, page, tellings, reason, routed);
         for half in page.halves_mut().filter(|half| half.pending.is_some() && half.held.is_none()) {

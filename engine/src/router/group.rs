@@ -44,15 +44,10 @@ impl Page {
         Some(Group { key: self.id.clone(), labels, incidents, omitted })
     }
 
-    /// The incident that a message is about: the gravest that lasts or is still to be told.
-    pub(super) fn foremost(&self) -> Option<String> {
-        self.lasting().first().map(|id| (*id).to_owned())
-    }
-
     /// The newest that is known of the gravest incident that lasts.
     pub(super) fn newest(&self) -> Vec<Telling> {
         let lasts = |id: &&str| {
-            let halves = self.members.get(id)?.iter().flatten().filter(|half| !half.over);
+            let halves = self.members.get(*id)?.iter().flatten().filter(|half| !half.over);
             let known: Vec<Telling> = halves.filter_map(|half| half.live.as_deref().cloned()).collect();
             (!known.is_empty()).then_some(known)
         };

@@ -334,9 +334,7 @@ fn reach(case: &Case) -> Vec<(String, String)> {
             reach.push((format!("did reach: {what}"), some(&of, LISTED)));
         }
     }
-    if !radius.unknown.is_empty() {
-        reach.push(("not known".to_owned(), some(&radius.unknown, LISTED)));
-    }
+    reach.extend(radius.unknown.iter().take(LISTED).map(|unknown| ("not known".to_owned(), shown(unknown))));
     reach
 }
 

@@ -34,9 +34,9 @@ pub fn show(page: &Page) -> Vec<String> {
     if !page.moves.is_empty() {
         heading(&mut out, "first moves");
         for step in &page.moves {
-            out.extend(wrapped("  ", &format!("{}. [{}] {}", step.order, step.team, step.text)));
+            out.extend(wrapped(&format!("  {:>2}. [{}] ", step.order, step.team), &step.text));
             if let Some(how) = &step.how {
-                out.extend(wrapped("       how: ", how));
+                out.extend(wrapped("      how: ", how));
             }
         }
     }

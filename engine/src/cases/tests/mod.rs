@@ -1,1 +1,7 @@
-//! Case files over their life.
+//! Case files over their life: growth, restart, retention, erasure, views.
+
+mod example;
+mod life;
+mod privacy;
+
+pub(crate) use example::{hostile, whole};

@@ -3,6 +3,7 @@
 mod act;
 mod export;
 mod list;
+mod render;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,29 @@ pub(super) enum IncidentVerb {
     Reopen(act::RemarkArgs),
     /// Add something to one.
     Comment(act::CommentArgs),
+    /// Show the body of the message that a receiver gets about one.
+    Render(render::RenderArgs),
+    /// Mask what the case files of a running engine say of a principal; verdicts, times and counts stay.
+    Erase(EraseArgs),
+}
+
+/// Mask what the case files of a running engine say of a principal.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  watershed incident erase ada@example.com --tenant acme --url http://127.0.0.1:9464 --yes")]
+pub(super) struct EraseArgs {
+    /// The principal, as incidents name it.
+    principal: String,
+    /// The organisation that it is of.
+    #[arg(long, default_value = "default")]
+    tenant: String,
+    /// The address of the engine's console. A token of the role admin is read from WATERSHED_TOKEN.
+    #[arg(long, value_name = "URL")]
+    url: url::Url,
+    /// It can't be undone: without this nothing is done.
+    #[arg(long)]
+    yes: bool,
 }
 
 /// List incidents, the latest first.
@@ -208,6 +232,14 @@ pub(super) fn incident(verb: &IncidentVerb, output: &mut Output) -> Result<Exit,
         IncidentVerb::Close(args) => act::act(act::Deed::Close(args), output)?,
         IncidentVerb::Reopen(args) => act::act(act::Deed::Reopen(args), output)?,
         IncidentVerb::Comment(args) => act::act(act::Deed::Comment(args), output)?,
+        IncidentVerb::Render(args) => render::render(args, output)?,
+        IncidentVerb::Erase(args) if !args.yes => {
+            return Err(Error::Usage("what is erased can't be had back; say --yes".to_owned()));
+        }
+        IncidentVerb::Erase(args) => {
+            let cases = source::erase(&args.url, &args.tenant, &args.principal)?;
+            output.line(format!("masked in {cases} case files"))?;
+        }
     }
     Ok(Exit::Fine)
 }

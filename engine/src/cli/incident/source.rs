@@ -7,16 +7,17 @@ use clap::Args;
 use serde::Deserialize;
 use url::Url;
 use watershed_connectors::escape::for_log;
-use watershed_schemas::Case;
+use watershed_schemas::{Case, IncidentRevision, Notification};
 
 use crate::cases::{Cases, Entry, Filter, Settings};
 use crate::cli::formats::OwnMappings;
-use crate::cli::identity::{TOKEN, fetch};
+use crate::cli::identity::{TOKEN, fetch, post};
 use crate::cli::{Error, InputFile, output, replay, settings};
 use crate::config::Rules;
 use crate::core::Core;
-use crate::pipeline::{Parts, Pipeline};
+use crate::pipeline::{Parts, Pipeline, Turn};
 use crate::replay::Reasons;
+use crate::router::Router;
 
 /// How long one look at the input waits.
 const POLL: Duration = Duration::from_millis(100);
@@ -24,6 +25,8 @@ const POLL: Duration = Duration::from_millis(100);
 const BATCH: usize = 1_000;
 /// Incidents that one page of a running engine holds.
 const PAGE: usize = 500;
+/// Characters of an id that is not abbreviated.
+const WHOLE_ID: usize = 28;
 /// Pages that are asked for at most.
 const PAGES: usize = 200;
 
@@ -54,7 +57,7 @@ pub(super) struct SourceArgs {
     reference: Option<PathBuf>,
     /// Settings of time, rules, incidents and limits; its input is not read.
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
 }
 
 /// One page of a running engine's list.
@@ -103,8 +106,23 @@ impl SourceArgs {
         }
     }
 
+    /// Every message that the receivers of the configuration get when the telemetry is replayed, in their order.
+    pub(super) fn messages(&self) -> Result<Vec<Notification>, Error> {
+        if self.url.is_some() {
+            let message = "a running engine does not hand out messages; name a recording of it with --recording";
+            return Err(Error::Usage(message.to_owned()));
+        }
+        let mut messages = Vec::new();
+        self.play_hearing(|turn| messages.append(&mut turn.notifications))?;
+        Ok(messages)
+    }
+
     /// Replays the telemetry to its end, as `replay` does.
     fn play(&self) -> Result<Pipeline, Error> {
+        self.play_hearing(|_| {})
+    }
+
+    fn play_hearing(&self, mut hear: impl FnMut(&mut Turn)) -> Result<Pipeline, Error> {
         if self.recording.is_none() && self.runtime.is_empty() && self.identity.is_empty() {
             return Err(Error::Usage("name --recording, files with --runtime or --identity, or --url".to_owned()));
         }
@@ -127,6 +145,8 @@ impl SourceArgs {
         let setups = settings::rules(&rules, &reference)?;
         let mut core = config.map(|config| config.core).unwrap_or_default();
         core.cold = false;
+        // How far an incident reaches is asked of all of them.
+        core.all_state = true;
         let inputs = replay::Inputs {
             recording: self.recording.as_deref(),
             runtime: &self.runtime,
@@ -139,12 +159,25 @@ impl SourceArgs {
         let reasons = Reasons::default();
         let letters = || Some(Box::new(reasons.clone()) as _);
         let cases = Cases::open(config.map_or_else(Settings::default, |config| config.cases), None);
-        let parts =
-            Parts { dlq: letters(), late: letters(), cases: Some(cases.map_err(Error::failure)?), ..Parts::default() };
+        let router =
+            config.map(|config| Router::new(config.routes.clone(), &setups).redacting(config.redaction.for_replay()));
+        let parts = Parts {
+            dlq: letters(),
+            late: letters(),
+            cases: Some(cases.map_err(Error::failure)?),
+            router,
+            ..Parts::default()
+        };
         let mut pipeline = Pipeline::resume(intake, Core::new(core, setups), parts).map_err(Error::failure)?;
         pipeline.name(reference.aliases());
         pipeline.refer_to(reference);
-        while !pipeline.turn(POLL).map_err(Error::failure)?.ended {}
+        loop {
+            let mut turn = pipeline.turn(POLL).map_err(Error::failure)?;
+            hear(&mut turn);
+            if turn.ended {
+                break;
+            }
+        }
         let lines = reasons.lines();
         if !lines.is_empty() {
             output::complain("not history:");
@@ -156,6 +189,9 @@ impl SourceArgs {
 
 /// The id that begins so, where it is only one.
 pub(super) fn whole_id(url: &Url, id: &str, token: &str) -> Result<Option<String>, Error> {
+    if id.len() >= WHOLE_ID {
+        return Ok(Some(id.to_owned()));
+    }
     let mut found: Vec<String> = Vec::new();
     each_page(url, &Filter::default(), PAGE, token, |incident| {
         if incident.incident_id.starts_with(id) {
@@ -217,6 +253,16 @@ fn each_page(
         }
     }
     Ok(())
+}
+
+/// Masks what the case files of an engine that runs say of a principal; gives in how many.
+pub(super) fn erase(url: &Url, tenant: &str, principal: &str) -> Result<u64, Error> {
+    let body = serde_json::json!({"tenant": tenant, "principal": principal});
+    let answer = post(&address(url, &["principals", "erase"])?, &body, TOKEN)?;
+    answer["cases"].as_u64().ok_or_else(|| {
+        let origin = url.origin().ascii_serialization();
+        Error::Failure(format!("{origin} does not say what it erased: is it an engine of this version?"))
+    })
 }
 
 pub(super) fn address(base: &Url, path: &[&str]) -> Result<Url, Error> {
