@@ -161,7 +161,7 @@ impl Router {
         let mut escalations = Vec::new();
         let mut forgotten = false;
         while let Some((at, step)) = page.next(&policy, self.hurry)
-            && at <= self.now.max(Timestamp::MIN)
+            && at <= self.now
         {
             match step {
                 Step::Tell => self.tell(key, &mut page, routed),
