@@ -27,6 +27,7 @@ mod routing;
 #[path = "../../../rules/tests/rules/shape_file.rs"]
 mod shape_file;
 mod shapes;
+mod silenced;
 mod state;
 mod stream;
 mod tuned;
