@@ -172,7 +172,6 @@ impl Pipeline {
         }
         let mut next_seq = 0;
         let mut pending = Commit::default();
-        let mut parts = parts;
         if let Some(store) = &parts.store {
             let mut stored = load(store.as_ref())?;
             if let Some((journal, said)) = &mut parts.journal {

@@ -10,7 +10,7 @@ mod examples;
 mod outgoing;
 mod template;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use examples::{Example, examples};
 pub use outgoing::{Outgoing, template_failures};

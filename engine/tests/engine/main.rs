@@ -13,6 +13,7 @@ mod identities;
 mod incidents;
 mod lateness;
 mod limits;
+mod lost_store_run;
 mod matching;
 mod over_signals;
 mod reach;

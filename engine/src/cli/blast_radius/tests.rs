@@ -58,9 +58,9 @@ fn a_reach_is_shown_from_files_at_a_time_with_what_the_registry_says() {
     std::fs::write(reference.join("agents.csv"), AGENTS).expect("it can be written");
     let reference = reference.display().to_string();
     let show = |more: &[&str]| {
-        let base = ["00u1aaaaaaaaaaaaaaaa", "--tenant", "acme", "--identity", &identity, "--runtime", &runtime];
-        let base = base.iter().chain(&["--reference", reference.as_str()]);
-        printed(&base.chain(more).copied().collect::<Vec<_>>()).expect("it is shown")
+        let id = "00u1aaaaaaaaaaaaaaaa";
+        let base = [id, "--tenant", "acme", "--identity", &identity, "--runtime", &runtime, "--reference", &reference];
+        printed(&base.iter().chain(more).copied().collect::<Vec<_>>()).expect("it is shown")
     };
     let text = show(&["--at", "2026-03-01T10:30:00Z"]);
     for part in [

@@ -74,6 +74,7 @@ fn a_file_that_is_not_there_and_one_that_is_too_long_are_named() {
 fn a_sink_with_a_template_says_what_it_wrote_and_without_one_its_own_words() {
     use std::sync::Arc;
 
+    use watershed_connectors::sinks::Sink as _;
     use watershed_schemas::Notification;
 
     let example = examples().remove(0).notification;
