@@ -177,7 +177,8 @@ impl Pipeline {
         if let Some(store) = &parts.store {
             let mut stored = load(store.as_ref())?;
             if let Some((journal, said)) = &mut parts.journal {
-                if stored.is_empty() {
+                // Every commit writes positions: without them this store has never taken part.
+                if !stored.contains_key(POSITIONS_KEY) {
                     let pairs = correlator::awaiting(std::mem::take(&mut said.pairs));
                     pending.puts.extend(pairs.iter().cloned());
                     stored.extend(pairs);

@@ -28,7 +28,7 @@ fn ten_thousand_signals_are_a_handful_of_messages() {
         assert!(revisions <= 40, "{revisions} revisions at batch size {step}");
         assert_eq!(driver.standing().len(), 10_000);
         finals.push(driver.final_incidents());
-        assert!(started.elapsed() < Duration::from_secs(60), "batch size {step} took {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(300), "batch size {step} took {:?}", started.elapsed());
     }
     assert_eq!(finals[0], finals[1]);
     let one: Value = serde_json::from_str(&finals[0][0]).expect("own output parses");
