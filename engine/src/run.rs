@@ -40,6 +40,9 @@ const SHORT_POLL: Duration = Duration::from_millis(2);
 /// Without a turn for this long the process counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long the console may take to let its clients go.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// What a person may ask of a program that runs.
 #[derive(Clone, Copy)]
 pub struct Control<'a> {
@@ -56,7 +59,7 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
     let metrics = Arc::new(Metrics::new());
     let health = Arc::new(Health::new(PATIENCE));
     let (asker, mut questions) = console::api::questions();
-    let _served = match config.console.clone() {
+    let served = match config.console.clone() {
         Some(console) => {
             let served = runtime.block_on(console::serve(console, Arc::clone(&metrics), Arc::clone(&health), asker));
             Some(served.context("the console can't listen")?)
@@ -165,6 +168,11 @@ pub fn run(config: &Config, loader: Loader, control: &Control<'_>, stop_within: 
     let started = Instant::now();
     let closed = result.and_then(|()| pipeline.close(stop_within / 2));
     let delivery = closed.inspect_err(|error| tracing::error!(%error, "stopping on a failure"))?;
+    // Whoever still waits for an answer is told that there is none, and listeners that it is over.
+    drop(questions);
+    if let Some(served) = served {
+        let _ = runtime.block_on(async { tokio::time::timeout(FAREWELL, served.stop()).await });
+    }
     if let Some(delivery) = delivery {
         let left = runtime.block_on(delivery.stop(stop_within.saturating_sub(started.elapsed())));
         tracing::info!(left, "stopped; what is left is delivered by the next start");
@@ -255,6 +263,10 @@ fn log(turn: &Turn) {
             incident_id = %incident.incident_id, revision = incident.revision, verdict = incident.verdict.name(),
             severity = incident.severity.name(), signals = incident.signals.len(), "incident revised"
         );
+    }
+    for (incident_id, held) in &turn.held_back {
+        let (receiver, plane) = (&held.receiver, held.plane.name());
+        tracing::info!(%incident_id, %receiver, plane, hold = ?held.hold, "nobody is called about it now");
     }
     for notification in &turn.notifications {
         tracing::info!(

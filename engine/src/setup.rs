@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use watershed_connectors::dlq::{DeadLetterError, DeadLetters, FileDeadLetters, KafkaDeadLetters};
-use watershed_connectors::sinks::{BuildError, HttpClient};
+use watershed_connectors::sinks::{BuildError, HttpClient, Sink};
 use watershed_connectors::sources::kafka::{KafkaPast, KafkaSource};
 use watershed_connectors::sources::past::{Again, Past};
 use watershed_connectors::sources::recording::{RecordingError, RecordingSource};
@@ -13,8 +13,9 @@ use watershed_connectors::sources::tail::TailSource;
 use watershed_connectors::sources::{Positions, Source, SourceError};
 use watershed_schemas::Timestamp;
 
-use crate::config::{Config, DeadLetterOutput, Input};
+use crate::config::{Config, DeadLetterOutput, Input, Receiver};
 use crate::deliver::{self, Delivery, SystemClock};
+use crate::messages::Outgoing;
 use crate::store::StateStore;
 
 /// Records that one batch of a recording takes.
@@ -91,13 +92,21 @@ pub fn dead_letters(output: &'static str, to: &DeadLetterOutput) -> Result<Box<d
     opened.map_err(|error| Error::DeadLetters { output, error })
 }
 
+/// Makes the sink of a receiver: what goes through it is masked, and written by the receiver's template.
+///
+/// # Errors
+/// When its settings are wrong or a secret can't be read.
+pub fn sink(receiver: &Receiver, http: &HttpClient) -> Result<Arc<dyn Sink>, Error> {
+    let built = receiver.sink.build(http).map_err(|error| Error::Receiver { name: receiver.name.clone(), error })?;
+    Ok(Arc::new(Outgoing::new(built, receiver.template.clone())))
+}
+
 /// Starts the delivery workers of every receiver.
 pub fn delivery(config: &Config, runtime: &Handle, store: Arc<dyn StateStore>) -> Result<Delivery, Error> {
     let http = HttpClient::default();
     let mut receivers = Vec::new();
     for receiver in &config.receivers {
-        let sink =
-            receiver.sink.build(&http).map_err(|error| Error::Receiver { name: receiver.name.clone(), error })?;
+        let sink = sink(receiver, &http)?;
         receivers.push(deliver::Receiver { name: receiver.name.clone(), sink, settings: receiver.delivery.clone() });
     }
     Ok(Delivery::start(runtime, store, receivers, config.delivery.clone(), Arc::new(SystemClock::new()))?)

@@ -30,7 +30,7 @@ use crate::watermark::Watermarks;
 pub(crate) use could::Could;
 pub use did::Deeds;
 pub use rows::Collector;
-pub(crate) use rows::oldest;
+pub(crate) use rows::{ROWS, oldest};
 
 /// Most entries of one list.
 pub const ENTRIES: usize = 64;
@@ -70,17 +70,19 @@ pub(crate) struct Reaches {
     pub(crate) over: BTreeSet<String>,
 }
 
-/// How far a subject reaches. `segments` are the rows that are remembered, `evidence` the events behind its findings.
+/// How far a subject reaches. `segments` are the rows that are remembered, of which no more are looked at than the budget says;
+/// `evidence` the events behind its findings.
 pub(crate) fn reach(
     subject: &Subject,
     knowledge: &Knowledge<'_>,
     segments: &[Arc<Segment>],
     evidence: &[&Evidence],
+    budget: &mut u64,
 ) -> Reaches {
     let could = Could::of(subject, knowledge);
     let mut deeds = could.deeds(subject);
     evidence.iter().for_each(|evidence| deeds.evidence(evidence));
-    let left_out = deeds.remembered(segments);
+    let left_out = deeds.remembered(segments, budget);
     told(subject, knowledge, could, &deeds, Some(left_out))
 }
 

@@ -16,16 +16,34 @@ use crate::verify::Witness;
 use crate::watermark::Watermarks;
 
 /// Most remembered rows that are looked at for one answer.
-const ROWS: u64 = 500_000;
+pub(crate) const ROWS: u64 = 200_000;
+
+/// Columns that are looked at in every row, whoever's it is.
+const EVERY_ROW: [&str; 8] =
+    ["tenant", "event_id", "kind", "principal", "on_behalf_of", "session_id", "credential_id", "agent_id"];
 
 /// The columns of a batch that hold text.
 struct Texts<'a> {
     plane: Plane,
     rows: &'a RecordBatch,
+    known: Vec<(&'static str, Option<(usize, &'a StringArray)>)>,
 }
 
 impl<'a> Texts<'a> {
+    fn of(plane: Plane, rows: &'a RecordBatch) -> Self {
+        let mut texts = Texts { plane, rows, known: Vec::new() };
+        texts.known = EVERY_ROW.iter().map(|name| (*name, texts.look_up(name))).collect();
+        texts
+    }
+
     fn column(&self, name: &str) -> Option<(usize, &'a StringArray)> {
+        match self.known.iter().find(|(known, _)| *known == name) {
+            Some((_, column)) => *column,
+            None => self.look_up(name),
+        }
+    }
+
+    fn look_up(&self, name: &str) -> Option<(usize, &'a StringArray)> {
         let at = self.plane.column(name)?;
         Some((at, self.rows.column(at).as_string_opt::<i32>()?))
     }
@@ -37,10 +55,9 @@ impl<'a> Texts<'a> {
 }
 
 impl Deeds {
-    /// Counts what rules still remember.
-    pub(super) fn remembered(&mut self, segments: &[Arc<Segment>]) -> LeftOut {
+    /// Counts what rules still remember, and takes what it looks at from the budget.
+    pub(super) fn remembered(&mut self, segments: &[Arc<Segment>], budget: &mut u64) -> LeftOut {
         let mut left_out = LeftOut::default();
-        let mut looked_at = 0;
         for segment in segments {
             let Some(plane) = segment.table.plane() else { continue };
             let (oldest, newest) = segment.span();
@@ -48,11 +65,11 @@ impl Deeds {
                 continue;
             }
             let count = segment.row_count() as u64;
-            if looked_at + count > ROWS {
+            if count > *budget {
                 left_out.rows += count;
                 continue;
             }
-            looked_at += count;
+            *budget -= count;
             let Ok(rows) = segment.rows() else {
                 left_out.unreadable += count;
                 continue;
@@ -74,7 +91,7 @@ impl Deeds {
         which: impl Iterator<Item = usize>,
         called: &dyn Fn(usize, u32, &str) -> Option<String>,
     ) {
-        let texts = Texts { plane, rows };
+        let texts = Texts::of(plane, rows);
         let times = event_times(rows);
         for row in which {
             let event_time = Timestamp::from_micros(times.value(row));

@@ -43,6 +43,13 @@ fn rules_that_are_not_there_are_named() {
 }
 
 #[test]
+fn an_engine_that_nobody_operates_is_warned_of() {
+    finds("", "none is of team \"operator\"", Level::Warning);
+    let checked = with("[[receivers]]\nname = \"ops\"\nteam = \"operator\"\ntype = \"stdout\"");
+    assert!(!checked.problems.to_string().contains("operator"), "{}", checked.problems);
+}
+
+#[test]
 fn a_disabled_rule_does_not_run() {
     let checked = with("[rules]\ndisable = [\"repeated-denials-then-allow\"]");
     assert!(!checked.problems.any_error(), "{}", checked.problems);
@@ -127,7 +134,8 @@ fn exceptions_are_held_against_what_there_is() {
     };
     let known = "repeated-denials-then-allow";
     let fine = with(&exception(known, "{principal = \"a\"}", "why", "2999-01-01T00:00:00Z"));
-    assert!(fine.problems.iter().next().is_none(), "{}", fine.problems);
+    // But that nobody operates it.
+    assert!(fine.problems.iter().all(|problem| problem.message.contains("team \"operator\"")), "{}", fine.problems);
     finds(
         &exception("no-such", "{principal = \"a\"}", "why", "2999-01-01T00:00:00Z"),
         "there is no rule `no-such`",

@@ -1,5 +1,8 @@
 //! `watershed blast-radius`.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use clap::Args;

@@ -9,7 +9,9 @@ use comfy_table::Table;
 use indicatif::{ProgressBar, ProgressStyle};
 use watershed_connectors::escape::for_log;
 use watershed_rules::ReferenceTables;
-use watershed_schemas::{NotifyReason, Origin, Timestamp, Verdict};
+use watershed_schemas::{
+    BlastRadius, IncidentRevision, NotifyReason, Origin, Plane, PlaneCoverage, PlaneScores, Timestamp, Verdict,
+};
 
 use super::{Error, Exit, Output, Stop, settings};
 use crate::config::Rules;
@@ -123,6 +125,7 @@ impl<'a> Screen<'a> {
                         incident.revision
                     );
                     self.line(&text);
+                    self.line(&format!("            why: {}", why(incident)));
                 }
             }
             Moment::Notification(notification) => {
@@ -143,7 +146,14 @@ impl<'a> Screen<'a> {
                         for_log(&evidence.summary)
                     ));
                 }
-                self.line(&format!("            first move: {}\n", for_log(&notification.first_move)));
+                if let Some(radius) = &notification.blast_radius {
+                    self.line(&format!("            reach: {}", for_log(&reach(radius))));
+                }
+                self.line(&format!("            first move: {}", for_log(&notification.first_move)));
+                if let Some(theirs) = &notification.their_first_move {
+                    self.line(&format!("            the other team's: {}", for_log(theirs)));
+                }
+                self.line("");
             }
         }
     }
@@ -187,6 +197,52 @@ impl<'a> Screen<'a> {
             received.join(", ")
         ))
     }
+}
+
+/// The reckoning behind a verdict, and whether the other plane was heard.
+fn why(incident: &IncidentRevision) -> String {
+    let because = &incident.because;
+    let mut parts = Vec::new();
+    for (plane, covered) in [(Plane::Model, incident.coverage.model), (Plane::Access, incident.coverage.access)] {
+        let of = |scores: &PlaneScores| match plane {
+            Plane::Model => scores.model,
+            Plane::Access => scores.access,
+        };
+        let (score, threshold) = (of(&incident.scores), of(&because.thresholds));
+        if score > 0.0 {
+            let rules = because.rules.iter().filter(|rule| of(&rule.score) > 0.0);
+            let rules: Vec<String> =
+                rules.map(|rule| format!("{} {} × {}", for_log(&rule.rule), of(&rule.weight), rule.factor)).collect();
+            parts.push(format!("{plane} {score} of {threshold} ({})", rules.join(" + ")));
+        } else if covered == PlaneCoverage::Observed {
+            parts.push(format!("{plane} plane heard, nothing found"));
+        } else {
+            parts.push(format!("{plane} plane not heard"));
+        }
+    }
+    parts.join("; ")
+}
+
+/// How far an incident reaches, in one line.
+fn reach(radius: &BlastRadius) -> String {
+    let could = &radius.could;
+    let counted = [
+        (could.credentials.len(), "valid credentials"),
+        (could.sessions.len(), "open sessions"),
+        (could.roles.len(), "roles and groups"),
+        (could.delegates.len(), "delegates"),
+    ];
+    let mut parts: Vec<String> =
+        counted.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    if !could.scopes.is_empty() {
+        parts.push(format!("scopes {}", could.scopes.join(" ")));
+    }
+    let did: Vec<&str> =
+        radius.did.iter().filter(|reached| reached.what == "tool").map(|tool| tool.name.as_str()).collect();
+    if !did.is_empty() {
+        parts.push(format!("called {}", did.join(", ")));
+    }
+    if parts.is_empty() { "nothing known".to_owned() } else { parts.join("; ") }
 }
 
 fn clock(time: Timestamp) -> String {

@@ -37,6 +37,7 @@ use crate::console;
 use crate::core;
 use crate::deliver::{DeliverySettings, ReceiverSettings};
 use crate::exceptions::Exception;
+use crate::messages::Template;
 use crate::operator;
 use crate::redact;
 use crate::router::Routes;
@@ -174,6 +175,8 @@ pub struct Receiver {
     pub planes: Vec<Plane>,
     /// Where and how messages are sent.
     pub sink: SinkSettings,
+    /// What writes title and text of its messages.
+    pub template: Option<Arc<Template>>,
     /// How patient delivery is with it.
     pub delivery: ReceiverSettings,
 }

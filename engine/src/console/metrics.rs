@@ -17,6 +17,7 @@ use super::operator_metrics::OperatorMetrics;
 use super::principal_metrics::PrincipalMetrics;
 use super::routing_metrics::RoutingMetrics;
 use super::state_metrics::StateMetrics;
+use super::template_metrics::TemplateMetrics;
 use crate::evaluator::RuleStatus;
 
 type Labels<const N: usize> = [(&'static str, String); N];
@@ -86,6 +87,8 @@ pub struct Metrics {
     state_bytes: Gauge,
     /// Where remembered rows are.
     pub cold: ColdMetrics,
+    /// What became of templates.
+    pub templates: TemplateMetrics,
     /// What is wrong with the engine.
     pub operator: OperatorMetrics,
     /// What became of what was to be told.
@@ -158,6 +161,7 @@ impl Metrics {
             rule_state_bytes: Family::default(),
             state_bytes: Gauge::default(),
             cold: ColdMetrics::default(),
+            templates: TemplateMetrics::default(),
             operator: OperatorMetrics::default(),
             routing: RoutingMetrics::default(),
             identities: StateMetrics::default(),
@@ -257,6 +261,7 @@ impl Metrics {
             self.rule_state_bytes.clone(),
         );
         self.cold.register(registry);
+        self.templates.register(registry);
         self.operator.register(registry);
         self.routing.register(registry);
         self.identities.register(registry);

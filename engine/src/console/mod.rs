@@ -21,6 +21,7 @@ mod routing_metrics;
 mod server;
 mod settings;
 mod state_metrics;
+mod template_metrics;
 
 pub use access::{Role, Token, Tokens};
 pub use cold_metrics::ColdMetrics;
@@ -32,3 +33,4 @@ pub use routing_metrics::RoutingMetrics;
 pub use server::{Error, Served, serve};
 pub use settings::{Limits, Settings};
 pub use state_metrics::StateMetrics;
+pub use template_metrics::TemplateMetrics;

@@ -16,6 +16,9 @@ use crate::store::Commit;
 /// The time before the moment that is asked about in which deeds are counted, where nobody says another.
 pub(crate) const WINDOW: Duration = Duration::from_secs(24 * 3_600);
 
+/// Most remembered rows that are looked at for all tellings of one step: a thousand incidents at once must not stop the stream.
+const ROWS_IN_A_STEP: u64 = 1_000_000;
+
 /// Holds for each plane the earliest event that was accepted.
 const SINCE_KEY: &[u8] = b"m/heard-since";
 
@@ -51,7 +54,7 @@ impl Core {
     /// window before it (a day where absent), as far as rules still remember it.
     pub fn blast_radius(&self, tenant: &str, id: &str, at: Option<Timestamp>, window: Option<Duration>) -> BlastRadius {
         let subject = self.subject(tenant, id, at, window);
-        blast::reach(&subject, &self.knowledge(), self.segments.live(), &[]).radius
+        blast::reach(&subject, &self.knowledge(), self.segments.live(), &[], &mut { blast::ROWS }).radius
     }
 
     /// Who is asked about: `id` as it is called, in the window.
@@ -83,8 +86,12 @@ impl Core {
     /// How far an incident reaches, as of its last event, and what to do first on each plane of its verdict. What was withdrawn,
     /// merged or closed needs nothing done.
     pub fn briefing(&self, incident: &IncidentRevision) -> (BlastRadius, Vec<FirstMove>) {
+        self.briefing_within(incident, &mut { blast::ROWS })
+    }
+
+    fn briefing_within(&self, incident: &IncidentRevision, budget: &mut u64) -> (BlastRadius, Vec<FirstMove>) {
         let standing = self.correlator.standing(incident);
-        let Reaches { radius, over } = self.reach_of(incident, &standing);
+        let Reaches { radius, over } = self.reach_of(incident, &standing, budget);
         let done =
             matches!(incident.status, IncidentStatus::Withdrawn | IncidentStatus::Merged | IncidentStatus::Closed);
         if done {
@@ -113,18 +120,28 @@ impl Core {
     /// Fills in what the core knows beside the incident itself.
     pub(super) fn brief(&self, tellings: &mut [Telling]) {
         let mut last: Option<(String, u32, (BlastRadius, Vec<FirstMove>))> = None;
+        let mut budget = ROWS_IN_A_STEP;
         for telling in tellings {
             let incident = &telling.incident;
             let known =
                 last.take().filter(|(id, revision, _)| *id == incident.incident_id && *revision == incident.revision);
-            let briefing = known.map_or_else(|| self.briefing(incident), |(_, _, briefing)| briefing);
+            let briefing = match known {
+                Some((_, _, briefing)) => briefing,
+                None => {
+                    let mut own = blast::ROWS.min(budget);
+                    let before = own;
+                    let briefing = self.briefing_within(incident, &mut own);
+                    budget -= before - own;
+                    briefing
+                }
+            };
             telling.blast_radius = Some(briefing.0.clone());
             telling.first_moves.clone_from(&briefing.1);
             last = Some((incident.incident_id.clone(), incident.revision, briefing));
         }
     }
 
-    fn reach_of(&self, incident: &IncidentRevision, standing: &[&SignalRecord]) -> Reaches {
+    fn reach_of(&self, incident: &IncidentRevision, standing: &[&SignalRecord], budget: &mut u64) -> Reaches {
         let evidence: Vec<&Evidence> = standing.iter().flat_map(|signal| &signal.evidence).collect();
         let named = |column: &str| -> BTreeSet<String> {
             evidence.iter().filter_map(|event| event.columns.get(column).cloned()).collect()
@@ -142,7 +159,7 @@ impl Core {
             at: last,
             did: first..=last,
         };
-        blast::reach(&subject, &self.knowledge(), self.segments.live(), &evidence)
+        blast::reach(&subject, &self.knowledge(), self.segments.live(), &evidence, budget)
     }
 
     fn knowledge(&self) -> Knowledge<'_> {

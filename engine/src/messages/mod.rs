@@ -10,8 +10,8 @@ mod examples;
 mod outgoing;
 mod template;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use examples::{Example, examples};
-pub use outgoing::{Failures, Outgoing};
+pub use outgoing::{Outgoing, template_failures};
 pub use template::{BUILT_IN, Template, TemplateError};

@@ -11,28 +11,23 @@ use watershed_schemas::Notification;
 use super::Template;
 use crate::redact::mask_message;
 
-/// How many messages went out in the sink's own words because a template failed; clones count together.
-#[derive(Clone, Debug, Default)]
-pub struct Failures(Arc<AtomicU64>);
+static FAILED: AtomicU64 = AtomicU64::new(0);
 
-impl Failures {
-    /// How many so far.
-    pub fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
+/// How many messages this process has sent in the sink's own words because a template failed.
+pub fn template_failures() -> u64 {
+    FAILED.load(Ordering::Relaxed)
 }
 
 /// A sink that sends nothing unmasked, with the words of a template where the receiver has one.
 pub struct Outgoing {
     sink: Arc<dyn Sink>,
     template: Option<Arc<Template>>,
-    failures: Failures,
 }
 
 impl Outgoing {
     /// Before this sink.
-    pub fn new(sink: Arc<dyn Sink>, template: Option<Arc<Template>>, failures: Failures) -> Self {
-        Outgoing { sink, template, failures }
+    pub fn new(sink: Arc<dyn Sink>, template: Option<Arc<Template>>) -> Self {
+        Outgoing { sink, template }
     }
 
     /// The message as the sink is given it. A template that fails on it is counted and logged, and the message goes out in the
@@ -43,7 +38,7 @@ impl Outgoing {
             match template.render(&notification) {
                 Ok((title, text)) => (notification.title, notification.text) = (title, Some(text)),
                 Err(error) => {
-                    self.failures.0.fetch_add(1, Ordering::Relaxed);
+                    FAILED.fetch_add(1, Ordering::Relaxed);
                     tracing::warn!(receiver = %notification.receiver, %error, "a template failed; the default is sent");
                 }
             }
@@ -61,10 +56,6 @@ impl Sink for Outgoing {
 
     fn preview(&self, notification: &Notification) -> Value {
         self.sink.preview(&self.written(notification))
-    }
-
-    fn remembers(&self) -> bool {
-        self.sink.remembers()
     }
 
     async fn send(&self, notification: &Notification, attempt: &Attempt<'_>) -> Result<Receipt, SendError> {

@@ -34,7 +34,7 @@ pub struct Settings {
     pub repeat: Duration,
     /// A plane that is not heard for this long is silent.
     pub silence_after: Duration,
-    /// So many records in [`rejects::WINDOW`] that can't be decoded are a few.
+    /// So many records in five minutes that can't be decoded are a few.
     pub rejects: u64,
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use watershed_schemas::Timestamp;
 
 /// The time over which they are counted.
-pub const WINDOW: Duration = Duration::from_secs(5 * 60);
+pub(super) const WINDOW: Duration = Duration::from_secs(5 * 60);
 
 /// Counts of one plane, a bucket for each minute.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Rejects {
         self.forget(now);
     }
 
-    /// How many there were in the last [`WINDOW`], to the minute.
+    /// How many there were in the last five minutes, to the minute.
     pub fn lately(&mut self, now: Timestamp) -> u64 {
         self.forget(now);
         self.0.iter().map(|(_, count)| count).sum()

@@ -139,6 +139,7 @@ fn what_stands_is_told_once_then_each_repeat_and_once_at_its_end() {
             "1 b Firing since 1",
             "240 a Firing since 0 again",
             "250 a Resolved since 0",
+            "250 b Firing since 1 again",
             "251 b Resolved since 1",
         ]
     );

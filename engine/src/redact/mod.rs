@@ -12,6 +12,8 @@ mod message;
 mod policy;
 pub mod secrets;
 mod settings;
+#[cfg(test)]
+mod walk;
 
 use std::collections::BTreeMap;
 

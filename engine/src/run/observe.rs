@@ -101,6 +101,7 @@ impl<'a> Observer<'a> {
         metrics.state_bytes(core.state_bytes() as u64);
         metrics.identities.stand(&core.state_counts());
         let counts = core.cold_counts();
+        metrics.templates.stand(crate::messages::template_failures());
         metrics.cold.stand(core.hot_and_cold_bytes(), counts);
         health.disk(counts);
         let mut before = std::mem::take(&mut self.rules);

@@ -14,6 +14,7 @@ mod identities;
 mod incidents;
 mod lateness;
 mod limits;
+mod lost_store_run;
 mod matching;
 mod over_signals;
 mod reach;
@@ -26,6 +27,7 @@ mod routing;
 #[path = "../../../rules/tests/rules/shape_file.rs"]
 mod shape_file;
 mod shapes;
+mod silenced;
 mod state;
 mod stream;
 mod tuned;

@@ -44,7 +44,7 @@ fn asked(console: SocketAddr, path: &str) -> String {
     answer
 }
 
-fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "waited in vain for {what}");
@@ -52,9 +52,13 @@ fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Runs the program until `script` is through.
 fn while_running(folder: &Path, console: SocketAddr, reload: &AtomicBool, script: impl FnOnce()) {
-    let loaded = Config::parse(&folder.join("watershed.toml"), settings(folder, console)).expect("it is valid");
+    while_running_as(&settings(folder, console), folder, reload, script);
+}
+
+/// Runs the program with these settings until `script` is through.
+pub(crate) fn while_running_as(settings: &str, folder: &Path, reload: &AtomicBool, script: impl FnOnce()) {
+    let loaded = Config::parse(&folder.join("watershed.toml"), settings.to_owned()).expect("it is valid");
     let config = loaded.config;
     let set = RuleSet::load(&config.rules, &ReferenceTables::default());
     let loader = Loader::new(config.rules.clone(), None, ReferenceTables::default(), set);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
-use watershed_schemas::{IncidentStatus, NotifyReason, Origin, Severity, Timestamp, Verdict};
+use watershed_schemas::{IncidentRevision, IncidentStatus, NotifyReason, Origin, Severity, Timestamp, Verdict};
 
 use super::offset::moment;
 
@@ -15,6 +15,16 @@ pub enum Whom {
     Principal(String),
     /// A session of nobody known.
     Session(String),
+}
+
+impl Whom {
+    /// Whom an incident is about.
+    pub fn of(incident: &IncidentRevision) -> Whom {
+        match (&incident.principal, incident.sessions.first()) {
+            (Some(principal), _) => Whom::Principal(principal.clone()),
+            (None, session) => Whom::Session(session.cloned().unwrap_or_default()),
+        }
+    }
 }
 
 impl std::fmt::Display for Whom {

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
 
+use super::deed::RawDeed;
 use super::expect::RawExpected;
 use super::never::RawNever;
 
@@ -45,6 +46,8 @@ pub(super) struct RawFile {
     #[serde(default)]
     pub(super) until: Option<Spanned<String>>,
     pub(super) events: Spanned<Vec<Spanned<Map<String, Value>>>>,
+    #[serde(default)]
+    pub(super) acts: Vec<Spanned<RawDeed>>,
     #[serde(default)]
     pub(super) expect: Vec<Spanned<RawExpected>>,
     /// Whether nobody is to be told anything.
@@ -88,6 +91,9 @@ pub(super) struct RawTwin {
     pub(super) all_heard: bool,
     #[serde(default)]
     pub(super) events: Vec<Spanned<Map<String, Value>>>,
+    /// Instead of the story's own, where there are any.
+    #[serde(default)]
+    pub(super) acts: Option<Vec<Spanned<RawDeed>>>,
     #[serde(default)]
     pub(super) until: Option<Spanned<String>>,
     #[serde(default)]

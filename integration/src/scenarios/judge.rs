@@ -6,7 +6,7 @@ use watershed_schemas::{IncidentRevision, IncidentStatus, NotifyReason, PlaneCov
 
 use super::expect::{Expected, Seen, Whom};
 use super::offset::shown;
-use super::play::{Heard, Played};
+use super::play::{Heard, Played, described};
 use super::scenario::Story;
 
 /// Every difference, one line each; empty where all is as it should be.
@@ -18,6 +18,7 @@ pub fn differences(story: &Story, played: &Played) -> Vec<String> {
     if played.refused != story.refused {
         lines.push(format!("{} rows came too late or from the future, expected {}", played.refused, story.refused));
     }
+    lines.extend(played.refusals.iter().cloned());
     for message in &played.at_the_end {
         lines.push(format!(
             "the story ends too early: only at its end {} is told {} (revision {}) `{}`",
@@ -27,12 +28,12 @@ pub fn differences(story: &Story, played: &Played) -> Vec<String> {
             message.title
         ));
     }
-    let mut described: BTreeMap<&str, &Expected> = BTreeMap::new();
+    let mut words: BTreeMap<&str, &Expected> = BTreeMap::new();
     for expected in &story.expect {
         match find(expected, played) {
             Ok(incident) => {
                 compare(expected, incident, played, &mut lines);
-                let last = described.entry(&incident.incident_id).or_insert(expected);
+                let last = words.entry(&incident.incident_id).or_insert(expected);
                 if last.by <= expected.by {
                     *last = expected;
                 }
@@ -46,38 +47,15 @@ pub fn differences(story: &Story, played: &Played) -> Vec<String> {
             )),
         }
     }
-    nothing_else(&described, played, &mut lines);
+    nothing_else(&words, played, &mut lines);
     forbidden(story, played, &mut lines);
     in_any_case(played, &mut lines);
     lines
 }
 
-/// Whom an incident is about.
-fn whom(incident: &IncidentRevision) -> Whom {
-    match (&incident.principal, incident.sessions.first()) {
-        (Some(principal), _) => Whom::Principal(principal.clone()),
-        (None, session) => Whom::Session(session.cloned().unwrap_or_default()),
-    }
-}
-
 /// The incident that is meant, as it was then.
 fn find<'p>(expected: &Expected, played: &'p Played) -> Result<&'p IncidentRevision, String> {
-    let there = played.incidents_at(expected.by);
-    let mut about: Vec<&IncidentRevision> = there
-        .values()
-        .copied()
-        .filter(|incident| whom(incident) == expected.whom)
-        .filter(|incident| incident.status != IncidentStatus::Merged || expected.status == IncidentStatus::Merged)
-        .collect();
-    about.sort_by_key(|incident| (incident.first_event_time, incident.incident_id.clone()));
-    about.get(expected.number.saturating_sub(1)).copied().ok_or_else(|| {
-        let known: Vec<String> = there.values().map(|incident| described_as(incident)).collect();
-        if known.is_empty() { "none at all".to_owned() } else { known.join("; ") }
-    })
-}
-
-fn described_as(incident: &IncidentRevision) -> String {
-    format!("{} ({}: {})", whom(incident), incident.verdict.name(), incident.rules.join(", "))
+    played.incident(&expected.whom, expected.number, expected.by, expected.status == IncidentStatus::Merged)
 }
 
 fn compare(expected: &Expected, incident: &IncidentRevision, played: &Played, lines: &mut Vec<String>) {
@@ -114,7 +92,7 @@ fn compare(expected: &Expected, incident: &IncidentRevision, played: &Played, li
             .related
             .iter()
             .filter_map(|other| played.last.get(&other.incident_id))
-            .map(|other| whom(other).to_string())
+            .map(|other| Whom::of(other).to_string())
             .collect();
         differ("the list of related ones", format!("{principals:?}"), format!("{related:?}"));
     }
@@ -156,11 +134,11 @@ fn name(word: &impl serde::Serialize) -> String {
 }
 
 /// No incident and no message but those that are described.
-fn nothing_else(described: &BTreeMap<&str, &Expected>, played: &Played, lines: &mut Vec<String>) {
+fn nothing_else(words: &BTreeMap<&str, &Expected>, played: &Played, lines: &mut Vec<String>) {
     for (id, incident) in &played.last {
-        match described.get(id.as_str()) {
+        match words.get(id.as_str()) {
             None if incident.status != IncidentStatus::Merged => {
-                lines.push(format!("an incident that was not expected: {}", described_as(incident)));
+                lines.push(format!("an incident that was not expected: {}", described(incident)));
             }
             None => {}
             Some(last) => {
@@ -241,7 +219,7 @@ fn in_any_case(played: &Played, lines: &mut Vec<String>) {
             _ => {}
         }
         match before {
-            None if message.reason != NotifyReason::Opened => {
+            None if !matches!(message.reason, NotifyReason::Opened | NotifyReason::Escalated) => {
                 lines.push(format!("the first that {} hears is `{}`", message.receiver, message.reason.name()));
             }
             Some((revision, _)) if message.revision < revision => {

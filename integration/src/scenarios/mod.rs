@@ -10,6 +10,7 @@
 
 mod arrival;
 mod company;
+mod deed;
 mod event;
 mod expect;
 mod file;
@@ -21,6 +22,7 @@ mod scenario;
 
 pub use arrival::Arrival;
 pub use company::Company;
+pub use deed::Deed;
 pub use expect::{Expected, Seen, Whom};
 pub use file::Fault;
 pub use judge::differences;

@@ -1,6 +1,8 @@
 //! Takes a story through the pipeline: decoded, matched, evaluated, correlated, routed. Only nobody is called.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -16,6 +18,8 @@ use watershed_schemas::{IncidentRevision, IncidentStatus, Notification, Plane, T
 
 use super::arrival::Arrival;
 use super::company::Company;
+use super::deed::Deed;
+use super::expect::Whom;
 
 /// Records that one turn takes at most.
 const BATCH: usize = 100_000;
@@ -44,30 +48,52 @@ pub struct Played {
     pub rejected: u64,
     /// Rows that came too late or from the future.
     pub refused: u64,
+    /// What people could not do, and why.
+    pub refusals: Vec<String>,
     /// Messages that were queued only because the input ended.
     pub at_the_end: Vec<Notification>,
 }
 
-/// Plays these records, and marks of idle topics, under this configuration.
+/// Plays these records, marks of idle topics, and what people do, under this configuration.
 ///
 /// # Errors
 /// When the pipeline can't be set up or stops.
-pub fn play(company: &Company, config: &str, arrivals: &[Arrival], idle: &[(Timestamp, Plane)]) -> Result<Played> {
+pub fn play(
+    company: &Company,
+    config: &str,
+    arrivals: &[Arrival],
+    idle: &[(Timestamp, Plane)],
+    deeds: &[Deed],
+) -> Result<Played> {
     let config = company.config(config)?;
     let setups = company.rules(&config)?;
     let partitions = Plane::ALL.map(partition);
     let (feed, source) = memory::channel(partitions.to_vec(), BATCH);
     let intake = Intake::from_source(Box::new(source), config.formats.clone(), BATCH);
-    let router = Router::new(config.routes.clone(), &setups);
+    let router = Router::new(config.routes.clone(), &setups).redacting(config.redaction.for_replay());
     let core = Core::new(config.core, setups);
-    let mut pipeline = Pipeline::resume(intake, core, Parts { router: Some(router), ..Parts::default() })?;
+    let clock = Arc::new(AtomicI64::new(0));
+    let read = Arc::clone(&clock);
+    let parts = Parts {
+        router: Some(router),
+        clock: Some(Box::new(move || Timestamp::from_micros(read.load(Ordering::Relaxed)))),
+        ..Parts::default()
+    };
+    let mut pipeline = Pipeline::resume(intake, core, parts)?;
     pipeline.name(company.reference.aliases());
+    pipeline.share(config.shared_principals.clone());
+    pipeline.refer_to(company.reference.clone());
     let mut played = Played::default();
     let mut offsets = [0; 2];
     let mut arrivals = arrivals.iter().peekable();
     let mut idle = idle.iter().peekable();
+    let mut deeds = deeds.iter().peekable();
     loop {
-        let next = [arrivals.peek().map(|arrival| arrival.at), idle.peek().map(|(at, _)| *at)];
+        let next = [
+            arrivals.peek().map(|arrival| arrival.at),
+            idle.peek().map(|(at, _)| *at),
+            deeds.peek().map(|deed| deed.at()),
+        ];
         let Some(now) = next.into_iter().flatten().min() else { break };
         let together = |at: Timestamp| at.micros() < now.micros() + TURN_MICROS;
         let mut last = now;
@@ -78,10 +104,22 @@ pub fn play(company: &Company, config: &str, arrivals: &[Arrival], idle: &[(Time
         while let Some((at, plane)) = idle.next_if(|(at, _)| together(*at)) {
             feed.event(SourceEvent::CaughtUp { partition: partition(*plane), at: *at })?;
         }
+        while let Some(deed) = deeds.next_if(|deed| together(deed.at())) {
+            match played.incident(&deed.whom, deed.number, now, false) {
+                Ok(incident) => pipeline.act(incident.incident_id.clone(), deed.handled.clone()),
+                Err(there) => {
+                    played.refusals.push(format!("line {}: there is no such incident; there is {there}", deed.line))
+                }
+            }
+        }
+        clock.store(last.micros(), Ordering::Relaxed);
         let turn = pipeline.turn(Duration::ZERO)?;
         played.rejected += turn.counts.rejected.iter().sum::<u64>();
         played.refused += turn.counts.late.iter().chain(&turn.counts.quarantined).sum::<u64>();
         played.heard.extend(turn.notifications.into_iter().map(|message| Heard { at: last, message }));
+        let refused =
+            turn.acted.into_iter().filter_map(|(incident, came)| Some(format!("{incident}: {}", came.err()?)));
+        played.refusals.extend(refused);
         played.take(last, turn.incidents);
     }
     feed.end()?;
@@ -119,6 +157,11 @@ fn batch(arrival: &Arrival, offsets: &mut [i64; 2]) -> RawBatch {
     }
 }
 
+/// An incident in few words.
+pub(super) fn described(incident: &IncidentRevision) -> String {
+    format!("{} ({}: {})", Whom::of(incident), incident.verdict.name(), incident.rules.join(", "))
+}
+
 impl Played {
     fn take(&mut self, at: Timestamp, incidents: Vec<IncidentRevision>) {
         for incident in incidents {
@@ -131,6 +174,28 @@ impl Played {
     pub fn incidents_at(&self, at: Timestamp) -> BTreeMap<&str, &IncidentRevision> {
         let until = self.revisions.iter().filter(|(written, _)| *written <= at);
         until.map(|(_, incident)| (incident.incident_id.as_str(), incident)).collect()
+    }
+
+    /// An incident as it was then: the nth about somebody, or what else there is.
+    pub(super) fn incident(
+        &self,
+        whom: &Whom,
+        number: usize,
+        at: Timestamp,
+        merged: bool,
+    ) -> Result<&IncidentRevision, String> {
+        let there = self.incidents_at(at);
+        let mut about: Vec<&IncidentRevision> = there
+            .values()
+            .copied()
+            .filter(|incident| Whom::of(incident) == *whom)
+            .filter(|incident| merged || incident.status != IncidentStatus::Merged)
+            .collect();
+        about.sort_by_key(|incident| (incident.first_event_time, incident.incident_id.clone()));
+        about.get(number.saturating_sub(1)).copied().ok_or_else(|| {
+            let known: Vec<String> = there.values().map(|incident| described(incident)).collect();
+            if known.is_empty() { "none at all".to_owned() } else { known.join("; ") }
+        })
     }
 
     /// The reasons that a receiver was given about an incident by then.

@@ -10,6 +10,7 @@ use serde_saphyr::Spanned;
 use watershed_schemas::{Plane, Timestamp};
 
 use super::arrival::Arrival;
+use super::deed::{Deed, RawDeed};
 use super::event::{Defaults, Line};
 use super::expect::{Expected, RawExpected, Whom};
 use super::file::{self, Fault, RawFile, RawSilent, line_of};
@@ -65,6 +66,8 @@ pub struct Story {
     pub never: Vec<Never>,
     /// How many rows come too late, or from the future.
     pub refused: u64,
+    /// What people do with its incidents, in order.
+    pub deeds: Vec<Deed>,
     lines: Vec<Line>,
     silences: Vec<Silence>,
 }
@@ -136,6 +139,7 @@ impl Reading<'_> {
             silent,
             until,
             events,
+            acts,
             expect,
             nothing,
             never,
@@ -172,11 +176,12 @@ impl Reading<'_> {
             refused,
             lines,
             silences: silences.clone(),
+            deeds: self.deeds(acts),
         };
         let story = self.story(story, nothing, line);
 
         let (line, raw) = (line_of(&twin), twin.value);
-        if raw.without.is_empty() && raw.events.is_empty() && !raw.all_heard {
+        if raw.without.is_empty() && raw.events.is_empty() && raw.acts.is_none() && !raw.all_heard {
             self.fault(line, "the twin is the story itself; leave an event out of it, or add one");
         }
         let mut lines = story.lines.clone();
@@ -200,6 +205,7 @@ impl Reading<'_> {
             refused: raw.refused,
             lines,
             silences,
+            deeds: raw.acts.map_or_else(|| story.deeds.clone(), |acts| self.deeds(acts)),
         };
         let twin = self.story(twin, raw.nothing, line);
         let gists = |story: &Story| story.expect.iter().map(Expected::gist).collect::<Vec<_>>();
@@ -225,6 +231,19 @@ impl Reading<'_> {
                 Err(message) => self.fault(line_of(event), message),
             }
         }
+    }
+
+    fn deeds(&mut self, raw: Vec<Spanned<RawDeed>>) -> Vec<Deed> {
+        let mut deeds = Vec::new();
+        for deed in raw {
+            let line = line_of(&deed);
+            match deed.value.read(line) {
+                Ok(deed) => deeds.push(deed),
+                Err(message) => self.fault(line, message),
+            }
+        }
+        deeds.sort_by_key(Deed::at);
+        deeds
     }
 
     fn silence(&mut self, raw: &Spanned<RawSilent>) -> Option<Silence> {
@@ -311,7 +330,12 @@ impl Reading<'_> {
                 self.fault(event.number, format!("`{}` arrives while its plane is silent", event.name));
             }
         }
-        let last = story.own().map(|arrival| arrival.at).chain(story.expect.iter().map(|expected| expected.by)).max();
+        let last = story
+            .own()
+            .map(|arrival| arrival.at)
+            .chain(story.expect.iter().map(|expected| expected.by))
+            .chain(story.deeds.iter().map(Deed::at))
+            .max();
         story.until = story.until.max(last.unwrap_or(START).plus_micros(AFTER_MICROS));
         story
     }

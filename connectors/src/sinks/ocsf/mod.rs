@@ -30,12 +30,26 @@ const ITEMS: usize = 100;
 
 /// A notification as an Incident Finding.
 pub fn incident_finding(notification: &Notification) -> Value {
-    incident::finding(&View::of_notification(notification))
+    of_the_engine(incident::finding(&View::of_notification(notification)), notification)
 }
 
 /// A notification as a Detection Finding.
 pub fn detection_finding(notification: &Notification) -> Value {
-    detection::finding(&View::of_notification(notification))
+    of_the_engine(detection::finding(&View::of_notification(notification)), notification)
+}
+
+/// What the engine says of itself has no verdict: its kind stands where that would.
+fn of_the_engine(mut finding: Value, notification: &Notification) -> Value {
+    let Some(notice) = &notification.notice else { return finding };
+    for place in ["/finding_info/types", "/finding_info_list/0/types"] {
+        if let Some(types) = finding.pointer_mut(place) {
+            *types = json!([format!("watershed.{}", notice.kind.name())]);
+        }
+    }
+    if let Some(unmapped) = finding.get_mut("unmapped").and_then(Value::as_object_mut) {
+        ["verdict", "origin", "coverage", "scores"].iter().for_each(|name| drop(unmapped.remove(*name)));
+    }
+    finding
 }
 
 /// A revision as an Incident Finding. Rules have only their ids there, and nothing tells of single events.

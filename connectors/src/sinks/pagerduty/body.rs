@@ -9,11 +9,12 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use watershed_schemas::{Notification, NotifyReason, Plane, PlaneScores, Severity};
 
+use super::notice;
 use crate::sinks::text::{cut, tame};
 use crate::sinks::words;
 
 /// Longest summary.
-const SUMMARY: usize = 1_024;
+pub(super) const SUMMARY: usize = 1_024;
 /// Longest deduplication key.
 const DEDUP_KEY: usize = 255;
 /// Longest event in bytes, a little less than the 512 KB that the API takes.
@@ -29,6 +30,9 @@ const LEFT_OUT: [&str; 6] = ["evidence", "reach", "because", "shares", "rules", 
 
 /// The event that says what there is to say.
 pub(super) fn encode(notification: &Notification, routing_key: &str) -> Value {
+    if let Some(notice) = &notification.notice {
+        return notice::encode(notification, notice, routing_key);
+    }
     let action = match notification.reason {
         _ if words::is_over(notification) => "resolve",
         NotifyReason::Acknowledged => "acknowledge",
@@ -114,7 +118,7 @@ fn dedup_key(key: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(key.as_bytes()))
 }
 
-fn severity(severity: Severity) -> &'static str {
+pub(super) fn severity(severity: Severity) -> &'static str {
     match severity {
         Severity::Critical => "critical",
         Severity::High => "error",
@@ -124,7 +128,7 @@ fn severity(severity: Severity) -> &'static str {
 }
 
 /// Hostile text for a service that shows it in pages, mails and short messages: no links, no tags, one line.
-fn text(text: &str, max: usize) -> String {
+pub(super) fn text(text: &str, max: usize) -> String {
     tame(text, max).replace('<', "‹").replace('>', "›")
 }
 
@@ -138,6 +142,10 @@ fn details(notification: &Notification) -> Value {
     let mut put = |name: &str, value: Value| {
         details.insert(name.to_owned(), value);
     };
+    if let Some(lines) = &notification.text {
+        let lines: Vec<&str> = lines.lines().filter(|line| !line.trim().is_empty()).collect();
+        put("message", list(&lines, |line| text(line, PIECE)));
+    }
     put("why_now", words::reason(notification.reason).into());
     put("status", words::status(notification.status).into());
     if let Some(handled) = words::handled(notification) {

@@ -2,6 +2,7 @@
 //! it and closes it carry the same key. What has grown opens an alert under a new key, and then closes the former.
 
 mod body;
+mod notice;
 mod settings;
 
 use async_trait::async_trait;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use watershed_schemas::Notification;
 
 use super::blocks::{BLOCKS, SECTION, context, fields, header, link, plain, section};
+use super::notice;
 use crate::escape::one_line;
 use crate::sinks::words;
 
@@ -24,6 +25,8 @@ const PIECE: usize = 300;
 const SMALL: usize = 200;
 /// Room for small print: nine lines and a link (whose `&` become five characters), and two lines on what is missing.
 const AFTER: usize = 9 * SMALL + 5 * SMALL + 100 + 2 * SMALL;
+/// Longest section of a template's text.
+const TEMPLATE_PIECE: usize = 2_500;
 /// Longest first move.
 const MOVES: usize = 1_500;
 
@@ -44,6 +47,8 @@ enum Rank {
     Runbooks,
     /// Further evidence.
     Evidence,
+    /// Further sections of a template's text.
+    Template,
 }
 
 impl Rank {
@@ -55,6 +60,7 @@ impl Rank {
             Rank::Because => "scores",
             Rank::Reach => "reach",
             Rank::Runbooks => "runbooks",
+            Rank::Template => "the rest of the text",
         }
     }
 }
@@ -65,6 +71,46 @@ fn line(text: &str) -> String {
 
 /// The message that stands for an incident.
 pub(super) fn encode(notification: &Notification) -> Value {
+    if let Some(notice) = &notification.notice {
+        return notice::encode(notification, notice);
+    }
+    let parts = match &notification.text {
+        Some(text) => templated(&notification.title, text),
+        None => own(notification),
+    };
+    let mut blocks = fit(parts, notification);
+    blocks.push(context(small_print(notification)));
+    json!({
+        "text": in_our_words(notification),
+        "mrkdwn": false,
+        "unfurl_links": false,
+        "unfurl_media": false,
+        "blocks": blocks,
+    })
+}
+
+/// What the receiver's template wrote, cut into as many sections as it needs; of too many the last are left out.
+fn templated(title: &str, text: &str) -> Vec<(Rank, Value)> {
+    let mut parts = vec![(Rank::Always, header(&line(title)))];
+    let mut piece = String::new();
+    let mut rank = Rank::Always;
+    for line in text.lines().chain([""]) {
+        let line = one_line(line, TEMPLATE_PIECE);
+        if piece.encode_utf16().count() + line.encode_utf16().count() > TEMPLATE_PIECE && !piece.trim().is_empty() {
+            parts.push((rank, section(&piece, SECTION)));
+            (piece, rank) = (String::new(), Rank::Template);
+        }
+        piece.push_str(&line);
+        piece.push('\n');
+    }
+    if !piece.trim().is_empty() {
+        parts.push((rank, section(piece.trim_end(), SECTION)));
+    }
+    parts
+}
+
+/// What we make of it.
+fn own(notification: &Notification) -> Vec<(Rank, Value)> {
     let mut parts: Vec<(Rank, Value)> = Vec::new();
     let over =
         if words::is_over(notification) { format!("{}: ", words::reason(notification.reason)) } else { String::new() };
@@ -115,19 +161,14 @@ pub(super) fn encode(notification: &Notification) -> Value {
     if !runbooks.is_empty() {
         parts.push((Rank::Runbooks, context(runbooks)));
     }
-    let mut blocks = fit(parts, notification);
-    blocks.push(context(small_print(notification)));
-    json!({
-        "text": in_our_words(notification),
-        "mrkdwn": false,
-        "unfurl_links": false,
-        "unfurl_media": false,
-        "blocks": blocks,
-    })
+    parts
 }
 
 /// What is said in the thread of an incident's message when that is edited.
 pub(super) fn reply(notification: &Notification) -> Value {
+    if let Some(notice) = &notification.notice {
+        return notice::encode(notification, notice);
+    }
     let mut lines = vec![format!(
         "{}: {}, {} severity, {} (revision {})",
         words::reason(notification.reason),

@@ -6,6 +6,7 @@ mod answer;
 mod blocks;
 mod body;
 mod bot;
+mod notice;
 mod settings;
 
 use async_trait::async_trait;

@@ -3,6 +3,7 @@
 mod act;
 mod export;
 mod list;
+mod render;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -29,8 +30,6 @@ pub(super) enum IncidentVerb {
     Timeline(ShowArgs),
     /// Write one as a document: Markdown, a page, JSON, or an OCSF Incident Finding.
     Export(ExportArgs),
-    /// Mask what the case files of a running engine say of a principal; verdicts, times and counts stay.
-    Erase(EraseArgs),
     /// Take one: escalation stops, and the other team sees who has it.
     Ack(act::RemarkArgs),
     /// Close one, and say what it was.
@@ -39,6 +38,10 @@ pub(super) enum IncidentVerb {
     Reopen(act::RemarkArgs),
     /// Add something to one.
     Comment(act::CommentArgs),
+    /// Show the body of the message that a receiver gets about one.
+    Render(render::RenderArgs),
+    /// Mask what the case files of a running engine say of a principal; verdicts, times and counts stay.
+    Erase(EraseArgs),
 }
 
 /// Mask what the case files of a running engine say of a principal.
@@ -225,6 +228,11 @@ pub(super) fn incident(verb: &IncidentVerb, output: &mut Output) -> Result<Exit,
         IncidentVerb::Show(args) => show(args, text::show, output)?,
         IncidentVerb::Timeline(args) => show(args, text::timeline, output)?,
         IncidentVerb::Export(args) => export::export(args, output)?,
+        IncidentVerb::Ack(args) => act::act(act::Deed::Acknowledge(args), output)?,
+        IncidentVerb::Close(args) => act::act(act::Deed::Close(args), output)?,
+        IncidentVerb::Reopen(args) => act::act(act::Deed::Reopen(args), output)?,
+        IncidentVerb::Comment(args) => act::act(act::Deed::Comment(args), output)?,
+        IncidentVerb::Render(args) => render::render(args, output)?,
         IncidentVerb::Erase(args) if !args.yes => {
             return Err(Error::Usage("what is erased can't be had back; say --yes".to_owned()));
         }
@@ -232,10 +240,6 @@ pub(super) fn incident(verb: &IncidentVerb, output: &mut Output) -> Result<Exit,
             let cases = source::erase(&args.url, &args.tenant, &args.principal)?;
             output.line(format!("masked in {cases} case files"))?;
         }
-        IncidentVerb::Ack(args) => act::act(act::Deed::Acknowledge(args), output)?,
-        IncidentVerb::Close(args) => act::act(act::Deed::Close(args), output)?,
-        IncidentVerb::Reopen(args) => act::act(act::Deed::Reopen(args), output)?,
-        IncidentVerb::Comment(args) => act::act(act::Deed::Comment(args), output)?,
     }
     Ok(Exit::Fine)
 }

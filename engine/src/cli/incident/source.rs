@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Deserialize;
 use url::Url;
 use watershed_connectors::escape::for_log;
-use watershed_schemas::Case;
+use watershed_schemas::{Case, Notification};
 
 use crate::cases::{Cases, Entry, Filter, Settings};
 use crate::cli::formats::OwnMappings;
@@ -15,8 +15,9 @@ use crate::cli::identity::{TOKEN, fetch, post};
 use crate::cli::{Error, InputFile, output, replay, settings};
 use crate::config::Rules;
 use crate::core::Core;
-use crate::pipeline::{Parts, Pipeline};
+use crate::pipeline::{Parts, Pipeline, Turn};
 use crate::replay::Reasons;
+use crate::router::Router;
 
 /// How long one look at the input waits.
 const POLL: Duration = Duration::from_millis(100);
@@ -56,7 +57,7 @@ pub(super) struct SourceArgs {
     reference: Option<PathBuf>,
     /// Settings of time, rules, incidents and limits; its input is not read.
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
 }
 
 /// One page of a running engine's list.
@@ -105,8 +106,23 @@ impl SourceArgs {
         }
     }
 
+    /// Every message that the receivers of the configuration get when the telemetry is replayed, in their order.
+    pub(super) fn messages(&self) -> Result<Vec<Notification>, Error> {
+        if self.url.is_some() {
+            let message = "a running engine does not hand out messages; name a recording of it with --recording";
+            return Err(Error::Usage(message.to_owned()));
+        }
+        let mut messages = Vec::new();
+        self.play_hearing(|turn| messages.append(&mut turn.notifications))?;
+        Ok(messages)
+    }
+
     /// Replays the telemetry to its end, as `replay` does.
     fn play(&self) -> Result<Pipeline, Error> {
+        self.play_hearing(|_| {})
+    }
+
+    fn play_hearing(&self, mut hear: impl FnMut(&mut Turn)) -> Result<Pipeline, Error> {
         if self.recording.is_none() && self.runtime.is_empty() && self.identity.is_empty() {
             return Err(Error::Usage("name --recording, files with --runtime or --identity, or --url".to_owned()));
         }
@@ -143,12 +159,25 @@ impl SourceArgs {
         let reasons = Reasons::default();
         let letters = || Some(Box::new(reasons.clone()) as _);
         let cases = Cases::open(config.map_or_else(Settings::default, |config| config.cases), None);
-        let parts =
-            Parts { dlq: letters(), late: letters(), cases: Some(cases.map_err(Error::failure)?), ..Parts::default() };
+        let router =
+            config.map(|config| Router::new(config.routes.clone(), &setups).redacting(config.redaction.for_replay()));
+        let parts = Parts {
+            dlq: letters(),
+            late: letters(),
+            cases: Some(cases.map_err(Error::failure)?),
+            router,
+            ..Parts::default()
+        };
         let mut pipeline = Pipeline::resume(intake, Core::new(core, setups), parts).map_err(Error::failure)?;
         pipeline.name(reference.aliases());
         pipeline.refer_to(reference);
-        while !pipeline.turn(POLL).map_err(Error::failure)?.ended {}
+        loop {
+            let mut turn = pipeline.turn(POLL).map_err(Error::failure)?;
+            hear(&mut turn);
+            if turn.ended {
+                break;
+            }
+        }
         let lines = reasons.lines();
         if !lines.is_empty() {
             output::complain("not history:");

@@ -16,7 +16,8 @@ use crate::redact::Class;
 pub(in crate::config) struct Receiver {
     /// Its unique name, of letters, digits, `-` and `_`.
     pub(in crate::config) name: String,
-    /// The team behind it. By default `ai-security` is told of the model plane and `iam` of the access plane.
+    /// The team behind it. By default `ai-security` is told of the model plane and `iam` of the access plane; `operator` is told
+    /// of the engine itself.
     pub(in crate::config) team: Team,
     /// The planes whose evidence it may show: `model`, `access` or both. It is never told anything about another plane.
     /// Default: the plane that the team owns; other teams must say.
@@ -29,6 +30,10 @@ pub(in crate::config) struct Receiver {
     /// Classes of fields that it is not shown, whatever its planes.
     #[serde(default)]
     pub(in crate::config) hide: Vec<Class>,
+    /// What writes title and text of its messages: `plain`, `markdown`, or the path of a template. Default: its kind of receiver
+    /// in its own words. See docs/redaction.md.
+    #[serde(default)]
+    pub(in crate::config) template: Option<PathBuf>,
     /// How patient delivery is with it.
     #[serde(default)]
     pub(in crate::config) delivery: ReceiverSettings,
@@ -49,6 +54,8 @@ impl Team {
         match self.0.as_str() {
             "ai-security" => Some(vec![Plane::Model]),
             "iam" => Some(vec![Plane::Access]),
+            // It is told of the engine, not of incidents.
+            "operator" => Some(Vec::new()),
             _ => None,
         }
     }

@@ -179,7 +179,8 @@ pub(in crate::config) struct Incidents {
     #[serde(with = "duration")]
     pub(in crate::config) links_keep: Duration,
     /// What case files keep of prompts, completions and arguments beside a fingerprint: `excerpt` (the first 240 characters, secrets
-    /// masked) or `fingerprint` (nothing). No message holds either.
+    /// masked) or `fingerprint` (nothing). Who is shown an excerpt in a message is said
+    /// by `show` and `hide` of receivers.
     pub(in crate::config) evidence_text: EvidenceText,
     /// How long after its last event a case file is kept, in event time.
     #[serde(with = "duration")]

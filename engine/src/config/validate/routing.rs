@@ -5,6 +5,7 @@ mod reach;
 mod tree;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::Utc;
 use watershed_schemas::{Plane, Timestamp};
@@ -12,6 +13,7 @@ use watershed_schemas::{Plane, Timestamp};
 use super::Findings;
 use crate::config::Receiver;
 use crate::config::raw;
+use crate::messages::Template;
 use crate::router::{self, Routes};
 
 /// Who is told of what.
@@ -85,16 +87,24 @@ fn receivers(raw: Vec<raw::Receiver>, findings: &mut Findings<'_>) -> Vec<Receiv
         for problem in receiver.sink.validate() {
             findings.error(&format!("{setting}.{}", problem.field), problem.message);
         }
+        let template = receiver.template.as_deref().and_then(|path| template(path, &setting, findings));
         patience(&receiver.delivery, &setting, findings);
         receivers.push(Receiver {
             name: receiver.name,
             team: receiver.team.0,
             planes,
             sink: receiver.sink,
+            template,
             delivery: receiver.delivery,
         });
     }
     receivers
+}
+
+/// Reads a template and lets it write one message of every sort: what it can't write is found before it is needed.
+fn template(path: &std::path::Path, setting: &str, findings: &mut Findings<'_>) -> Option<Arc<Template>> {
+    let loaded = Template::load(path).and_then(|template| template.check().map(|()| template));
+    loaded.map(Arc::new).map_err(|error| findings.error(&format!("{setting}.template"), error.to_string())).ok()
 }
 
 fn patience(delivery: &crate::deliver::ReceiverSettings, setting: &str, findings: &mut Findings<'_>) {

@@ -4,6 +4,7 @@ mod behaviour;
 mod clock;
 mod edited;
 mod failures;
+mod operator;
 mod receiver;
 mod store;
 

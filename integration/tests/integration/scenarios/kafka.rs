@@ -80,8 +80,8 @@ fn expected(stories: &[Story]) -> Told {
     for story in stories {
         for expected in &story.expect {
             let entry = told.entry((story.tenant.clone(), expected.whom.clone()));
-            let (verdict, receivers) =
-                entry.or_insert((expected.verdict.expect("the first word says it"), BTreeSet::new()));
+            let first = || (expected.verdict.expect("the first word says it"), BTreeSet::new());
+            let (verdict, receivers) = entry.or_insert_with(first);
             *verdict = expected.verdict.unwrap_or(*verdict);
             receivers.extend(expected.told.keys().cloned());
         }

@@ -1,6 +1,10 @@
-use super::*;
+pub(crate) mod golden;
+pub(crate) mod sinks;
+
 use std::fs;
 use std::path::Path;
+
+use super::*;
 
 fn template(source: &str) -> Template {
     Template::parse("test.jinja", source).expect("a template")
@@ -64,4 +68,30 @@ fn a_file_that_is_not_there_and_one_that_is_too_long_are_named() {
     fs::write(&path, "x".repeat(70_000)).expect("written");
     let long = Template::load(&path).expect_err("too long").to_string();
     assert!(long.contains("has 70000 bytes"), "{long}");
+}
+
+#[test]
+fn a_sink_with_a_template_says_what_it_wrote_and_without_one_its_own_words() {
+    use std::sync::Arc;
+
+    use watershed_connectors::sinks::Sink as _;
+    use watershed_schemas::Notification;
+
+    let example = examples().remove(0).notification;
+    let secret = "ghp_0123456789abcdefghijABCDEFGHIJ012345";
+    let message = Notification { principal: Some(format!("bot {secret}")), ..example };
+    let ours = Arc::new(template("OURS {{ severity }}\nsays {{ principal }}\nand {{ first_move }}"));
+    let rare = Arc::new(template("OURS\n{{ sessions[7] }}"));
+    for (kind, sink) in sinks::sinks() {
+        let written = Outgoing::new(Arc::clone(&sink), Some(Arc::clone(&ours))).preview(&message).to_string();
+        if ["slack", "slack-bot", "pagerduty", "webhook", "cloudevents", "splunk", "stdout", "file"].contains(&kind) {
+            assert!(written.contains("says bot [masked:github-token]"), "{kind}: {written}");
+            assert!(written.contains("OURS high"), "{kind}: {written}");
+        }
+        assert!(!written.contains(secret), "{kind}: {written}");
+        let before = template_failures();
+        let fallen_back = Outgoing::new(Arc::clone(&sink), Some(Arc::clone(&rare))).preview(&message);
+        assert_eq!(fallen_back, sink.preview(&message), "{kind}");
+        assert!(template_failures() > before, "{kind}");
+    }
 }

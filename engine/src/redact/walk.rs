@@ -1,0 +1,201 @@
+//! Every receiver × plane × field class, through the real router and the real bodies of every kind of sink.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde_json::json;
+use watershed_schemas::{
+    BlastRadius, IncidentRevision, Notification, NotifyReason, Plane, Reach, Reached, Severity, Timestamp, Verdict,
+};
+
+use super::{Class, Overrides, Redaction};
+use crate::correlator::{Evidence, SignalRecord, Telling};
+use crate::messages::tests::golden::expect;
+use crate::messages::tests::sinks::sinks;
+use crate::router::{Receiver, Route, Router, Routes};
+
+const TEAMS: [(&str, &[Plane]); 5] = [
+    ("ai-security", &[Plane::Model]),
+    ("iam", &[Plane::Access]),
+    ("soc", &Plane::ALL),
+    ("open-iam", &[Plane::Access]),
+    ("operator", &[]),
+];
+
+fn at() -> Timestamp {
+    Timestamp::from_secs(1_780_000_000)
+}
+
+fn evidence(plane: Plane, kind: &str, column: &str, value: &str) -> Evidence {
+    let event = json!({
+        "plane": plane, "event_id": format!("{}-event", plane.name()), "event_time": at(), "kind": kind,
+        "columns": { column: value },
+    });
+    serde_json::from_value(event).expect("evidence")
+}
+
+/// A finding of one plane that rests on these events.
+fn signal(plane: Plane, evidence: &[Evidence]) -> SignalRecord {
+    let signal = json!({
+        "signal_id": format!("sig-{}", plane.name()), "rule": format!("rule-{}", plane.name()), "plane": plane,
+        "severity": "high", "tenant": "acme", "principal": "svc@acme.example", "session_id": null, "event_time": at(),
+        "weights": { "model": 1.0, "access": 1.0 }, "withdrawn": false, "evidence": evidence, "moved": [at(), at()],
+        "incident": null,
+    });
+    serde_json::from_value(signal).expect("a signal")
+}
+
+/// What every team is told of an incident of both planes whose findings all rest on the same events.
+fn told(evidence: &[Evidence], elsewhere: &str) -> BTreeMap<String, Notification> {
+    let incident = IncidentRevision {
+        severity: Severity::High,
+        principal: Some("svc@acme.example".to_owned()),
+        sessions: vec![elsewhere.to_owned()],
+        ..IncidentRevision::opened("inc_walk", "acme", Verdict::Both, at())
+    };
+    let reached = Reached { what: "target".to_owned(), name: elsewhere.to_owned(), times: 1, first: at(), last: at() };
+    let telling = |plane| Telling {
+        incident: incident.clone(),
+        plane,
+        reason: NotifyReason::Opened,
+        signals: Plane::ALL.map(|plane| signal(plane, evidence)).into(),
+        blast_radius: Some(BlastRadius {
+            principal: "svc@acme.example".to_owned(),
+            at: at(),
+            could: Reach { credentials: vec![elsewhere.to_owned()], ..Reach::default() },
+            did: vec![reached.clone()],
+            unknown: Vec::new(),
+        }),
+        first_moves: Vec::new(),
+    };
+    let receiver = |(name, planes): (&str, &[Plane])| Receiver {
+        name: name.to_owned(),
+        team: name.to_owned(),
+        planes: planes.to_vec(),
+    };
+    let receivers: Vec<Receiver> = TEAMS.into_iter().map(receiver).collect();
+    let overrides = Overrides { show: vec![Class::Prompt], hide: vec![Class::Device] };
+    let redaction =
+        || Redaction { receivers: [("open-iam".to_owned(), overrides.clone())].into(), ..Redaction::default() };
+    let everybody = Route { receivers: vec![0, 1, 2, 3], ..Route::default() };
+    let routes = Routes { receivers, routes: vec![everybody], ..Routes::default() };
+    // Nobody else is there: the operator hears of it as the fallback.
+    let alone = Routes { receivers: vec![receiver(TEAMS[4])], fallback: Some(0), ..Routes::default() };
+    let tellings = Plane::ALL.map(telling);
+    let messages = [routes, alone].into_iter().flat_map(|routes| {
+        let mut router = Router::new(routes, &[]).redacting(redaction());
+        let mut routed = router.take(&tellings, at());
+        routed.extend(router.finish());
+        routed.notifications
+    });
+    messages.map(|message| (message.receiver.clone(), message)).collect()
+}
+
+/// Columns of a plane, with the two that stand for texts.
+fn columns(plane: Plane) -> Vec<String> {
+    let own = plane.columns().iter().map(|column| column.name.to_owned());
+    let fingerprints = ["content_fingerprint", "arguments_fingerprint"].map(str::to_owned);
+    own.chain(fingerprints.into_iter().filter(|_| plane == Plane::Model)).collect()
+}
+
+#[test]
+fn what_each_receiver_sees_of_each_column_is_what_the_table_says() {
+    let sinks = sinks();
+    let mut table = format!("{:<44}", "plane kind column");
+    TEAMS.iter().for_each(|(team, _)| drop(write!(table, "{team:<13}")));
+    table.push('\n');
+    let mut withheld_classes: BTreeSet<Class> = BTreeSet::new();
+    for (plane, kinds) in [(Plane::Model, &["prompt", "tool_result"][..]), (Plane::Access, &["authentication"])] {
+        for (kind, column) in kinds.iter().flat_map(|kind| columns(plane).into_iter().map(move |column| (kind, column)))
+        {
+            let canary = format!("canary.{}.{column}", plane.name());
+            let class = Class::of(plane, kind, &column);
+            if *kind == "tool_result" && class != Some(Class::Result) {
+                continue;
+            }
+            let messages = told(&[evidence(plane, kind, &column, &canary)], "nothing");
+            let class_name = class.map_or("", Class::name);
+            let _ = write!(table, "{:<44}", format!("{} {kind} {column} {class_name}", plane.name()).trim_end());
+            for (team, _) in TEAMS {
+                let message = &messages[team];
+                let text = json!(message).to_string();
+                let shown = text.contains(&canary);
+                let stands = class.filter(|class| {
+                    text.contains(&format!("{}=withheld:{class}#", column.trim_end_matches("_fingerprint")))
+                });
+                // What stands for a text is its fingerprint, keyed once more.
+                let compared = column.ends_with("_fingerprint") && text.contains(&format!("{column}=#"));
+                let word = match (shown, stands, compared) {
+                    (true, _, _) => "shown",
+                    (false, Some(_), _) => "withheld",
+                    (false, None, true) => "compared",
+                    (false, None, false) => "-",
+                };
+                let _ = write!(table, "{word:<13}");
+                if let Some(class) = stands {
+                    withheld_classes.insert(class);
+                    let counted = message.withheld.iter().find(|withheld| withheld.class == class.name());
+                    assert!(counted.is_some_and(|withheld| withheld.count > 0), "{team}: {column} is not counted");
+                }
+                for (kind, sink) in &sinks {
+                    let body = sink.preview(message).to_string();
+                    assert!(shown || !body.contains(&canary), "{kind} tells {team} {canary}: {body}");
+                    if let (Some(class), false) = (stands, kind.starts_with("ocsf")) {
+                        assert!(body.contains(class.name()), "{kind} does not say that {class} is withheld: {body}");
+                    }
+                }
+                // By hand, whatever the table says.
+                let kept_from = match class {
+                    Some(Class::Prompt) => &["iam", "operator"][..],
+                    Some(Class::Arguments | Class::Result) => &["iam", "open-iam", "operator"],
+                    Some(Class::Address | Class::Device) => &["ai-security", "operator"],
+                    Some(Class::Personal) if plane == Plane::Access => &["ai-security", "operator"],
+                    _ => &[],
+                };
+                assert!(!shown || !kept_from.contains(&team), "{team} sees {canary}");
+            }
+            let trimmed = table.trim_end().len();
+            table.truncate(trimmed);
+            table.push('\n');
+        }
+    }
+    let walked: Vec<Class> = withheld_classes.into_iter().collect();
+    assert_eq!(
+        walked,
+        [Class::Prompt, Class::Arguments, Class::Result, Class::Address, Class::Device, Class::Personal]
+    );
+    expect("redaction.txt", &table);
+}
+
+#[test]
+fn a_secret_in_whatever_column_and_field_reaches_nobody() {
+    let sinks = sinks();
+    let secrets =
+        ["ghp_0123456789abcdefghijABCDEFGHIJ012345", "sk-ant-api03-0123456789-abcdef", "xoxb-012345678901-abcdef"];
+    let mut masked = 0;
+    for (plane, kind) in [(Plane::Model, "tool_result"), (Plane::Model, "prompt"), (Plane::Access, "authentication")] {
+        for column in columns(plane).iter().filter(|column| !column.ends_with("_fingerprint")) {
+            for secret in secrets {
+                let text = format!("uses {secret} and password=hunter2 now");
+                for (team, message) in told(&[evidence(plane, kind, column, &text)], &text) {
+                    assert!(message.withheld.iter().any(|withheld| withheld.class == "secret"), "{team}: {column}");
+                    masked += json!(message).to_string().matches("[masked:").count();
+                    for (kind, sink) in &sinks {
+                        let body = sink.preview(&message).to_string();
+                        assert!(!body.contains(secret) && !body.contains("hunter2"), "{kind} tells {team}: {body}");
+                    }
+                }
+            }
+        }
+    }
+    assert!(masked > 1_000, "{masked}");
+}
+
+#[test]
+fn two_teams_can_tell_that_they_mean_the_same_value() {
+    let messages = told(&[evidence(Plane::Access, "authentication", "ip", "203.0.113.7")], "nothing");
+    let summary = |team: &str| messages[team].evidence[0].summary.clone();
+    let fingerprint = Redaction::default().key.fingerprint("203.0.113.7");
+    assert_eq!(summary("ai-security"), format!("ip=withheld:address#{fingerprint}"));
+    assert!(summary("iam").starts_with("ip=203.0.113.7"));
+}
