@@ -19,8 +19,8 @@ pub(super) const PREFIX: &[u8] = b"c/e/";
 
 /// Columns that name a principal.
 const PRINCIPALS: [&str; 4] = ["principal", "actor", "on_behalf_of", "owner"];
-/// Columns whose values lead to a person wherever else they stand.
-const LEADING: [&str; 7] = ["principal", "actor", "on_behalf_of", "session_id", "credential_id", "ip", "device_id"];
+/// Columns whose values lead to a person wherever else they stand, beside the principal itself.
+const LEADING: [&str; 4] = ["session_id", "credential_id", "ip", "device_id"];
 /// Columns that say nothing of a person: all others are masked.
 const HARMLESS: [&str; 16] = [
     "source",
@@ -109,7 +109,9 @@ pub(super) fn erase(case: &mut Case, principal: &str, at: Timestamp) -> bool {
     };
     let mut mask = Mask::default();
     mask.add(principal);
-    for moment in case.timeline.iter().filter(|moment| takes_part(moment)) {
+    // What somebody else used on their behalf leads to somebody else.
+    let hers = |moment: &&TimelineEntry| own || moment.columns.get("principal").is_some_and(|name| name == principal);
+    for moment in case.timeline.iter().filter(hers) {
         LEADING.iter().filter_map(|name| moment.columns.get(*name)).for_each(|value| mask.add(value));
     }
     if own {

@@ -2,7 +2,7 @@
 
 use super::page::{MomentPage, Page};
 
-/// Columns of a terminal that are used.
+/// Columns of a terminal that text takes; the lanes take two more.
 const WIDTH: usize = 110;
 /// Columns of the time in the middle of the lanes.
 const CLOCK: usize = 12;
