@@ -54,10 +54,6 @@ impl Sink for Outgoing {
         self.sink.kind()
     }
 
-    fn remembers(&self) -> bool {
-        self.sink.remembers()
-    }
-
     fn preview(&self, notification: &Notification) -> Value {
         self.sink.preview(&self.written(notification))
     }
