@@ -137,8 +137,8 @@ fn by_hand(rows: &RecordBatch, principal: &str, at: i64) -> Reach {
     }
     for ((kind, name), _) in grants.into_iter().filter(|(_, granted)| *granted) {
         match kind.as_str() {
-            "scope" => drop(scopes.insert(name)),
-            "consent" => drop(delegates.insert(format!("client:{name}"))),
+            "scope" => scopes.extend([name]),
+            "consent" => delegates.extend([format!("client:{name}")]),
             _ => reach.roles.push(format!("{kind}:{name}")),
         }
     }
