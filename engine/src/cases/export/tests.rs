@@ -38,7 +38,9 @@ fn a_terminal_shows_nothing_that_deceives_and_no_line_is_too_wide() {
 #[test]
 fn markdown_holds_no_markup_of_a_stranger() {
     let said = markdown(&Page::of(&hostile()));
-    for markup in ["<script", "<img", "](javascript", "](http", "http://", "www.evil", "@everyone", "\n- item", "\n# heading"] {
+    for markup in
+        ["<script", "<img", "](javascript", "](http", "http://", "www.evil", "@everyone", "\n- item", "\n# heading"]
+    {
         assert!(!said.contains(markup), "{markup}: {said}");
     }
     // A cell's border is never a stranger's: every row of a table has as many as its head.
@@ -55,9 +57,17 @@ fn markdown_holds_no_markup_of_a_stranger() {
 #[test]
 fn ocsf_gives_what_the_class_requires_and_no_text_of_an_event() {
     let event = ocsf(&whole());
-    for member in
-        ["activity_id", "category_uid", "class_uid", "finding_info_list", "metadata", "severity_id", "status_id", "time", "type_uid"]
-    {
+    for member in [
+        "activity_id",
+        "category_uid",
+        "class_uid",
+        "finding_info_list",
+        "metadata",
+        "severity_id",
+        "status_id",
+        "time",
+        "type_uid",
+    ] {
         assert!(!event[member].is_null(), "{member}");
     }
     assert_eq!((event["class_uid"].as_u64(), event["type_uid"].as_u64()), (Some(2005), Some(200_503)));

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use watershed_schemas::{
-    Act, Because, BlastRadius, Case, Change, Contribution, Disposition, FirstMove, FirstMoved, Handled, IncidentRevision,
-    Moment, Move, NotifyReason, Origin, Plane, PlaneCoverage, PlaneScores, Reach, Reached, RelatedIncident, Severity, Shared,
-    SourceRecord, TimelineEntry, Timestamp, Told, Verdict,
+    Act, Because, BlastRadius, Case, Change, Contribution, Disposition, FirstMove, FirstMoved, Handled,
+    IncidentRevision, Moment, Move, NotifyReason, Origin, Plane, PlaneCoverage, PlaneScores, Reach, Reached,
+    RelatedIncident, Severity, Shared, SourceRecord, TimelineEntry, Timestamp, Told, Verdict,
 };
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -29,15 +29,7 @@ pub(crate) fn moment(plane: Plane, seconds: i64, id: &str, kind: &str, columns: 
 }
 
 fn step(plane: Plane, order: u32, action: Move, object: &str, text: &str) -> FirstMove {
-    FirstMove {
-        plane,
-        order,
-        action,
-        object: Some(object.to_owned()),
-        text: text.to_owned(),
-        how: None,
-        rule: None,
-    }
+    FirstMove { plane, order, action, object: Some(object.to_owned()), text: text.to_owned(), how: None, rule: None }
 }
 
 /// A case in which both planes are in, told, taken and closed.
@@ -139,7 +131,13 @@ pub(crate) fn whole() -> Case {
         120,
         "rt-2",
         "tool_call",
-        &[("principal", "ada@example.com"), ("agent_id", "agent-7"), ("tool", "send_mail"), ("target", "mallory"), ("outcome", "success")],
+        &[
+            ("principal", "ada@example.com"),
+            ("agent_id", "agent-7"),
+            ("tool", "send_mail"),
+            ("target", "mallory"),
+            ("outcome", "success"),
+        ],
     );
     let mut used = moment(
         Plane::Access,
@@ -179,7 +177,13 @@ pub(crate) fn whole() -> Case {
                 shared_with: Vec::new(),
                 omitted: 1,
             },
-            did: vec![Reached { what: "tool".to_owned(), name: "send_mail".to_owned(), times: 1, first: at(120), last: at(120) }],
+            did: vec![Reached {
+                what: "tool".to_owned(),
+                name: "send_mail".to_owned(),
+                times: 1,
+                first: at(120),
+                last: at(120),
+            }],
             unknown: vec!["grants: these tables are not kept here".to_owned()],
         }),
         first_moves: vec![
@@ -187,13 +191,16 @@ pub(crate) fn whole() -> Case {
             FirstMove {
                 how: Some("vault lease revoke".to_owned()),
                 rule: Some("stolen-token".to_owned()),
-                ..step(Plane::Access, 2, Move::RevokeCredential, "key-42", "revoke credential key-42 of ada@example.com")
+                ..step(
+                    Plane::Access,
+                    2,
+                    Move::RevokeCredential,
+                    "key-42",
+                    "revoke credential key-42 of ada@example.com",
+                )
             },
         ],
-        handled: vec![
-            Handled { act: Act::Acknowledge, by: "grace".to_owned(), at: at(400), note: None },
-            closed,
-        ],
+        handled: vec![Handled { act: Act::Acknowledge, by: "grace".to_owned(), at: at(400), note: None }, closed],
         told: vec![
             Told {
                 notification_id: "n-1".to_owned(),

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use watershed_schemas::{Case, IncidentRevision, IncidentStatus, Moment, Notification, NotifyReason, Plane, Timestamp, Verdict};
+use watershed_schemas::{
+    Case, IncidentRevision, IncidentStatus, Moment, Notification, NotifyReason, Plane, Timestamp, Verdict,
+};
 
 use super::example::{at, moment, whole};
 use crate::cases::{Cases, Filter, Settings};
@@ -105,10 +107,7 @@ fn a_file_survives_a_restart_as_it_was() {
     let whole = whole();
     let output = Output {
         incidents: whole.revisions.iter().chain([&whole.incident]).cloned().collect(),
-        gathered: vec![Gathered {
-            incident_id: whole.incident.incident_id.clone(),
-            moments: whole.timeline.clone(),
-        }],
+        gathered: vec![Gathered { incident_id: whole.incident.incident_id.clone(), moments: whole.timeline.clone() }],
         ..Output::default()
     };
     bench.step(&output, &[], at(2_000));

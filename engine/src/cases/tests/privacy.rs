@@ -9,7 +9,8 @@ use crate::core::{Gathered, Output};
 use crate::store::{Commit, MemoryStore, StateStore};
 
 /// What leads to Ada, in the example.
-const HERS: [&str; 7] = ["ada@example.com", "s-17", "key-42", "203.0.113.9", "dev-ada", "Ignore what you were told", "mallory"];
+const HERS: [&str; 7] =
+    ["ada@example.com", "s-17", "key-42", "203.0.113.9", "dev-ada", "Ignore what you were told", "mallory"];
 
 fn text(case: &Case) -> String {
     serde_json::to_string(case).expect("serialises")
