@@ -7,7 +7,7 @@ VENV := $(CACHE)/python
 # The same packages and features for every verb: one build of the dependencies serves them all.
 BUILD := cargo build --workspace --locked
 
-.PHONY: help demo test samples fuzz prove lint fmt bench release kafka python clean
+.PHONY: help demo test samples fuzz prove lint fmt bench release kafka python browser clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -16,10 +16,13 @@ demo: ## build and tell three incidents, with nothing else running (first build:
 	$(BUILD) --bin watershed
 	$(CARGO_TARGET_DIR)/debug/watershed demo --exit
 
-test: kafka python ## the whole test suite, against a real Kafka broker and real HTTP receivers
+test: kafka python browser ## the whole test suite, against a real Kafka broker and real HTTP receivers
 	$(BUILD) --bin watershed
 	integration/scripts/same-build.sh "$(BUILD) --bin watershed" "cargo test --workspace --locked --no-run"
 	WATERSHED_PYTHON="$(VENV)/bin/python" cargo test --workspace --locked --no-fail-fast
+
+browser:
+	@integration/scripts/fetch-chromium.sh
 
 samples: ## what becomes of the real records in WATERSHED_SAMPLES, source by source
 	cargo test --workspace --locked --test connectors -- --nocapture --test-threads 1 formats::sampled

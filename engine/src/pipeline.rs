@@ -26,7 +26,7 @@ use crate::intake::{Intake, Polled};
 use crate::journal::{self, Journal};
 use crate::outbox::{self, OutboxRow};
 use crate::principals::Aliases;
-use crate::router::{self, Router};
+use crate::router::{self, HeldBack, Router};
 use crate::store::{self, Commit, StateStore};
 
 mod notify;
@@ -103,6 +103,8 @@ pub struct Turn {
     pub incidents: Vec<IncidentRevision>,
     /// Messages that are now durable and on their way.
     pub notifications: Vec<Notification>,
+    /// Halves of incidents that receivers are not called about from this turn on, by incident.
+    pub held_back: Vec<(String, HeldBack)>,
     /// For each act, in order, the incident and the revision that it made, or why it made none. What it made is durable.
     pub acted: Vec<(String, Result<u32, String>)>,
     /// Rules that came, changed, went, or were stopped.
@@ -240,7 +242,7 @@ impl Pipeline {
         turn.counts.step = started.elapsed();
         self.write_refused(&output, &mut turn.counts)?;
 
-        let fresh = self.notify(&output.tellings, turn.ended, &mut turn.counts)?;
+        let fresh = self.notify(&output.tellings, &mut turn)?;
         let times = [self.now(), self.heard()];
         if let Some(cases) = &mut self.parts.cases {
             cases.take(&output, &fresh, times, &mut self.pending)?;

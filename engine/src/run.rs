@@ -264,6 +264,10 @@ fn log(turn: &Turn) {
             severity = incident.severity.name(), signals = incident.signals.len(), "incident revised"
         );
     }
+    for (incident_id, held) in &turn.held_back {
+        let (receiver, plane) = (&held.receiver, held.plane.name());
+        tracing::info!(%incident_id, %receiver, plane, hold = ?held.hold, "nobody is called about it now");
+    }
     for notification in &turn.notifications {
         tracing::info!(
             notification_id = %notification.notification_id, incident_id = %notification.incident_id,

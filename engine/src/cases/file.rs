@@ -61,7 +61,10 @@ impl Grows for Case {
             self.revisions_omitted += 1;
         }
         if let Some(handled) = &revision.handled
-            && self.handled.last() != Some(handled)
+            && self
+                .handled
+                .last()
+                .is_none_or(|last| (last.at, &last.by, &last.act) != (handled.at, &handled.by, &handled.act))
         {
             self.handled.push(handled.clone());
             if self.handled.len() > HANDLED {

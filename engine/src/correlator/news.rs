@@ -29,15 +29,17 @@ pub(super) fn news(
         return (last.status != IncidentStatus::Withdrawn)
             .then(|| News { reason: "the evidence was withdrawn".to_owned(), status: IncidentStatus::Withdrawn });
     };
-    let more = judgement.standing > last.signals.len() || judgement.last > last.last_event_time;
-    let outgrown = closed_at.is_some_and(|(before, severity)| {
+    let graver = |before: Verdict, severity: Severity| {
         judgement.severity > severity || verdict.planes().iter().any(|plane| !before.planes().contains(plane))
-    });
+    };
+    let outgrown = closed_at.is_some_and(|(before, severity)| graver(before, severity));
+    let more = judgement.last > last.last_event_time || graver(last.verdict, last.severity);
     let status = match last.status {
         IncidentStatus::Closed if outgrown => IncidentStatus::Open,
         IncidentStatus::Withdrawn if closed_at.is_some() && !outgrown => IncidentStatus::Closed,
         IncidentStatus::Withdrawn => IncidentStatus::Open,
-        // Resolved, it stays so until there is more; a correction is no reason to wake anybody.
+        // Resolved, it stays so until there is something newer or graver: what becomes known late of what is over, and a
+        // correction, is no reason to wake anybody.
         IncidentStatus::Resolved if more => IncidentStatus::Open,
         status => status,
     };

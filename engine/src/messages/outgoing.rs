@@ -58,10 +58,6 @@ impl Sink for Outgoing {
         self.sink.preview(&self.written(notification))
     }
 
-    fn remembers(&self) -> bool {
-        self.sink.remembers()
-    }
-
     async fn send(&self, notification: &Notification, attempt: &Attempt<'_>) -> Result<Receipt, SendError> {
         self.sink.send(&self.written(notification), attempt).await
     }

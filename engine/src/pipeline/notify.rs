@@ -2,26 +2,23 @@
 
 use watershed_schemas::{Notification, Timestamp};
 
-use super::{Counts, Error, Pipeline};
+use super::{Error, Pipeline, Turn};
 use crate::correlator::Telling;
 use crate::outbox::OutboxRow;
 use crate::router::{NewSilence, Router, Silence};
 
 impl Pipeline {
     /// Puts what is told now in the outbox of the next commit, with what the router remembers of it.
-    pub(super) fn notify(
-        &mut self,
-        tellings: &[Telling],
-        ended: bool,
-        counts: &mut Counts,
-    ) -> Result<Vec<Notification>, Error> {
+    pub(super) fn notify(&mut self, tellings: &[Telling], turn: &mut Turn) -> Result<Vec<Notification>, Error> {
         let now = self.now();
         let Some(router) = &mut self.parts.router else { return Ok(Vec::new()) };
         let mut routed = router.take(tellings, now);
-        if ended {
+        if turn.ended {
             routed.extend(router.finish());
         }
         router.persist(&mut self.pending);
+        turn.held_back = std::mem::take(&mut routed.held_back);
+        let counts = &mut turn.counts;
         counts.unrouted += routed.unrouted;
         counts.held_back = [routed.silenced, routed.muted, routed.inhibited];
         counts.repeated += routed.repeated;

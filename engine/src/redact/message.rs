@@ -1,7 +1,8 @@
 //! The last look at a message: no secret leaves, whatever field it came into.
 
 use watershed_schemas::{
-    BlastRadius, EvidenceItem, FirstMove, Group, Handled, Notification, Reach, Related, RelatedIncident, RuleMention,
+    BlastRadius, EvidenceItem, FirstMove, Group, Handled, Notice, Notification, Reach, Related, RelatedIncident,
+    RuleMention,
 };
 
 use super::{mask_known, secrets};
@@ -49,7 +50,7 @@ pub fn mask_message(message: &mut Notification) -> usize {
         link: _,
         group,
         withheld: _,
-        notice: _,
+        notice,
         text,
     } = message;
     let mut texts: Vec<&mut String> = vec![tenant, title, first_move];
@@ -84,6 +85,9 @@ pub fn mask_message(message: &mut Notification) -> usize {
     if let Some(Handled { act: _, by, at: _, note }) = handled {
         texts.push(by);
         texts.extend(note.as_mut());
+    }
+    if let Some(Notice { kind: _, subject, state: _, since: _, text }) = notice {
+        texts.extend([subject, text]);
     }
     if let Some(Group { key: _, labels, incidents: _, omitted: _ }) = group {
         texts.extend(labels.values_mut());

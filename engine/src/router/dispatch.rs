@@ -8,7 +8,7 @@ use watershed_schemas::{IncidentStatus, NotifyReason, Timestamp};
 use super::labels::Labels;
 use super::page::{Hold, Key, Page, Step, urgency};
 use super::tree::Target;
-use super::{Routed, Router};
+use super::{HeldBack, Routed, Router};
 use crate::correlator::Telling;
 
 /// How often it is looked whether an interval has ended.
@@ -161,7 +161,7 @@ impl Router {
         let mut escalations = Vec::new();
         let mut forgotten = false;
         while let Some((at, step)) = page.next(&policy, self.hurry)
-            && at <= self.now.max(Timestamp::MIN)
+            && at <= self.now
         {
             match step {
                 Step::Tell => self.tell(key, &mut page, routed),
@@ -200,16 +200,18 @@ impl Router {
     /// Asks of everything that is to be told whether it may be, and counts what may not.
     fn hold(&mut self, page: &mut Page, routed: &mut Routed) {
         let mute = self.muted(page);
+        let receiver = page.receiver.clone();
         for half in page.halves_mut().filter(|half| half.pending.is_some()) {
             let Some(live) = half.live.as_deref() else { continue };
             let held = self.holding(live, mute.as_deref());
-            if held.is_some() && held.as_ref().map(kind) != half.held.as_ref().map(kind) {
-                match held {
-                    Some(Hold::Silence { .. }) => routed.silenced += 1,
-                    Some(Hold::Mute { .. }) => routed.muted += 1,
-                    Some(Hold::Inhibition { .. }) => routed.inhibited += 1,
-                    None => {}
+            if let Some(hold) = held.as_ref().filter(|held| half.held.as_ref().map(kind) != Some(kind(held))) {
+                match hold {
+                    Hold::Silence { .. } => routed.silenced += 1,
+                    Hold::Mute { .. } => routed.muted += 1,
+                    Hold::Inhibition { .. } => routed.inhibited += 1,
                 }
+                let of = HeldBack { receiver: receiver.clone(), plane: live.plane, hold: hold.clone() };
+                routed.held_back.push((live.incident.incident_id.clone(), of));
             }
             half.held = held;
             // It began and ended while nobody was to be called: nobody was.
@@ -257,22 +259,22 @@ impl Router {
             None => return,
         };
         let grouped = page.labels.is_some();
-        let about = page.foremost();
-        let tellings: Vec<Telling> =
-            about
-                .and_then(|id| page.members.get(&id))
-                .into_iter()
-                .flat_map(|member| member.iter().flatten())
-                .filter(|half| {
-                    if grouped { half.held.is_none() && (!half.over || half.pending.is_some()) } else { ready(half) }
-                })
-                .filter_map(|half| half.live.as_deref().cloned())
-                .collect();
+        // About the gravest incident of which anything may be said now.
+        let sayable = |half: &&super::page::Half| {
+            if grouped { half.held.is_none() && (!half.over || half.pending.is_some()) } else { ready(half) }
+        };
+        let of_member = |id: &&str| {
+            let halves = page.members.get(*id)?.iter().flatten().filter(sayable);
+            let known: Vec<Telling> = halves.filter_map(|half| half.live.as_deref().cloned()).collect();
+            (!known.is_empty()).then_some(known)
+        };
+        let tellings = page.lasting().iter().find_map(of_member).unwrap_or_default();
+        // What it tells is listed as long as it waits.
+        self.send(key, page, tellings, reason, routed);
         for half in page.halves_mut().filter(|half| half.pending.is_some() && half.held.is_none()) {
             half.pending = None;
             half.told = true;
         }
-        self.send(key, page, tellings, reason, routed);
     }
 
     /// Shows that somebody has taken it, where everything that lasts is taken.

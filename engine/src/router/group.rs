@@ -44,21 +44,13 @@ impl Page {
         Some(Group { key: self.id.clone(), labels, incidents, omitted })
     }
 
-    /// The incident that a message is about: the gravest that lasts, else one that only waits to be told.
-    pub(super) fn foremost(&self) -> Option<String> {
-        let waiting = || {
-            let waits = |(_, member): &(&String, &super::page::Member)| {
-                member.iter().flatten().any(|half| half.pending.is_some() && half.held.is_none())
-            };
-            self.members.iter().find(waits).map(|(id, _)| id.as_str())
-        };
-        self.lasting().first().copied().or_else(waiting).map(str::to_owned)
-    }
-
-    /// The newest that is known of the incident that a message is about.
+    /// The newest that is known of the gravest incident that lasts.
     pub(super) fn newest(&self) -> Vec<Telling> {
-        let member = self.foremost().and_then(|id| self.members.get(&id));
-        let halves = member.into_iter().flatten().flatten().filter(|half| !half.over);
-        halves.filter_map(|half| half.live.as_deref().cloned()).collect()
+        let lasts = |id: &&str| {
+            let halves = self.members.get(*id)?.iter().flatten().filter(|half| !half.over);
+            let known: Vec<Telling> = halves.filter_map(|half| half.live.as_deref().cloned()).collect();
+            (!known.is_empty()).then_some(known)
+        };
+        self.lasting().iter().find_map(lasts).unwrap_or_default()
     }
 }

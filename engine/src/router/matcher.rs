@@ -93,7 +93,8 @@ impl FromStr for Matcher {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let shown = || text.chars().take(80).collect::<String>().escape_debug().to_string();
+        // Quotes belong to matchers.
+        let shown = || text.chars().take(80).collect::<String>().escape_debug().to_string().replace("\\\"", "\"");
         if text.len() > LONGEST {
             return Err(format!("`{}…` is longer than {LONGEST} bytes", shown()));
         }

@@ -94,6 +94,8 @@ pub struct Routed {
     pub muted: u64,
     /// Halves of incidents that a graver incident began to hold back.
     pub inhibited: u64,
+    /// What began to be held back, by incident.
+    pub held_back: Vec<(String, HeldBack)>,
     /// Messages that said something again.
     pub repeated: u64,
     /// Receivers who were told because nobody had acted.
@@ -108,6 +110,7 @@ impl Routed {
         self.silenced += later.silenced;
         self.muted += later.muted;
         self.inhibited += later.inhibited;
+        self.held_back.extend(later.held_back);
         self.repeated += later.repeated;
         self.escalated += later.escalated;
     }

@@ -184,7 +184,12 @@ impl Page {
                 if half.over {
                     *half = Half::default();
                 }
-                half.acknowledged = telling.incident.status == IncidentStatus::Acknowledged;
+                let acknowledged = telling.incident.status == IncidentStatus::Acknowledged;
+                if half.acknowledged && !acknowledged && self.told.is_some() {
+                    // Nobody has it any more: they have as much time as in the beginning.
+                    (self.told, self.escalated) = (Some(now), 0);
+                }
+                half.acknowledged = acknowledged;
                 if half.told && reason == NotifyReason::SeverityRose && severity(telling) < Severity::High {
                     // Who has the page is not called because of what is worth a look in the day.
                     half.live = Some(Box::new(telling.clone()));
@@ -215,7 +220,8 @@ impl Page {
         }
         let mut next: Option<(Timestamp, Step)> = None;
         let mut offer = |at: Timestamp, step: Step| next = next.into_iter().chain([(at, step)]).min();
-        if self.halves().any(|half| half.pending.is_some() && half.held.is_none()) {
+        let ready = self.halves().any(|half| half.pending.is_some() && half.held.is_none());
+        if ready {
             let since = self.since.unwrap_or(Timestamp::MIN);
             let at = match self.sent {
                 _ if hurry => since,
@@ -231,7 +237,8 @@ impl Page {
         }
         if self.standing.is_some() && !self.is_over() && !self.is_acknowledged() {
             let retry = self.retry.unwrap_or(Timestamp::MIN);
-            if let (Some(sent), Some(interval)) = (self.sent, policy.repeat_interval) {
+            // What is new says all that a repeat would.
+            if let (false, Some(sent), Some(interval)) = (ready, self.sent, policy.repeat_interval) {
                 offer(sent.plus(interval).max(retry), Step::Repeat);
             }
             if let (Some(told), Some(escalation)) = (self.told, policy.escalate.get(self.escalated)) {
@@ -241,13 +248,14 @@ impl Page {
         next
     }
 
-    /// Ids of its incidents that last, the gravest first.
+    /// Ids of its incidents that last or are still to be told, the gravest first.
     pub(super) fn lasting(&self) -> Vec<&str> {
         let mut lasting: Vec<(&String, &Telling)> = self
             .members
             .iter()
             .filter_map(|(id, member)| {
-                let newest = member.iter().flatten().filter(|half| !half.over && (half.told || half.held.is_none()));
+                let waits = |half: &Half| half.pending.is_some() && half.held.is_none();
+                let newest = member.iter().flatten().filter(|half| waits(half) || (!half.over && half.told));
                 let newest = newest.filter_map(|half| half.live.as_deref());
                 Some((id, newest.max_by_key(|telling| telling.incident.revision)?))
             })

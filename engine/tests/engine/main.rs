@@ -3,6 +3,7 @@
 mod backfill;
 mod backfill_properties;
 mod books;
+mod cases;
 mod cold;
 mod deeds;
 mod driver;
@@ -26,6 +27,7 @@ mod routing;
 #[path = "../../../rules/tests/rules/shape_file.rs"]
 mod shape_file;
 mod shapes;
+mod silenced;
 mod state;
 mod stream;
 mod tuned;

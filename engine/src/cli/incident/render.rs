@@ -141,3 +141,48 @@ impl SourceArgs {
         self.config.as_deref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::tests::say;
+
+    const RUNTIME: &str = r#"{"event_id":"objection","event_time":"2026-03-01T10:00:00Z","kind":"guardrail","verdict":"deny","enforced":false,"category":"tool_misuse","session_id":"chat-1","agent_id":"clerk","principal":"mallory@acme.example","policy":"payments","tool":"wire_money","ip":"203.0.113.7","target":"ghp_0123456789abcdefghijABCDEFGHIJ012345"}"#;
+    const IDENTITY: &str = r#"{"event_id":"change","event_time":"2026-03-01T09:00:00Z","kind":"policy_changed","session_id":"admin-1","principal":"mallory@acme.example","resource":"payments","ip":"198.51.100.4"}"#;
+
+    #[test]
+    fn each_receiver_is_shown_its_own_message_about_an_incident() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, format!("{text}\n")).expect("written");
+            format!("watershed:{}", path.display())
+        };
+        let (runtime, identity) = (file("runtime.jsonl", RUNTIME), file("identity.jsonl", IDENTITY));
+        let rendered = |receiver: &str| {
+            let source = ["--runtime", &runtime, "--identity", &identity, "--config", "tests/config/minimal.toml"];
+            let (result, said) = say(&[&["incident", "render", "inc_", "--receiver", receiver][..], &source].concat());
+            result.unwrap_or_else(|error| panic!("{error}"));
+            said
+        };
+        let (ai, iam) = (rendered("ai"), rendered("iam"));
+        assert!(ai.contains("withheld:address#") && !ai.contains("203.0.113.7"), "{ai}");
+        assert!(ai.contains("[masked:github-token]") && !ai.contains("ghp_"), "{ai}");
+        assert!(iam.contains("198.51.100.4#") && !iam.contains("ghp_") && !iam.contains("203.0.113.7"), "{iam}");
+    }
+
+    #[test]
+    fn one_of_every_sort_is_shown_without_an_incident() {
+        let (result, said) = say(&["incident", "render", "--example", "all", "--template", "plain"]);
+        result.unwrap_or_else(|error| panic!("{error}"));
+        assert!(said.lines().count() > 200 && said.contains("severity rose"), "{said}");
+        let config = ["--config", "tests/config/complete.toml"];
+        let sort = ["incident", "render", "--example", "verdict-grew", "--receiver"];
+        let (result, said) = say(&[&sort[..], &["iam-pager"], &config].concat());
+        result.unwrap_or_else(|error| panic!("{error}"));
+        assert!(said.contains("\"event_action\": \"trigger\""), "{said}");
+        let (result, _) = say(&[&sort[..], &["nobody"], &config].concat());
+        assert!(result.expect_err("nobody").to_string().contains("there is ai-slack, iam-pager, soc, operator"));
+        let (result, _) = say(&["incident", "render", "--example", "birthday", "--template", "plain"]);
+        assert!(result.expect_err("no such sort").to_string().contains("verdict-grew"));
+    }
+}

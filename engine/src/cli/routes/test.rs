@@ -22,7 +22,7 @@ A file is a list of cases; it exits 1 when a half reaches others than it should:
   - name: a stolen key of the payments agent wakes both teams
     incident: {verdict: both, severity: high, tenant: acme, agents: [payments]}
     expect: {model: [ai-slack], access: [iam-pager, soc]}")]
-pub(super) struct TestArgs {
+pub(in crate::cli) struct TestArgs {
     /// A file of incidents and of who should be told of them.
     #[arg(value_name = "FILE", conflicts_with_all = ["verdict", "severity", "origin", "plane", "tenant", "principal", "agent", "owner", "rule", "tag", "framework"])]
     file: Option<PathBuf>,

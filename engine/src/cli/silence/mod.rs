@@ -46,7 +46,7 @@ Labels: verdict, plane, severity, origin, tenant, principal, agent, owner, rule,
 Examples:
   watershed silence add 'agent=\"payments\"' --for 2h --reason 'migration, see change 4711'
   watershed silence add tenant=acme 'rule=~\"token-.*\"' --until 2026-03-01T08:00:00Z --reason 'load test'")]
-struct AddArgs {
+pub(in crate::cli) struct AddArgs {
     /// Matchers such as `agent="payments"`; all must hold.
     #[arg(value_name = "MATCHER", required = true)]
     matchers: Vec<String>,
@@ -68,7 +68,7 @@ struct AddArgs {
 
 /// List silences.
 #[derive(Debug, Args)]
-struct ListArgs {
+pub(in crate::cli) struct ListArgs {
     /// Print the answer as JSON.
     #[arg(long)]
     json: bool,
@@ -78,7 +78,7 @@ struct ListArgs {
 
 /// End a silence now.
 #[derive(Debug, Args)]
-struct ExpireArgs {
+pub(in crate::cli) struct ExpireArgs {
     /// Its id.
     id: String,
     #[command(flatten)]

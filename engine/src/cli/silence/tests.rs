@@ -56,6 +56,11 @@ async fn expire(
     expired.map(|_| StatusCode::NO_CONTENT).map_err(refused)
 }
 
+/// As `main` does.
+fn provide() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// A console on its own thread; its address.
 fn console() -> (String, tokio::runtime::Runtime) {
     let runtime =
@@ -91,6 +96,7 @@ fn with_token<'a>(args: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn what_cannot_be_meant_is_said_before_anybody_is_asked() {
+    provide();
     let nowhere = "http://127.0.0.1:1";
     for (args, part) in [
         (vec!["add", "tenant=~\".*\"", "--for", "1h", "--reason", "x"], "would silence everything"),

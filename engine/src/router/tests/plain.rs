@@ -102,6 +102,25 @@ fn who_has_the_page_is_not_called_for_what_is_worth_a_look_in_the_day() {
 }
 
 #[test]
+fn the_worst_incident_is_told_five_times() {
+    let mut timeline = Timeline::new(routes(Policy::default()));
+    let mut number = 0;
+    let mut next = |verdict, severity| {
+        number += 1;
+        revision("a", number, verdict, severity)
+    };
+    timeline.tell(&next(Verdict::ModelAbuse, Severity::Info), Model, Opened);
+    for severity in [Low, Medium, High] {
+        timeline.tell(&next(Verdict::ModelAbuse, severity), Model, SeverityRose);
+    }
+    timeline.tell(&next(Verdict::Both, High), Model, VerdictGrew);
+    let worst = next(Verdict::Both, Critical);
+    timeline.tell(&worst, Model, SeverityRose).tell(&ended(&worst), Model, Resolved);
+    let said = [Opened, SeverityRose, VerdictGrew, SeverityRose, Resolved];
+    timeline.want(&said.map(|reason| (0, "ai", reason)));
+}
+
+#[test]
 fn nested_routes_take_what_they_match_and_leave_the_rest() {
     let mut parent = route(&["tenant=acme"], &[SOC], Policy::default());
     parent.routes = vec![

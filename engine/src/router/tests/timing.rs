@@ -46,6 +46,18 @@ fn incidents_of_a_group_that_open_together_are_told_as_one() {
 }
 
 #[test]
+fn what_comes_and_goes_while_its_group_waits_is_listed_once() {
+    let policy = Policy { group_by: vec![Label::Tenant], group_interval: seconds(600), ..Policy::default() };
+    let mut timeline = Timeline::new(routes(policy));
+    timeline.tell(&model("a", 1, High), Model, Opened).want(&[(0, "ai", Opened)]);
+    timeline.tell(&model("b", 1, High), Model, Opened).tell(&ended(&model("b", 1, High)), Model, Resolved);
+    timeline.at(700).want(&[(600, "ai", Opened)]);
+    assert_eq!(timeline.last().group.as_ref().expect("a group").incidents, ["a", "b"]);
+    timeline.tell(&model("c", 1, High), Model, Opened).at(1_300).want(&[(1_200, "ai", Opened)]);
+    assert_eq!(timeline.last().group.as_ref().expect("a group").incidents, ["a", "c"]);
+}
+
+#[test]
 fn what_is_over_before_it_was_told_is_told_with_its_end() {
     let mut timeline = Timeline::new(routes(Policy { group_wait: seconds(30), ..Policy::default() }));
     timeline.tell(&model("a", 1, High), Model, Opened);

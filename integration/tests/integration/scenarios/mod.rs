@@ -6,9 +6,11 @@ mod kafka;
 use watershed_integration::scenarios::{Company, Played, Scenario, Story, differences, play};
 
 /// Fewer messages than this in all stories together, and silence could pass for success.
-const MESSAGES: usize = 1;
+const MESSAGES: usize = 75;
 /// Fewer scenarios than this are not all of them.
-const SCENARIOS: usize = 1;
+const SCENARIOS: usize = 40;
+/// Stories with more records than this are played in one order only.
+const MANY: usize = 2_000;
 /// Orders of arrival that each story is played in beside its own.
 const ORDERS: u64 = 2;
 
@@ -76,6 +78,10 @@ fn what_a_story_comes_to_does_not_depend_on_the_order_of_arrival() {
     let mut wrong = Vec::new();
     let mut compared = 0;
     for scenario in scenarios().iter().filter(|one| wanted.as_ref().is_none_or(|wanted| one.id.contains(wanted))) {
+        // A storm of late signals is settled one by one, which takes minutes.
+        if scenario.story.arrivals().len() > MANY {
+            continue;
+        }
         // Where rows are refused, a topic is silent, or somebody acts, another order is another story.
         if scenario.story.refuses() || scenario.story.is_silenced() || !scenario.story.deeds.is_empty() {
             continue;
@@ -99,5 +105,6 @@ fn what_a_story_comes_to_does_not_depend_on_the_order_of_arrival() {
         }
     }
     eprintln!("{compared} other orders");
+    assert!(wanted.is_some() || compared >= ORDERS * 30, "{compared} other orders");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
