@@ -216,7 +216,7 @@ mod tests {
         std::fs::write(directory.join("key"), "0123456789abcdef0123456789abcdef").expect("written");
         let key = directory.join("key").display().to_string();
         let text = format!(
-            "[input.recording]\npath = \"{0}\"\n[store]\npath = \"{0}/state\"\n[routing]\nfallback = \"pager\"\n\
+            "[input.file]\nruntime = [{{ path = \"r.jsonl\" }}]\nidentity = [{{ path = \"i.jsonl\" }}]\n[store]\npath = \"{0}/state\"\n[routing]\nfallback = \"pager\"\n\
              [[receivers]]\nname = \"pager\"\nteam = \"soc\"\nplanes = [\"model\", \"access\"]\n{1}\n",
             directory.display(),
             receiver.replace("KEY", &key)
