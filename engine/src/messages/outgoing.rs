@@ -54,6 +54,10 @@ impl Sink for Outgoing {
         self.sink.kind()
     }
 
+    fn remembers(&self) -> bool {
+        self.sink.remembers()
+    }
+
     fn preview(&self, notification: &Notification) -> Value {
         self.sink.preview(&self.written(notification))
     }
