@@ -95,3 +95,11 @@ fn a_sink_with_a_template_says_what_it_wrote_and_without_one_its_own_words() {
         assert!(template_failures() > before, "{kind}");
     }
 }
+
+/// Without this a Slack bot would post another message in place of editing the one that stands.
+#[test]
+fn what_goes_before_a_sink_remembers_for_it() {
+    let remembering: Vec<&str> =
+        sinks::sinks().iter().filter(|(_, sink)| sink.remembers()).map(|(kind, _)| *kind).collect();
+    assert_eq!(remembering, ["slack-bot"]);
+}
