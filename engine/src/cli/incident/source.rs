@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Deserialize;
 use url::Url;
 use watershed_connectors::escape::for_log;
-use watershed_schemas::{Case, IncidentRevision, Notification};
+use watershed_schemas::{Case, Notification};
 
 use crate::cases::{Cases, Entry, Filter, Settings};
 use crate::cli::formats::OwnMappings;
