@@ -15,7 +15,9 @@ use crate::messages::{BUILT_IN, Template, examples};
 const SHOWN: [&str; 4] = ["slack", "pagerduty", "webhook", "ocsf"];
 
 pub(crate) fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages")
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages");
+    fs::create_dir_all(&directory).expect("it can be made");
+    directory
 }
 
 /// Compares with a file, or writes it.
