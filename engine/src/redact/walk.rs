@@ -102,7 +102,9 @@ fn columns(plane: Plane) -> Vec<String> {
 fn what_each_receiver_sees_of_each_column_is_what_the_table_says() {
     let sinks = sinks();
     let mut table = format!("{:<44}", "plane kind column");
-    TEAMS.iter().for_each(|(team, _)| drop(write!(table, "{team:<13}")));
+    for (team, _) in TEAMS {
+        table.push_str(&format!("{team:<13}"));
+    }
     table.push('\n');
     let mut withheld_classes: BTreeSet<Class> = BTreeSet::new();
     for (plane, kinds) in [(Plane::Model, &["prompt", "tool_result"][..]), (Plane::Access, &["authentication"])] {
