@@ -201,7 +201,7 @@ impl Pipeline {
             if parts.backfiller.is_some() {
                 core.log_read_to(positions.clone());
             }
-            core.restore(&under);
+            core.restore(under);
             if let Some(router) = &mut parts.router {
                 router.restore(&under(router::PREFIX));
             }

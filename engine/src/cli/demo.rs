@@ -233,7 +233,7 @@ fn reach(radius: &BlastRadius) -> String {
         (could.delegates.len(), "delegates"),
     ];
     let mut parts: Vec<String> =
-        counted.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        counted.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{what}: {count}")).collect();
     if !could.scopes.is_empty() {
         parts.push(format!("scopes {}", could.scopes.join(" ")));
     }

@@ -88,6 +88,8 @@ pub struct Correlator {
     opened: u64,
     /// The least `next_change` of all entities.
     next_change: Timestamp,
+    /// Signals that were forgotten in the last step: case files still want to see them.
+    leaving: BTreeMap<String, SignalRecord>,
 }
 
 impl Correlator {
@@ -110,6 +112,7 @@ impl Correlator {
             absorbed: BTreeSet::new(),
             opened: 0,
             next_change: Timestamp::MIN,
+            leaving: BTreeMap::new(),
         }
     }
 
@@ -332,6 +335,7 @@ impl Correlator {
     /// Brings the incidents of every changed entity up to date, resolves the quiet ones and forgets the old ones.
     pub fn correlate(&mut self, watermarks: &Watermarks, commit: &mut Commit) -> Correlated {
         let mut correlated = Correlated::default();
+        self.leaving.clear();
         for entity in std::mem::take(&mut self.absorbed) {
             if let Some(state) = self.entities.get(&entity) {
                 state.refresh(&entity, &mut self.related);
@@ -452,12 +456,13 @@ impl Correlator {
                 if self.findings.get(&record.finding) == Some(&record.signal_id) {
                     self.findings.remove(&record.finding);
                 }
-                if let (None, Some(session_id)) = (record.principal, record.session_id) {
-                    let session = Session { tenant: record.tenant, session_id };
+                if let (None, Some(session_id)) = (&record.principal, &record.session_id) {
+                    let session = Session { tenant: record.tenant.clone(), session_id: session_id.clone() };
                     if !state.signals.values().any(|left| session.has_nameless(left)) {
                         self.nameless.remove(&session);
                     }
                 }
+                self.leaving.insert(record.signal_id.clone(), record);
             }
             if state.is_empty() {
                 empty.push(entity.clone());

@@ -11,11 +11,12 @@ use super::{Correlator, SignalRecord};
 const SIGNALS: usize = 512;
 
 impl Correlator {
-    /// The standing signals of a revision that are still remembered, those of both planes, oldest first, bounded.
+    /// The standing signals of a revision that are still remembered, or were until this step, those of both planes, oldest first, bounded.
     pub fn standing(&self, incident: &IncidentRevision) -> Vec<&SignalRecord> {
-        let record = |id: &String| {
-            let (entity, time) = self.places.get(id)?;
-            self.entities.get(entity)?.signals.get(&(*time, id.clone()))
+        let record = |id: &String| match self.places.get(id) {
+            Some((entity, time)) => self.entities.get(entity)?.signals.get(&(*time, id.clone())),
+            // An incident may come and go within one step.
+            None => self.leaving.get(id),
         };
         let mut records: Vec<&SignalRecord> =
             incident.signals.iter().take(SIGNALS).filter_map(record).filter(|record| !record.withdrawn).collect();

@@ -21,7 +21,7 @@ use crate::history::as_written;
 
 /// What one plane's events carry that the other plane's team must not read.
 const PAYLOAD: [&str; 8] = ["content", "arguments", "target", "ip", "device_id", "user_agent", "country", "reason"];
-/// Payload that no rule of the catalog looks at: planted in every event.
+/// Payload that is planted in every event, where its test says nothing of it.
 const PLANTED: [(Plane, &str); 4] = [
     (Plane::Model, "content"),
     (Plane::Model, "arguments"),
@@ -41,7 +41,8 @@ fn tellings(rule: &Arc<CompiledRule>, timeline: &[TestEvent]) -> Vec<Telling> {
     for (offset, event) in (0..).zip(timeline) {
         let mut row = event.row.clone();
         for (plane, column) in PLANTED.iter().filter(|(plane, _)| *plane == event.plane) {
-            row.entry(*column).or_insert_with(|| Value::from(planted(*plane, column)));
+            // Each event has its own: rules that compare them find nothing in common.
+            row.entry(*column).or_insert_with(|| Value::from(format!("{}-{offset}", planted(*plane, column))));
         }
         let partition = partition(event.plane, 0);
         let batch = registry.decode(&RawBatch {

@@ -205,7 +205,7 @@ fn in_any_case(played: &Played, lines: &mut Vec<String>) {
             "ai-security" | "iam" => {
                 let own = |plane: &&watershed_schemas::Plane| plane.team() == message.team;
                 let in_verdict = message.verdict.planes().iter().any(|plane| own(&plane));
-                if !in_verdict && !(over && before.is_some()) {
+                if !in_verdict && (!over || before.is_none()) {
                     lines.push(format!(
                         "{} is told of {}, which is not its plane",
                         message.receiver,

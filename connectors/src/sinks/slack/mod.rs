@@ -25,7 +25,7 @@ pub(super) enum SlackSink {
     /// Through an incoming webhook.
     Webhook(Endpoint),
     /// As a bot.
-    Bot(Bot),
+    Bot(Box<Bot>),
 }
 
 #[async_trait]

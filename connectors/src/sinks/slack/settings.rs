@@ -112,7 +112,7 @@ impl SlackSettings {
                 let method = |name: &str| api.join(name).map_err(|error| BuildError::Client(error.to_string()));
                 let (post, update) = (method("chat.postMessage")?, method("chat.update")?);
                 let endpoint = client.endpoint(api.clone(), &self.network)?;
-                Ok(SlackSink::Bot(Bot { endpoint, post, update, token, channel }))
+                Ok(SlackSink::Bot(Box::new(Bot { endpoint, post, update, token, channel })))
             }
         }
     }

@@ -8,8 +8,11 @@ use watershed_connectors::sinks::{HttpSettings, SendError};
 use super::receiver::{Receiver, Reply};
 use super::*;
 
-/// The kinds that speak HTTP, with their settings for a receiver on loopback and what it says when all is well.
-fn kinds(base: &str) -> Vec<(&'static str, Value, Vec<(&'static str, String)>, &'static str)> {
+/// A kind of sink: its name, its settings for a receiver on loopback, their secrets, and what the receiver says when all is well.
+type Kind = (&'static str, Value, Vec<(&'static str, String)>, &'static str);
+
+/// The kinds that speak HTTP.
+fn kinds(base: &str) -> Vec<Kind> {
     let url = format!("{base}/hook");
     let webhook = |more: Value| {
         let mut settings = json!({ "type": "webhook", "url": url });

@@ -53,7 +53,7 @@ pub(super) fn render(args: &RenderArgs, output: &mut Output) -> Result<(), Error
         return messages.iter().try_for_each(|message| {
             let (title, text) = template.render(message).map_err(Error::failure)?;
             output.line(title)?;
-            text.lines().try_for_each(|line| output.line(line.to_owned()))?;
+            text.lines().try_for_each(|line| output.line(line))?;
             output.line(String::new())
         });
     }

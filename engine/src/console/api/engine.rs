@@ -149,8 +149,11 @@ pub(super) enum Acted {
     Refused(String),
 }
 
+/// What somebody wants to see or to do, in the pipeline's thread.
+type Look = Box<dyn FnOnce(&mut dyn Engine) + Send>;
+
 enum Request {
-    Look(Box<dyn FnOnce(&mut dyn Engine) + Send>),
+    Look(Look),
     Act { incident_id: String, handled: Handled, done: oneshot::Sender<Acted> },
 }
 

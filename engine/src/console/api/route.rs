@@ -21,7 +21,7 @@ use crate::console::access::{Caller, Role};
 /// Most bytes of a request's body.
 pub(super) const BODY: usize = 64 << 10;
 
-type Handler = fn(Asked) -> Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
+pub(super) type Handler = fn(Asked) -> Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
 /// Gives a schema, and declares what it refers to.
 pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use watershed_schemas::{BlastRadius, Case};
 
 use super::problem::Problem;
-use super::route::{Answer, Asked, Method, Route};
+use super::route::{Answer, Asked, Handler, Method, Route};
 use super::{acts, books, erase, events, incidents, openapi, signals, silences, status};
 use crate::console::access::Role;
 use crate::router::NewSilence;
@@ -35,7 +35,7 @@ const fn get(
     tag: &'static str,
     what: &'static str,
     answer: Answer,
-    handler: fn(Asked) -> std::pin::Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>,
+    handler: Handler,
 ) -> Route {
     Route {
         method: Method::Get,
@@ -58,7 +58,7 @@ const fn act(
     name: &'static str,
     what: &'static str,
     body: super::route::SchemaOf,
-    handler: fn(Asked) -> std::pin::Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>,
+    handler: Handler,
 ) -> Route {
     Route {
         method: Method::Post,

@@ -223,12 +223,16 @@ impl Answered {
     }
 }
 
+fn tomorrow() -> Timestamp {
+    Timestamp::from_micros(chrono::Utc::now().timestamp_micros()).plus(Duration::from_secs(86_400))
+}
+
 /// A request of a route that would do it if it may.
 fn example(name: &str) -> Value {
     match name {
         "close_incident" => json!({"disposition": "benign"}),
         "comment_incident" => json!({"note": "seen"}),
-        "add_silence" => json!({"matchers": ["tenant=\"acme\""], "reason": "works", "ends": "2100-01-01T00:00:00Z"}),
+        "add_silence" => json!({"matchers": ["tenant=\"acme\""], "reason": "works", "ends": tomorrow()}),
         "erase_principal" => json!({"tenant": "acme", "principal": "p0"}),
         _ => json!({}),
     }
