@@ -1,7 +1,7 @@
 //! What to do first, on each plane, as concretely as the evidence allows.
 //!
 //! A plane in the verdict has steps, a plane that is not has none. What a rule says in its own words comes first, for its author
-//! knew what it finds; then the steps of the [table](PLAYS) with the ids that the evidence names. Which plane begins follows from
+//! knew what it finds; then the steps of the table in `plays` with the ids that the evidence names. Which plane begins follows from
 //! the incident's origin ([`sequence`]). It is a function of what it is given, and it orders nobody: it says where to begin.
 
 mod objects;

@@ -1,11 +1,11 @@
 //! Who is told what, and when: incident revisions become notifications.
 //!
-//! The stages, each in the file of its name: `route` ([`tree`]) finds the receivers of each half of an incident, `group` puts
+//! The stages, each in the file of its name: `route` (`tree`) finds the receivers of each half of an incident, `group` puts
 //! incidents together, `inhibit`, `silence` and `mute` hold back what nobody is to be called about, `repeat` and `escalate` tell
-//! again and tell others, [`message`] writes what a receiver may see and [`send`] gives it an id and a key.
+//! again and tell others, `message` writes what a receiver may see and `send` gives it an id and a key.
 //!
 //! It is a state machine without input or output: [`Router::take`] and [`Router::tick`] are given the time. What it remembers is
-//! a [`page`] for each receiver and incident, or group of incidents; it is written with the commit that the messages are in.
+//! a `page` for each receiver and incident, or group of incidents; it is written with the commit that the messages are in.
 //!
 //! * A receiver hears first that something is new, then what grows, then its end. Ends and takings are told to those who heard
 //!   the beginning, to nobody else, and nothing holds them back.

@@ -221,7 +221,6 @@ fn schemathesis_finds_what_is_described() {
         std::fs::write(folder.join("settings.toml"), format!("{given}{NOT_IN_THE_SCHEMA}")).expect("written");
         let output = schemathesis(Path::new(&python), &folder, &engine, examples);
         let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-        println!("{text}");
         assert!(output.status.success(), "{name}: {text}");
         // A run that tried nothing would be fine as well.
         let tried = text.lines().find_map(|line| line.trim().split_once(" generated, "));

@@ -1,10 +1,10 @@
 //! `/api/v1`: what the engine knows, and what people may do with it, as JSON.
 //!
-//! * [`routes`]: the one table of what there is. The router, the role that each route needs, the check of queries and the
-//!   description ([`openapi`]) are made from it.
-//! * [`engine`]: how a request reaches the pipeline, and its answer comes back.
-//! * [`change`]: changes are written down before and after they are made.
-//! * [`events`]: live incidents.
+//! * `routes`: the one table of what there is. The router, the role that each route needs, the check of queries and the
+//!   description (`openapi`) are made from it.
+//! * `engine`: how a request reaches the pipeline, and its answer comes back.
+//! * `change`: changes are written down before and after they are made.
+//! * `events`: live incidents.
 //!
 //! Errors are `application/problem+json` (RFC 9457). Served on loopback it answers only requests that were sent there by that
 //! name: a web page that has its own name point here learns nothing. There are no cookies: what changes something needs a

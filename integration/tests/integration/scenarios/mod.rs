@@ -4,6 +4,7 @@ mod bad_files;
 mod kafka;
 
 use watershed_integration::scenarios::{Company, Played, Scenario, Story, differences, play};
+use watershed_integration::wait::say;
 
 /// Fewer messages than this in all stories together, and silence could pass for success.
 const MESSAGES: usize = 75;
@@ -45,13 +46,13 @@ fn each_owner_hears_what_the_analyst_expects() {
             outcomes.push((played.outcome(), reasons(&played), coverage(&played)));
         }
         if wanted.is_some() {
-            eprintln!("{} took {:?}", scenario.id, began.elapsed());
+            say(&format!("{} took {:?}", scenario.id, began.elapsed()));
         }
         if outcomes[0] == outcomes[1] {
             wrong.push(format!("{}: the twin ends as the story does", scenario.path.display()));
         }
     }
-    eprintln!("{played_stories} stories, {told} messages");
+    say(&format!("{played_stories} stories, {told} messages"));
     assert!(wrong.is_empty(), "{} stories end otherwise:\n{}", wrong.len(), wrong.join("\n"));
     if wanted.is_none() {
         assert!(played_stories >= 2 * SCENARIOS, "{played_stories} stories were played");
@@ -104,7 +105,7 @@ fn what_a_story_comes_to_does_not_depend_on_the_order_of_arrival() {
             }
         }
     }
-    eprintln!("{compared} other orders");
+    say(&format!("{compared} other orders"));
     assert!(wanted.is_some() || compared >= ORDERS * 30, "{compared} other orders");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
