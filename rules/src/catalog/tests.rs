@@ -185,7 +185,7 @@ fn cases_fail_when_the_rule_is_changed() {
         ("agent-loop", "'10 minutes'", "'20 minutes'"),
         ("model-extraction-by-volume", ">= 500", ">= 501"),
         ("model-extraction-by-volume", ">= 500", ">= 499"),
-        ("model-extraction-by-volume", "r.tenant, r.principal, r.model, date_bin", "r.tenant, r.principal, date_bin"),
+        ("model-extraction-by-volume", "HAVING count(DISTINCT r.content)", "HAVING count(r.content)"),
         ("poisoned-memory-acts-later", "m.session_id <> g.session_id", "m.session_id IS NOT NULL"),
         ("poisoned-memory-acts-later", "'7 days'", "'9 days'"),
         ("poisoned-memory-acts-later", "'30 minutes'", "'60 minutes'"),

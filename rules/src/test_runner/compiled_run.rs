@@ -22,7 +22,7 @@ pub(crate) struct CompiledRun;
 impl Run for CompiledRun {
     fn run(&self, rules: &[Arc<CompiledRule>], timeline: Vec<TestEvent>) -> Result<Outcome, String> {
         let history = [table(Plane::Model, &timeline)?, table(Plane::Access, &timeline)?];
-        let mut outcome = Outcome::default();
+        let mut outcome = Outcome { only_final: true, ..Outcome::default() };
         for rule in rules {
             let signals = signals(rule, &history)?;
             let [runtime, identity] = &history;

@@ -72,6 +72,9 @@ pub(super) fn expand(
     let events = (0..times).map(|n| {
         let later = every.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
         let mut row = row.clone();
+        if times > 1 {
+            row.values_mut().for_each(|value| number(value, n + 1));
+        }
         let id = if times == 1 { id.clone() } else { format!("{id}-{}", n + 1) };
         row.insert("event_id".to_owned(), Value::from(id));
         row.insert("event_time".to_owned(), Value::from(at.plus(later).to_string()));
@@ -79,6 +82,15 @@ pub(super) fn expand(
         TestEvent { plane, arrive: arrive.plus(later), row }
     });
     Ok(events.collect())
+}
+
+/// In a line that stands for several events `{n}` is the number of the event, from 1 on.
+fn number(value: &mut Value, n: u64) {
+    if let Value::String(text) = value
+        && text.contains("{n}")
+    {
+        *text = text.replace("{n}", &n.to_string());
+    }
 }
 
 fn plane_and_kind(line: &Map<String, Value>) -> Result<(Plane, &str), String> {

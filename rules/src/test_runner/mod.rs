@@ -65,6 +65,8 @@ pub struct Outcome {
     pub incidents: Vec<IncidentRevision>,
     /// For each rule, for each of its scans, how many rows passed the scan's filters.
     pub scans_matched: Vec<Vec<u64>>,
+    /// Whether only what holds in the end was written, so that nothing was taken back.
+    pub only_final: bool,
 }
 
 /// The production pipeline, as the engine offers it to rule tests.

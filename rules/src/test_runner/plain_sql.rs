@@ -59,7 +59,7 @@ impl PlainSql<'_> {
         })?;
         let signals = self.signals(&batches);
         let incidents = signals.iter().map(incident).collect();
-        Ok(Outcome { signals, incidents, scans_matched: vec![vec![looked_at]] })
+        Ok(Outcome { signals, incidents, scans_matched: vec![vec![looked_at]], only_final: true })
     }
 
     /// What these rules of the catalog find, as rows of `signals`.
