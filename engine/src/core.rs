@@ -199,6 +199,9 @@ pub struct Core {
 
 const CLOCK_KEY: &[u8] = b"m/watermarks";
 
+/// First bytes of every key that [`Core::restore`] reads. What does not lie under one of them is not there after a restart.
+pub const SPACES: [&[u8]; 11] = [b"m/", b"s/", b"e/", b"r/", b"u/", b"g/", b"i/", b"l/", b"p/", b"v/", b"y/"];
+
 impl Core {
     /// A core that has seen nothing.
     pub fn new(settings: Settings, setups: Vec<RuleSetup>) -> Self {

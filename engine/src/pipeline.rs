@@ -17,7 +17,7 @@ use watershed_schemas::{Handled, IncidentRevision, Notification, Plane, Signal, 
 use crate::acceptance::Refusal;
 use crate::backfill::Backfiller;
 use crate::cases::{Cases, Erased};
-use crate::core::{Backfill, Core, Input, Output, Past};
+use crate::core::{self, Backfill, Core, Input, Output, Past};
 use crate::correlator;
 use crate::crash;
 use crate::deliver::Delivery;
@@ -483,8 +483,8 @@ const SEQ_KEY: &[u8] = b"m/outbox-seq";
 
 fn load(store: &dyn StateStore) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, store::Error> {
     let mut stored = BTreeMap::new();
-    // The outbox is read by the delivery itself.
-    for space in [b"m/".as_slice(), b"s/", b"e/", b"r/", b"u/", b"g/", b"i/", b"l/", b"p/", router::PREFIX] {
+    // The outbox is read by the delivery itself, case files by themselves.
+    for space in core::SPACES.into_iter().chain([router::PREFIX]) {
         debug_assert_ne!(space, outbox::PREFIX);
         stored.extend(store.scan(space)?);
     }

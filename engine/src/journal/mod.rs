@@ -1,5 +1,5 @@
 //! What no second reading of the log brings back: which incidents there were, under which ids, what people did with them and
-//! what they have silenced.
+//! what they have silenced; and what is known of identities, which may have been said longer ago than the log reaches back.
 //!
 //! A text file beside the store, to which each commit's changes of that kind are appended and synced before the store has
 //! them. It is read only where the store is gone: incidents then keep their ids, revisions and states, and wait for the log
@@ -19,9 +19,11 @@ use serde_json::Value;
 
 use crate::store::{Commit, Pairs};
 
-/// First bytes of the keys whose changes are kept: incidents, and what the router knows of pages and silences. Their values
-/// are JSON.
-const KEPT: [&[u8]; 2] = [b"i/", b"n/"];
+/// First bytes of the keys whose changes are kept: incidents, what the router knows of pages and silences, links between ids, and
+/// state tables. Their values are JSON.
+const KEPT: [&[u8]; 4] = [b"i/", b"n/", b"p/", b"v/"];
+/// What a key that is no text begins with.
+const HEX: &str = "hex:";
 
 /// A journal grows by this much, and to [`GROWTH`] times what is in force, before it is written anew.
 const SLACK: u64 = 16 << 20;
@@ -121,7 +123,7 @@ fn is_kept(key: &[u8]) -> bool {
 
 /// One line: the key, and its value unless it is deleted.
 fn push(text: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
-    let key = Value::from(String::from_utf8_lossy(key));
+    let key = Value::from(spelled(key));
     text.extend_from_slice(format!("[{key}").as_bytes());
     if let Some(value) = value {
         text.push(b',');
@@ -130,16 +132,33 @@ fn push(text: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
     text.extend_from_slice(b"]\n");
 }
 
+/// A key as text; what is no text, or would be taken for what stands for such a key, in hexadecimal digits.
+fn spelled(key: &[u8]) -> String {
+    match std::str::from_utf8(key) {
+        Ok(text) if !text.starts_with(HEX) => text.to_owned(),
+        _ => key.iter().fold(HEX.to_owned(), |text, byte| text + &format!("{byte:02x}")),
+    }
+}
+
+/// The key that is spelled so.
+fn key_of(text: &str) -> Option<Vec<u8>> {
+    let Some(digits) = text.strip_prefix(HEX) else { return Some(text.as_bytes().to_vec()) };
+    let byte = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
+    (0..digits.len()).step_by(2).map(byte).collect()
+}
+
 fn read(text: &[u8]) -> Said {
     let mut pairs: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     let mut damaged = 0;
     for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        match serde_json::from_slice::<Vec<Value>>(line).as_deref() {
-            Ok([Value::String(key), value]) => {
-                pairs.insert(key.clone().into_bytes(), value.to_string().into_bytes());
+        let line = serde_json::from_slice::<Vec<Value>>(line).unwrap_or_default();
+        let key = line.first().and_then(Value::as_str).and_then(key_of);
+        match (key, &line[..]) {
+            (Some(key), [_, value]) => {
+                pairs.insert(key, value.to_string().into_bytes());
             }
-            Ok([Value::String(key)]) => {
-                pairs.remove(key.as_bytes());
+            (Some(key), [_]) => {
+                pairs.remove(&key);
             }
             _ => damaged += 1,
         }

@@ -69,3 +69,22 @@ fn it_is_written_anew_before_it_is_mostly_past() {
     let (_, said) = Journal::open(&path).expect("it opens");
     assert_eq!(pairs(&said), expected(&[("i/a", value.as_str())]));
 }
+
+#[test]
+fn keys_that_are_no_text_come_back_as_they_were() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("state.journal");
+    let keys: [&[u8]; 4] = [b"v/a/\xff\x00\x9f", b"v/hex:00", b"p/\xc3\x28", "p/ä".as_bytes()];
+    let (mut journal, _) = Journal::open(&path).expect("it opens");
+    let puts = keys.iter().map(|key| (key.to_vec(), b"1".to_vec())).collect();
+    journal.append(&Commit { puts, ..Commit::default() }).expect("it is written");
+    journal.append(&Commit { deletes: vec![keys[2].to_vec()], ..Commit::default() }).expect("it is written");
+    let (_, said) = Journal::open(&path).expect("it opens");
+    let mut left: Vec<Vec<u8>> = [keys[0], keys[1], keys[3]].map(<[u8]>::to_vec).into();
+    left.sort();
+    assert_eq!(said.pairs.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>(), left);
+    for key in [b"hex:00".as_slice(), b"hex", b"\xff", b""] {
+        assert_eq!(key_of(&spelled(key)).as_deref(), Some(key));
+    }
+    assert_eq!((key_of("hex:0"), key_of("hex:zz")), (None, None));
+}

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::reload_run::{wait_for, while_running_as};
 
-const TOKEN: &str = "a-token-of-a-test-that-is-long-enough-0123456789";
+pub(crate) const TOKEN: &str = "a-token-of-a-test-that-is-long-enough-0123456789";
 
 fn settings(folder: &Path, console: SocketAddr) -> String {
     let folder = folder.display();
@@ -25,9 +25,9 @@ fn settings(folder: &Path, console: SocketAddr) -> String {
 }
 
 /// Status line and body of an answer.
-fn asked(console: SocketAddr, method: &str, path: &str, body: &Value) -> (String, Value) {
+pub(crate) fn asked(console: SocketAddr, method: &str, path: &str, body: &Value) -> (String, Value) {
     let Ok(mut socket) = TcpStream::connect(console) else { return (String::new(), Value::Null) };
-    let body = body.to_string();
+    let body = if body.is_null() { String::new() } else { body.to_string() };
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {console}\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",

@@ -23,6 +23,7 @@ mod reload_files;
 mod reload_properties;
 mod reload_run;
 mod remembered;
+mod restart_run;
 mod routing;
 #[path = "../../../rules/tests/rules/shape_file.rs"]
 mod shape_file;
