@@ -67,8 +67,24 @@ impl Router {
                 }
             }
         }
+        if let Some(newest) = revision.first() {
+            self.bring_up_to_date(newest);
+        }
         for key in touched {
             self.settle(&key, routed);
+        }
+    }
+
+    /// What is kept of an incident's other half is of a revision before: should it be told later, it is told as it is now.
+    fn bring_up_to_date(&mut self, newest: &Telling) {
+        let id = newest.incident.incident_id.as_str();
+        for key in self.by_incident.get(id).into_iter().flatten() {
+            let Some(member) = self.pages.get_mut(key).and_then(|page| page.members.get_mut(id)) else { continue };
+            let kept = member.iter_mut().flatten().filter_map(|half| half.live.as_deref_mut());
+            for telling in kept.filter(|telling| telling.incident.revision < newest.incident.revision) {
+                telling.incident = newest.incident.clone();
+                self.dirty.insert(key.clone());
+            }
         }
     }
 

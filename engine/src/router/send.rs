@@ -93,8 +93,12 @@ impl Page {
     /// The id of a message: the same in every run where it is the only one about its revision.
     fn message_id(&mut self, written: &Notification) -> String {
         let about = (written.incident_id.clone(), written.revision);
-        let again = self.labels.is_some() || self.last.as_ref() == Some(&about);
-        self.last = Some(about);
+        // Halves may be told in another order than their revisions have: what is no newer may have been the subject before.
+        let told = |(incident, revision): &(String, u32)| *incident == about.0 && *revision >= about.1;
+        let again = self.labels.is_some() || self.last.as_ref().is_some_and(told);
+        if !again {
+            self.last = Some(about);
+        }
         self.messages += 1;
         if !again {
             return written.notification_id.clone();

@@ -219,9 +219,19 @@ fn schemathesis_finds_what_is_described() {
         std::fs::create_dir(&folder).expect("a folder");
         let given = id.map(|id| format!("[parameters]\n\"path.id\" = \"{id}\"\n")).unwrap_or_default();
         std::fs::write(folder.join("settings.toml"), format!("{given}{NOT_IN_THE_SCHEMA}")).expect("written");
-        let output = schemathesis(Path::new(&python), &folder, &engine, examples);
-        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-        assert!(output.status.success(), "{name}: {text}");
+        let try_it = || {
+            let output = schemathesis(Path::new(&python), &folder, &engine, examples);
+            let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            (output.status, text.concat())
+        };
+        let (mut status, mut text) = try_it();
+        // Python 3.11 now and then loses count of its own recursion: then the tool has failed, and not the API.
+        for _ in 0..3 {
+            if text.contains("AST constructor recursion depth mismatch") {
+                (status, text) = try_it();
+            }
+        }
+        assert!(status.success(), "{name}: {text}");
         // A run that tried nothing would be fine as well.
         let tried = text.lines().find_map(|line| line.trim().split_once(" generated, "));
         let tried: usize = tried.and_then(|(count, _)| count.parse().ok()).unwrap_or(0);
