@@ -36,7 +36,11 @@ impl Router {
             if let Some(page) = self.pages.get_mut(&key) {
                 let member = page.members.entry(telling.incident.incident_id.clone()).or_default();
                 let half = member[telling.plane.index()].get_or_insert_default();
-                half.live = Some(Box::new(telling.clone()));
+                // It may know more already than those who did not take it.
+                let known = half.live.as_ref().map_or(0, |live| live.incident.revision);
+                if known <= telling.incident.revision {
+                    half.live = Some(Box::new(telling.clone()));
+                }
                 half.ask(NotifyReason::Escalated);
                 page.since.get_or_insert(self.now);
                 page.over = None;
