@@ -80,7 +80,9 @@ impl Router {
         let id = newest.incident.incident_id.as_str();
         for key in self.by_incident.get(id).into_iter().flatten() {
             let Some(member) = self.pages.get_mut(key).and_then(|page| page.members.get_mut(id)) else { continue };
-            let kept = member.iter_mut().flatten().filter_map(|half| half.live.as_deref_mut());
+            // What is over is told as it was.
+            let lasting = member.iter_mut().flatten().filter(|half| !half.over);
+            let kept = lasting.filter_map(|half| half.live.as_deref_mut());
             for telling in kept.filter(|telling| telling.incident.revision < newest.incident.revision) {
                 telling.incident = newest.incident.clone();
                 self.dirty.insert(key.clone());
