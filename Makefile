@@ -7,7 +7,7 @@ VENV := $(CACHE)/python
 # The same packages and features for every verb: one build of the dependencies serves them all.
 BUILD := cargo build --workspace --locked
 
-.PHONY: help demo test samples fuzz prove lint fmt bench release kafka python browser clean
+.PHONY: help demo test samples fuzz properties prove lint fmt bench release kafka python browser clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -19,7 +19,8 @@ demo: ## build and tell three incidents, with nothing else running (first build:
 test: kafka python browser ## the whole test suite, against a real Kafka broker and real HTTP receivers
 	$(BUILD) --bin watershed
 	integration/scripts/same-build.sh "$(BUILD) --bin watershed" "cargo test --workspace --locked --no-run"
-	WATERSHED_PYTHON="$(VENV)/bin/python" cargo test --workspace --locked --no-fail-fast
+	PROPTEST_CASES=512 PROPTEST_RNG_SEED=1 WATERSHED_PYTHON="$(VENV)/bin/python" \
+	  cargo test --workspace --locked --no-fail-fast
 
 browser:
 	@integration/scripts/fetch-chromium.sh
@@ -35,6 +36,10 @@ fuzz: ## every format against records made from all fixtures (SECONDS=60 SEED=nu
 
 CASES ?= 100000
 SEED ?=
+
+properties: ## every property over other random cases than `make test` (CASES=100000), a few minutes
+	PROPTEST_CASES="$(CASES)" cargo test --workspace --locked --no-fail-fast --lib -- --nocapture tests
+	PROPTEST_CASES="$(CASES)" cargo test --workspace --locked --no-fail-fast --test connectors -- --nocapture formats
 
 prove: ## stream against batch over generated rules and histories (CASES=100000 SEED=number)
 	WATERSHED_PROVE_CASES="$(CASES)" $(if $(SEED),WATERSHED_PROVE_SEED="$(SEED)") \

@@ -232,8 +232,6 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
-
     #[test]
     fn order_batches_and_restarts_leave_no_trace(
         (events, order) in events().prop_flat_map(|events| {

@@ -156,7 +156,10 @@ impl Router {
         {
             self.settle(&key, routed);
         }
-        if !self.held.is_empty() && (self.stirred || self.now >= self.recheck) {
+        if self.held.is_empty() {
+            // Silences may change until something is held again.
+            self.recheck = Timestamp::MIN;
+        } else if self.stirred || self.now >= self.recheck {
             for key in std::mem::take(&mut self.held) {
                 self.settle(&key, routed);
             }

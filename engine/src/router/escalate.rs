@@ -2,7 +2,7 @@
 
 use watershed_schemas::NotifyReason;
 
-use super::page::{Key, Page};
+use super::page::{Half, Key, Page};
 use super::tree::{ESCALATED, Policy, Target};
 use super::{Routed, Router};
 use crate::correlator::Telling;
@@ -36,6 +36,10 @@ impl Router {
             if let Some(page) = self.pages.get_mut(&key) {
                 let member = page.members.entry(telling.incident.incident_id.clone()).or_default();
                 let half = member[telling.plane.index()].get_or_insert_default();
+                // It may wait for the end of what began again since.
+                if half.over {
+                    *half = Half::default();
+                }
                 // It may know more already than those who did not take it.
                 let known = half.live.as_ref().map_or(0, |live| live.incident.revision);
                 if known <= telling.incident.revision {

@@ -78,8 +78,6 @@ fn something_comes_out(plane: Plane, format: &str, payload: Vec<u8>) -> Result<(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
     #[test]
     fn exchanged_values(which in 0..FIXTURES.len(), changes in prop::collection::vec((any::<prop::sample::Index>(), any_value()), 1..6)) {
         let (name, plane) = FIXTURES[which];

@@ -124,8 +124,6 @@ fn any_row() -> impl Strategy<Value = Row<'static>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
     #[test]
     fn canonical_json_reads_back_as_the_same_row(mut row in any_row()) {
         row.set(runtime::INGEST_TIME, Cell::Time(BROKER_TIME));

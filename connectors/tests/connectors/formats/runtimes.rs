@@ -153,8 +153,6 @@ fn any_record() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
-
     #[test]
     fn exchanged_values_give_rows_or_reasons((format, payload) in any_record()) {
         let batch = decode(Plane::Model, format, [payload]);

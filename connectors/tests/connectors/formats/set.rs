@@ -254,8 +254,6 @@ fn large_tokens_are_read_in_one_go() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
     #[test]
     fn any_claims_give_a_row_or_a_reject_for_each_event(claims in any_claims()) {
         let found = decode_with(&SetSettings { allow_unsigned: true, ..SetSettings::default() }, vec![claims.to_string().into_bytes()]);

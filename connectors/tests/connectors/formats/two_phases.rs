@@ -33,8 +33,6 @@ fn any_payloads(plane: Plane) -> impl Strategy<Value = Vec<Vec<u8>>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_024))]
-
     #[test]
     fn columns_left_out_are_had_later(
         (plane, payloads) in any_plane().prop_flat_map(|plane| (Just(plane), any_payloads(plane))),

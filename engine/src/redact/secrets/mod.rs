@@ -30,7 +30,7 @@ struct Found {
     start: usize,
     end: usize,
     kind: &'static str,
-    /// How telling the kind is, the most telling first: it names what several find.
+    /// How telling the kind is, the most telling first: it names what several find; of the same rank, what begins first.
     rank: usize,
 }
 
@@ -85,6 +85,7 @@ fn mask(text: &str, free: bool) -> Cow<'_, str> {
 /// Overlapping finds as one, of the most telling kind.
 fn merged(mut found: Vec<Found>) -> Vec<Found> {
     found.retain(|found| found.start < found.end);
+    // Those of one rank stay in the order of the patterns.
     found.sort_by_key(|found| (found.start, found.rank));
     let mut merged: Vec<Found> = Vec::with_capacity(found.len());
     for next in found {

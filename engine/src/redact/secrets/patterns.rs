@@ -14,17 +14,23 @@ struct Pattern {
     holds: fn(&str) -> bool,
     /// Whether the column of an id may hold it: then it is one.
     id: bool,
+    /// Whether it is known by the name before it, not by its own shape.
+    named: bool,
 }
 
 const fn always(kind: &'static str, expression: &'static str) -> Pattern {
-    Pattern { kind, expression, holds: |_| true, id: false }
+    when(kind, expression, |_| true)
 }
 
 const fn when(kind: &'static str, expression: &'static str, holds: fn(&str) -> bool) -> Pattern {
-    Pattern { kind, expression, holds, id: false }
+    Pattern { kind, expression, holds, id: false, named: false }
 }
 
-/// The more telling kind comes first: it names what several patterns find. Lengths are the least that cannot be mistaken
+const fn named(kind: &'static str, expression: &'static str, holds: fn(&str) -> bool) -> Pattern {
+    Pattern { kind, expression, holds, id: false, named: true }
+}
+
+/// What has a shape comes before what has a name; of names the more telling comes first. Lengths are the least that cannot be mistaken
 /// for something else, because texts are cut.
 static PATTERNS: [Pattern; 30] = [
     always("anthropic-key", r"sk-ant-[A-Za-z0-9_-]{8,}"),
@@ -33,7 +39,13 @@ static PATTERNS: [Pattern; 30] = [
     always("gitlab-token", r"gl(?:pat|dt|rt|ptt|soat)-[A-Za-z0-9_-]{16,}"),
     always("slack-token", r"xox[a-z](?:\.xox[a-z])?-[A-Za-z0-9-]{8,}|xapp-[A-Za-z0-9-]{8,}"),
     always("slack-webhook", r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9/_+-]{8,})"),
-    Pattern { kind: "aws-access-key", expression: r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{12,}", holds: |_| true, id: true },
+    Pattern {
+        kind: "aws-access-key",
+        expression: r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{12,}",
+        holds: |_| true,
+        id: true,
+        named: false,
+    },
     always("google-key", r"AIza[A-Za-z0-9_-]{30,}|GOCSPX-[A-Za-z0-9_-]{16,}|ya29\.[A-Za-z0-9_-]{16,}"),
     always("stripe-key", r"(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{10,}"),
     always("webhook-secret", r"whsec_[A-Za-z0-9+/_-]{16,}={0,2}"),
@@ -50,25 +62,25 @@ static PATTERNS: [Pattern; 30] = [
     always("jwt", r"eyJ[A-Za-z0-9_-]{16,}(?:\.[A-Za-z0-9_-]*){0,4}"),
     // The end is looked for by hand, so that no text is read twice.
     always("private-key", PEM),
-    when(
+    named(
         "authorization",
         r#"(?i)(?:proxy-)?authorization\\*["']?\s{0,8}[:=]\s{0,8}\\*["']?((?:[a-z][a-z0-9-]{0,31}[ \t]{1,8})?[^\s"',;]+)"#,
         is_value,
     ),
-    when(
+    named(
         "authorization",
         r"(?i)(?-u:\b)(?:bearer|basic|ssws|digest|negotiate|dpop)[ \t]{1,8}([a-z0-9._~+/-]{8,}={0,2})",
         is_credential,
     ),
-    when("cookie", r#"(?i)(?-u:\b)(?:set-)?cookie\\*["']?\s{0,8}:\s{0,8}\\*["']?([^\s=;"']+=[^\r\n"']+)"#, is_value),
-    when("url-credentials", r#"[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s/:@"'<>]*:([^\s"'<>]+)@"#, is_url_password),
+    named("cookie", r#"(?i)(?-u:\b)(?:set-)?cookie\\*["']?\s{0,8}:\s{0,8}\\*["']?([^\s=;"']+=[^\r\n"']+)"#, is_value),
+    named("url-credentials", r#"[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s/:@"'<>]*:([^\s"'<>]+)@"#, is_url_password),
     // A value in quotes, also in JSON inside of JSON.
-    when(
+    named(
         "password",
         r#"(?i)(?:password|passwd|passphrase|passcode|(?-u:\b|_)pwd|(?-u:\b|_)pass)\\*["']?\s{0,8}(?:=>|[:=])\s{0,8}\\*(?:"([^"\r\n]+)|'([^'\r\n]+)|([^\s"'\\&,;<>(){}=][^\s"'\\&,;<>(){}]*))"#,
         is_value,
     ),
-    when(
+    named(
         "secret",
         concat!(
             r#"(?i)(?:secret(?:[_-]?(?:access[_-]?)?key)?|api[_-]?key|(?:access|account|private|signing|encryption|shared[_-]?access)[_-]?key|token|(?-u:\b)sig|(?-u:\b)otp)"#,
@@ -76,7 +88,7 @@ static PATTERNS: [Pattern; 30] = [
         ),
         is_value,
     ),
-    when(
+    named(
         "secret",
         concat!(
             r#"(?i)(?:secret(?:[_-]?(?:access[_-]?)?key)?|api[_-]?key|(?:access|account|private|signing|encryption|shared[_-]?access)[_-]?key|token|(?-u:\b)sig|(?-u:\b)otp)"#,
@@ -84,7 +96,7 @@ static PATTERNS: [Pattern; 30] = [
         ),
         is_value,
     ),
-    when(
+    named(
         "secret",
         concat!(
             r#"(?i)(?:secret(?:[_-]?(?:access[_-]?)?key)?|api[_-]?key|(?:access|account|private|signing|encryption|shared[_-]?access)[_-]?key|token)"#,
@@ -124,8 +136,9 @@ pub(super) fn find(text: &str, free: bool) -> Vec<Found> {
             continue;
         }
         let Some(expression) = &each[index] else { continue };
+        let rank = if pattern.named { index } else { 0 };
         if pattern.expression == PEM {
-            private_keys(text, expression, (pattern.kind, index), &mut found);
+            private_keys(text, expression, (pattern.kind, rank), &mut found);
             continue;
         }
         for captures in expression.captures_iter(text) {
@@ -134,7 +147,7 @@ pub(super) fn find(text: &str, free: bool) -> Vec<Found> {
             let is_secret =
                 |secret: &regex::Match<'_>| (pattern.holds)(secret.as_str()) && !text[..secret.start()].ends_with(MARK);
             if let Some(secret) = group.filter(is_secret) {
-                found.push(Found { start: secret.start(), end: secret.end(), kind: pattern.kind, rank: index });
+                found.push(Found { start: secret.start(), end: secret.end(), kind: pattern.kind, rank });
             }
         }
     }

@@ -102,8 +102,6 @@ fn is_end(reason: NotifyReason) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
     #[test]
     fn nobody_gets_a_plane_that_he_may_not_see(routes in trees(), history in events(true)) {
         let receivers = routes.receivers.clone();

@@ -1,6 +1,6 @@
 //! Silences, mute intervals and inhibitions hold back; what still lasts is told when they end.
 
-use NotifyReason::{Opened, Repeated, Resolved, SeverityRose};
+use NotifyReason::{Opened, Repeated, Resolved, SeverityRose, Withdrawn};
 use Plane::Model;
 use Severity::{Critical, High, Low};
 
@@ -27,6 +27,17 @@ fn a_silenced_incident_is_counted_shown_and_told_when_the_silence_ends() {
     timeline.at(700).want(&[(600, "ai", Opened)]);
     assert_eq!((timeline.last().revision, timeline.counts.silenced), (2, 1));
     assert!(timeline.router.held_back("a").is_empty());
+}
+
+#[test]
+fn a_silence_that_came_while_nothing_was_held_ends_on_time() {
+    let mut timeline = Timeline::new(routes(Policy::default()));
+    timeline.silence("principal=b@example.com", 500);
+    timeline.tell(&model("b", 1, High), Model, Opened);
+    timeline.tell(&IncidentRevision { revision: 2, ..model("b", 1, High) }, Model, Withdrawn).want(&[]);
+    timeline.silence("principal=a@example.com", 5);
+    timeline.at(1).tell(&model("c", 1, High), Model, Opened).want(&[(1, "ai", Opened)]);
+    timeline.tell(&model("a", 1, High), Model, Opened).at(60).want(&[(5, "ai", Opened)]);
 }
 
 #[test]

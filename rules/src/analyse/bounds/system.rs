@@ -193,7 +193,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn bounds_are_sound_and_tight(edges in proptest::collection::vec((0_usize..4, 0_usize..4, -2_i64..3), 0..8)) {
             let edges: Vec<Edge> = edges.into_iter().map(|(later, earlier, at_most)| edge(later, earlier, at_most)).collect();
