@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn times_come_in_any_order() {
-        let minutes = [0, 8, 30, 41, 50, 100];
+        let minutes = [0, 8, 16, 30, 41, 50, 100];
         let in_order = seen(&minutes);
         assert_eq!(in_order.0[Shared::Credential as usize][0].seen.len(), 4);
         for turn in 0..minutes.len() {

@@ -10,9 +10,9 @@ use watershed_engine::core::Settings;
 use watershed_engine::evaluator::RuleSetup;
 use watershed_schemas::{Plane, Severity};
 
-use super::{flag, play, risk, rules};
-use crate::driver::{Arrival, Driver, runner};
-use crate::history::Event;
+use super::{flag, play, risk, rules, short};
+use crate::driver::{Arrival, Driver, arrivals, runner};
+use crate::history::{Event, MINUTE};
 
 #[test]
 fn ten_thousand_signals_are_a_handful_of_messages() {
@@ -87,4 +87,48 @@ fn a_storm_of_any_shape_stays_a_handful_of_messages() {
     if let Err(error) = result {
         panic!("{error}");
     }
+}
+
+/// Many events of one principal in two bursts, and a few between them: mostly of one kind and session, now and then of another.
+fn storms() -> impl Strategy<Value = Vec<Event>> {
+    let mostly = |others: std::ops::Range<usize>| prop_oneof![12 => Just(0_usize), 1 => others];
+    let time = prop_oneof![12 => 0..4 * MINUTE, 12 => 9 * MINUTE..12 * MINUTE, 1 => 4 * MINUTE..9 * MINUTE];
+    let event = (time, mostly(1..4), mostly(1..3), mostly(1..3));
+    let event = event.prop_map(|(time, kind, session, value)| match kind {
+        0 => Event { time, value, ..flag(0, Some(0), Some(session)) },
+        1 => Event { time, value, session: Some(session), ..risk(0, 0) },
+        2 => Event { time, value, kind: 0, ..flag(0, Some(0), Some(session)) },
+        _ => Event { time, value, kind: 1, session: Some(session), ..risk(0, 0) },
+    });
+    proptest::collection::vec(event, 60..160)
+}
+
+/// What comes into a storm and is only counted has nothing to say: settled as a whole after a restart, its incident says no
+/// more than before.
+#[test]
+fn what_is_absorbed_has_nothing_to_say() {
+    let severity = || prop_oneof![Just(Severity::Low), Just(Severity::Medium), Just(Severity::High)];
+    let severities = [severity(), severity(), severity(), severity()];
+    let shape = (storms(), arrivals(), severities, 2_usize..12);
+    let counts = std::cell::Cell::new((0, 0));
+    let result = runner(150).run(&shape, |(events, arrival, severities, every)| {
+        let mut driver = Driver::new(short(), graded(&severities));
+        let mut said = Vec::new();
+        driver.play_with(&events, &arrival.cut(1), |driver, step| {
+            if step % every == 0 {
+                driver.restart();
+                said.extend(driver.outputs.last().map(|output| output.incidents.clone()).unwrap_or_default());
+            }
+        });
+        prop_assert_eq!(said, Vec::new());
+        let (revisions, signals) = counts.get();
+        counts.set((revisions + driver.revisions().count(), signals + driver.standing().len()));
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+    // Many of them must have been absorbed for this to show anything.
+    let (revisions, signals) = counts.get();
+    assert!(2 * revisions < signals, "{revisions} revisions of {signals} signals");
 }
