@@ -17,8 +17,11 @@ pub(super) fn finding(view: &View<'_>) -> Value {
     put("priority_id", json!(priority_id));
     put("priority", json!(priority));
     put("desc", json!(view.title));
-    // The class asks for an assignee, or a group of them.
+    // The class asks for an assignee, or a group of them: at first there is only the team.
     put("assignee_group", json!({ "name": view.team.unwrap_or("unassigned") }));
+    if let Some(handled) = view.handled {
+        put("assignee", json!({ "name": handled.by }));
+    }
     put(
         "finding_info_list",
         std::iter::once(view.whole()).chain(view.rules.iter().take(ITEMS).map(|rule| view.of_rule(rule))).collect(),

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use watershed_connectors::escape::json_line;
+use watershed_connectors::sinks::ocsf::case_finding;
 
 use super::{Error, ExportArgs, ExportFormat, Output};
-use crate::cases::export::{Page, html::html, markdown::markdown, ocsf::ocsf};
+use crate::cases::export::{Page, html::html, markdown::markdown};
 use crate::cases::view::for_viewer;
 
 pub(super) fn export(args: &ExportArgs, output: &mut Output) -> Result<(), Error> {
@@ -14,7 +15,7 @@ pub(super) fn export(args: &ExportArgs, output: &mut Output) -> Result<(), Error
         ExportFormat::Md => markdown(&Page::of(&case)),
         ExportFormat::Html => html(&Page::of(&case)).map_err(Error::failure)?,
         ExportFormat::Json => json_line(&case).map_err(Error::failure)? + "\n",
-        ExportFormat::Ocsf => json_line(&ocsf(&case)).map_err(Error::failure)? + "\n",
+        ExportFormat::Ocsf => json_line(&case_finding(&case)).map_err(Error::failure)? + "\n",
     };
     match args.output.as_deref().filter(|path| *path != Path::new("-")) {
         None => output.text(document),
