@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::incident::{Handled, IncidentRevision};
-use crate::notification::NotifyReason;
+use crate::notification::{NotifyReason, Withheld};
 use crate::plane::Plane;
 use crate::timestamp::Timestamp;
 
@@ -41,6 +41,9 @@ pub struct Case {
     /// Whether what it held of a person was erased, and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erased: Option<Timestamp>,
+    /// What of it is kept from whom it is shown to, by class of fields; empty where it is shown whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Withheld>,
 }
 
 /// Where a record came from.

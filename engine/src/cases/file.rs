@@ -33,6 +33,7 @@ pub(super) fn opened(revision: &IncidentRevision) -> Case {
         handled: revision.handled.iter().cloned().collect(),
         told: Vec::new(),
         erased: None,
+        withheld: Vec::new(),
     }
 }
 

@@ -160,6 +160,11 @@ impl Router {
         self
     }
 
+    /// What may be shown to whom.
+    pub fn redaction(&self) -> &Redaction {
+        &self.redaction
+    }
+
     /// Takes up what another set of rules says about itself. Rules that are gone are still mentioned by their titles.
     pub fn learn(&mut self, setups: &[RuleSetup]) {
         let brief = |setup: &RuleSetup| (setup.rule.meta.id.clone(), RuleBrief::of(setup));

@@ -143,6 +143,10 @@ impl Page {
         if let Some(at) = case.erased {
             warnings.push(format!("what this file held of a person was erased at {}", time(at)));
         }
+        if !case.withheld.is_empty() {
+            let each = case.withheld.iter().map(|withheld| format!("{} × {}", withheld.class, withheld.count));
+            warnings.push(format!("withheld from this reader: {}", each.collect::<Vec<_>>().join(", ")));
+        }
         if !incident.marks.is_empty() {
             let marks: Vec<&str> = incident.marks.iter().map(|mark| mark.name()).collect();
             warnings.push(format!("its evidence is {}", marks.join(" and ")));

@@ -220,6 +220,7 @@ pub(crate) fn whole() -> Case {
             },
         ],
         erased: None,
+        withheld: Vec::new(),
     }
 }
 

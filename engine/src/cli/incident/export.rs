@@ -7,10 +7,9 @@ use watershed_connectors::sinks::ocsf::case_finding;
 
 use super::{Error, ExportArgs, ExportFormat, Output};
 use crate::cases::export::{Page, html::html, markdown::markdown};
-use crate::cases::view::for_viewer;
 
 pub(super) fn export(args: &ExportArgs, output: &mut Output) -> Result<(), Error> {
-    let case = for_viewer(args.source.case(&args.id)?, args.seen.viewer);
+    let case = args.source.case(&args.id, args.seen.viewer)?;
     let document = match args.format {
         ExportFormat::Md => markdown(&Page::of(&case)),
         ExportFormat::Html => html(&Page::of(&case)).map_err(Error::failure)?,

@@ -9,6 +9,7 @@ use url::Url;
 use watershed_connectors::escape::for_log;
 use watershed_schemas::{Case, Notification};
 
+use crate::cases::view::{Viewer, for_viewer};
 use crate::cases::{Cases, Entry, Filter, Settings};
 use crate::cli::formats::OwnMappings;
 use crate::cli::identity::{TOKEN, fetch, post};
@@ -88,20 +89,26 @@ impl SourceArgs {
         }
     }
 
-    /// The file of one incident.
-    pub(super) fn case(&self, id: &str) -> Result<Case, Error> {
+    /// The file of one incident as this viewer may see it. Fingerprints are made where the key is.
+    pub(super) fn case(&self, id: &str, viewer: Viewer) -> Result<Case, Error> {
         let unknown = || Error::Failure(format!("there is no incident `{}`; `incident list` names them", for_log(id)));
         match &self.url {
             Some(url) => {
                 let id = whole_id(url, id, TOKEN)?.ok_or_else(unknown)?;
-                let value = fetch(&address(url, &["incidents", &id])?, TOKEN)?;
+                let mut address = address(url, &["incidents", &id])?;
+                if viewer != Viewer::All {
+                    address.query_pairs_mut().append_pair("for", viewer.name());
+                }
+                let value = fetch(&address, TOKEN)?;
                 serde_json::from_value(value).map_err(|error| not_ours(url, &error))
             }
             None => {
                 let pipeline = self.play()?;
                 let cases = pipeline.cases().ok_or_else(unknown)?;
                 let entry = cases.find(id).map_err(Error::usage)?.ok_or_else(unknown)?;
-                cases.get(&entry.incident_id).map_err(Error::failure)?.ok_or_else(unknown)
+                let case = cases.get(&entry.incident_id).map_err(Error::failure)?.ok_or_else(unknown)?;
+                let redaction = pipeline.router().map(|router| router.redaction().clone()).unwrap_or_default();
+                Ok(for_viewer(case, viewer, &redaction))
             }
         }
     }

@@ -19,6 +19,7 @@ use crate::core::Core;
 use crate::deliver::ReceiverSnapshot;
 use crate::intake::Intake;
 use crate::pipeline::{Pipeline, Turn};
+use crate::redact::Redaction;
 use crate::router::{NewSilence, Silence};
 
 /// Requests that may wait for the pipeline.
@@ -44,6 +45,11 @@ pub(super) trait Engine {
     /// The case files of incidents.
     fn cases(&self) -> Option<&Cases> {
         None
+    }
+
+    /// What may be shown to whom.
+    fn redaction(&self) -> Redaction {
+        Redaction::default()
     }
 
     /// What is silenced, with what was until lately.
@@ -109,6 +115,10 @@ impl Engine for &mut Pipeline {
 
     fn cases(&self) -> Option<&Cases> {
         Pipeline::cases(self)
+    }
+
+    fn redaction(&self) -> Redaction {
+        self.router().map(|router| router.redaction().clone()).unwrap_or_default()
     }
 
     fn silences(&self) -> Vec<Silence> {

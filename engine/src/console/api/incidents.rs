@@ -14,6 +14,7 @@ use super::parameter::{Kind, Parameter, Query};
 use super::problem::Problem;
 use super::route::{Asked, json};
 use crate::cases::Entry;
+use crate::cases::view::{Viewer, for_viewer};
 
 /// Incidents of one page where the request names no number, and at most.
 pub(super) const PAGE: [u64; 2] = [100, 500];
@@ -44,6 +45,13 @@ pub(super) const LISTED: &[Parameter] = filters![
     Parameter::new("limit", "At most so many.", Kind::Number { least: 1, most: PAGE[1], usual: Some(PAGE[0]) }),
     Parameter::new("cursor", "`next` of the page before, with the same filters.", Kind::Text),
 ];
+
+/// How one incident is shown.
+pub(super) const SHOWN: &[Parameter] = &[Parameter::new(
+    "for",
+    "As this team may see it: its own plane, of the other only what its findings rest on, without what its receivers are not told.",
+    Kind::OneOf(&["ai-security", "iam", "all"]),
+)];
 
 /// Which incidents are meant.
 #[derive(Clone, Debug, Default)]
@@ -188,16 +196,24 @@ pub(super) async fn list(asked: Asked) -> Result<Response, Problem> {
     Ok(json(&Page { incidents, next }))
 }
 
+/// The case as the caller wants to see it.
 async fn case(asked: &Asked) -> Result<Case, Problem> {
     let id = asked.path("id");
-    let found = asked.console.asker().look(move |engine: &mut dyn Engine| match engine.cases() {
-        Some(cases) => cases.get(&id).map_err(|error| error.to_string()),
-        None => Ok(None),
+    let found = asked.console.asker().look(move |engine: &mut dyn Engine| {
+        let case = match engine.cases() {
+            Some(cases) => cases.get(&id).map_err(|error| error.to_string()),
+            None => Ok(None),
+        };
+        (case, engine.redaction())
     });
     match found.await? {
-        Ok(case) => case.ok_or_else(unknown),
-        Err(reason) => Err(Problem::busy(format!("the case can't be read: {reason}"))),
+        (Ok(case), redaction) => Ok(for_viewer(case.ok_or_else(unknown)?, viewer(asked), &redaction)),
+        (Err(reason), _) => Err(Problem::busy(format!("the case can't be read: {reason}"))),
     }
+}
+
+fn viewer(asked: &Asked) -> Viewer {
+    asked.query.text("for").and_then(|team| team.parse().ok()).unwrap_or_default()
 }
 
 pub(super) async fn show(asked: Asked) -> Result<Response, Problem> {

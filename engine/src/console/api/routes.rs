@@ -83,6 +83,7 @@ pub(super) static ROUTES: &[Route] = &[
         )
     },
     Route {
+        query: incidents::SHOWN,
         refusals: &[404],
         ..get(
             "/incidents/{id}",
@@ -94,6 +95,7 @@ pub(super) static ROUTES: &[Route] = &[
         )
     },
     Route {
+        query: incidents::SHOWN,
         refusals: &[404],
         ..get(
             "/incidents/{id}/timeline",
