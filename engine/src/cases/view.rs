@@ -9,6 +9,7 @@ use std::str::FromStr;
 use watershed_schemas::{Case, IncidentRevision, Moment, Plane};
 
 use crate::redact::{Event, Lens, Policy, Redaction};
+use crate::router::HeldBack;
 
 /// Who looks at a case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,6 +90,16 @@ pub fn for_viewer(case: Case, viewer: Viewer, redaction: &Redaction) -> Case {
     case.blast_radius = case.blast_radius.map(|radius| lens.blast_radius(&radius));
     case.withheld = lens.tally(0);
     case
+}
+
+/// Marks what of a case is held back now, as the router says.
+pub fn mark_held(case: &mut Case, now: &[HeldBack]) {
+    for held in now {
+        let of = |said: &&mut watershed_schemas::HeldBack| said.receiver == held.receiver && said.plane == held.plane;
+        if let Some(last) = case.held_back.iter_mut().rev().find(of) {
+            last.lasts = true;
+        }
+    }
 }
 
 /// Leaves of a revision the rules that are a team's concern.

@@ -41,6 +41,8 @@ pub struct Page {
     pub moments_omitted: u32,
     /// Who was told: when, what, whom.
     pub told: Vec<(String, String)>,
+    /// Who was not called, and why: when, what.
+    pub held_back: Vec<(String, String)>,
     /// What people said of it: when, what.
     pub handled: Vec<(String, String)>,
     /// Revisions: number, reason, changes.
@@ -200,6 +202,7 @@ impl Page {
                     (time(told.at), what)
                 })
                 .collect(),
+            held_back: case.held_back.iter().map(|held| (time(held.at), words::held_back(held))).collect(),
             handled: case.handled.iter().map(|handled| (time(handled.at), words::handled(handled))).collect(),
             revisions: revisions.map(RevisionPage::of).collect(),
             revisions_omitted: case.revisions_omitted,

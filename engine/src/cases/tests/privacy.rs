@@ -28,7 +28,7 @@ fn take(cases: &mut Cases, store: &MemoryStore, case: &Case) {
         ..Output::default()
     };
     let mut commit = Commit::default();
-    cases.take(&output, &[], [at(2_000); 2], &mut commit).expect("readable");
+    cases.take(&output, &[], &[], [at(2_000); 2], &mut commit).expect("readable");
     store.commit(commit).expect("in memory");
     cases.committed();
 }

@@ -9,7 +9,7 @@ use url::Url;
 use watershed_connectors::escape::for_log;
 use watershed_schemas::{Case, Notification};
 
-use crate::cases::view::{Viewer, for_viewer};
+use crate::cases::view::{Viewer, for_viewer, mark_held};
 use crate::cases::{Cases, Entry, Filter, Settings};
 use crate::cli::formats::OwnMappings;
 use crate::cli::identity::{TOKEN, fetch, post};
@@ -17,6 +17,7 @@ use crate::cli::{Error, InputFile, output, replay, settings};
 use crate::config::Rules;
 use crate::core::Core;
 use crate::pipeline::{Parts, Pipeline, Turn};
+use crate::redact::Redaction;
 use crate::replay::Reasons;
 use crate::router::Router;
 
@@ -106,9 +107,10 @@ impl SourceArgs {
                 let pipeline = self.play()?;
                 let cases = pipeline.cases().ok_or_else(unknown)?;
                 let entry = cases.find(id).map_err(Error::usage)?.ok_or_else(unknown)?;
-                let case = cases.get(&entry.incident_id).map_err(Error::failure)?.ok_or_else(unknown)?;
-                let redaction = pipeline.router().map(|router| router.redaction().clone()).unwrap_or_default();
-                Ok(for_viewer(case, viewer, &redaction))
+                let mut case = cases.get(&entry.incident_id).map_err(Error::failure)?.ok_or_else(unknown)?;
+                let Some(router) = pipeline.router() else { return Ok(for_viewer(case, viewer, &Redaction::default())) };
+                mark_held(&mut case, &router.held_back(&entry.incident_id));
+                Ok(for_viewer(case, viewer, router.redaction()))
             }
         }
     }

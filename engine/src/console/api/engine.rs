@@ -20,7 +20,7 @@ use crate::deliver::ReceiverSnapshot;
 use crate::intake::Intake;
 use crate::pipeline::{Pipeline, Turn};
 use crate::redact::Redaction;
-use crate::router::{NewSilence, Silence};
+use crate::router::{HeldBack, NewSilence, Silence};
 
 /// Requests that may wait for the pipeline.
 const WAITING: usize = 64;
@@ -45,6 +45,12 @@ pub(super) trait Engine {
     /// The case files of incidents.
     fn cases(&self) -> Option<&Cases> {
         None
+    }
+
+    /// Who is not called about an incident now.
+    fn held_back(&self, incident_id: &str) -> Vec<HeldBack> {
+        let _ = incident_id;
+        Vec::new()
     }
 
     /// What may be shown to whom.
@@ -115,6 +121,10 @@ impl Engine for &mut Pipeline {
 
     fn cases(&self) -> Option<&Cases> {
         Pipeline::cases(self)
+    }
+
+    fn held_back(&self, incident_id: &str) -> Vec<HeldBack> {
+        self.router().map(|router| router.held_back(incident_id)).unwrap_or_default()
     }
 
     fn redaction(&self) -> Redaction {

@@ -14,7 +14,7 @@ use super::parameter::{Kind, Parameter, Query};
 use super::problem::Problem;
 use super::route::{Asked, json};
 use crate::cases::Entry;
-use crate::cases::view::{Viewer, for_viewer};
+use crate::cases::view::{Viewer, for_viewer, mark_held};
 
 /// Incidents of one page where the request names no number, and at most.
 pub(super) const PAGE: [u64; 2] = [100, 500];
@@ -200,10 +200,13 @@ pub(super) async fn list(asked: Asked) -> Result<Response, Problem> {
 async fn case(asked: &Asked) -> Result<Case, Problem> {
     let id = asked.path("id");
     let found = asked.console.asker().look(move |engine: &mut dyn Engine| {
-        let case = match engine.cases() {
+        let mut case = match engine.cases() {
             Some(cases) => cases.get(&id).map_err(|error| error.to_string()),
             None => Ok(None),
         };
+        if let Ok(Some(case)) = &mut case {
+            mark_held(case, &engine.held_back(&id));
+        }
         (case, engine.redaction())
     });
     match found.await? {

@@ -47,7 +47,7 @@ impl Fake {
     fn write(&mut self, incidents: Vec<IncidentRevision>) {
         let at = Timestamp::from_secs(1_700_000_000);
         let output = Output { incidents, ..Output::default() };
-        self.cases.take(&output, &[], [at, at], &mut Commit::unkept()).expect("there is no store to fail");
+        self.cases.take(&output, &[], &[], [at, at], &mut Commit::unkept()).expect("there is no store to fail");
     }
 }
 
