@@ -185,7 +185,7 @@ pub(in crate::config) struct Incidents {
     /// How long after its last event a case file is kept, in event time.
     #[serde(with = "duration")]
     pub(in crate::config) evidence_retention: Duration,
-    /// Principals through which many people or jobs act, beside the agents that the table `agents` marks as `shared`. What
+    /// Any ids of principals through which many people or jobs act, beside the agents that the table `agents` marks as `shared`. What
     /// they do is grouped by session, so that one of them does not become everybody's incident.
     pub(in crate::config) shared_principals: BTreeSet<String>,
     /// Incidents of different entities name each other where they have a credential, session or agent in common, unless more
