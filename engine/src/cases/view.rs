@@ -3,7 +3,7 @@
 //! A team sees its own plane. Of the other plane it sees what its own findings rest on, and that there is more; the other team's
 //! first moves are named, not how they are done. Of every event it is shown what a receiver of its own plane would be told.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use watershed_schemas::{Case, IncidentRevision, Moment, Plane};
@@ -53,23 +53,14 @@ pub fn for_viewer(case: Case, viewer: Viewer, redaction: &Redaction) -> Case {
     let Viewer::Owner(own) = viewer else { return case };
     let mut case = case;
     let mut hidden = 0;
-    let weights: BTreeMap<String, [f64; 2]> = case
-        .incident
-        .because
-        .rules
-        .iter()
-        .map(|rule| (rule.rule.clone(), [rule.weight.model, rule.weight.access]))
-        .collect();
-    let concerns = |rule: &str| {
-        weights.get(rule).is_none_or(|weights| weights[own.index()] != 0.0 || weights[own.other().index()] == 0.0)
-    };
+    let theirs = of_the_other(&case.incident, own);
     let principal = case.incident.principal.clone();
     let mut lens = Lens::new(Policy::of(&[own]), &redaction.key)
         .about(principal.as_deref())
         .compared(case.incident.verdict.planes().len() > 1);
     for mut moment in std::mem::take(&mut case.timeline) {
         let is_own = moment.plane == own;
-        let rests = moment.moment == Moment::Evidence && moment.signals.iter().any(|(_, rule)| concerns(rule));
+        let rests = moment.moment == Moment::Evidence && moment.signals.iter().any(|(_, rule)| !theirs.contains(rule));
         if is_own || rests {
             let event = Event { plane: moment.plane, kind: &moment.kind, columns: &moment.columns, own: is_own };
             let seen = moment.columns.keys().filter_map(|column| lens.column(&event, column));
@@ -81,7 +72,7 @@ pub fn for_viewer(case: Case, viewer: Viewer, redaction: &Redaction) -> Case {
     }
     case.timeline_omitted += hidden;
     for revision in case.revisions.iter_mut().chain([&mut case.incident]) {
-        narrow(revision, concerns);
+        narrow(revision, &theirs);
     }
     for step in case.first_moves.iter_mut().filter(|step| step.plane != own) {
         step.how = None;
@@ -102,9 +93,26 @@ pub fn mark_held(case: &mut Case, now: &[HeldBack]) {
     }
 }
 
-/// Leaves of a revision the rules that are a team's concern.
-fn narrow(revision: &mut IncidentRevision, concerns: impl Fn(&str) -> bool) {
-    revision.because.rules.retain(|contribution| concerns(&contribution.rule));
-    revision.rules.retain(|rule| concerns(rule));
+/// What this viewer may see of a revision.
+pub fn revision_for(mut revision: IncidentRevision, viewer: Viewer) -> IncidentRevision {
+    if let Viewer::Owner(own) = viewer {
+        let theirs = of_the_other(&revision, own);
+        narrow(&mut revision, &theirs);
+    }
+    revision
+}
+
+/// Rules whose findings are the other team's alone.
+fn of_the_other(revision: &IncidentRevision, own: Plane) -> BTreeSet<String> {
+    let theirs = revision.because.rules.iter().filter(|contribution| {
+        let weights = [contribution.weight.model, contribution.weight.access];
+        weights[own.index()] == 0.0 && weights[own.other().index()] != 0.0
+    });
+    theirs.map(|contribution| contribution.rule.clone()).collect()
+}
+
+fn narrow(revision: &mut IncidentRevision, theirs: &BTreeSet<String>) {
+    revision.because.rules.retain(|contribution| !theirs.contains(&contribution.rule));
+    revision.rules.retain(|rule| !theirs.contains(rule));
     revision.changes.retain(|change| !matches!(change.field.as_str(), "rules" | "because" | "sessions"));
 }

@@ -379,6 +379,9 @@ pub(in crate::config) struct Token {
     pub(in crate::config) name: String,
     /// `viewer` may read; `responder` may also take, close and comment incidents, and silence; `admin` may also erase.
     pub(in crate::config) role: Role,
+    /// `ai-security` or `iam`, where it shows only what that team may see: incidents of its plane, redacted as for its
+    /// receivers. Default: both planes, whole.
+    pub(in crate::config) team: Option<String>,
     /// The secret, of at least 24 bytes, such as `openssl rand -hex 32` makes.
     pub(in crate::config) token: SecretRef,
 }

@@ -44,6 +44,7 @@ const fn get(
         what,
         tag,
         role: Role::Viewer,
+        for_teams: false,
         query: &[],
         body: None,
         answer,
@@ -63,6 +64,7 @@ const fn act(
     Route {
         method: Method::Post,
         role: Role::Responder,
+        for_teams: true,
         body: Some(body),
         refusals: &[404, 409],
         ..get(path, name, "incidents", what, Answer::Json(schema!(acts::Handling)), handler)
@@ -72,6 +74,7 @@ const fn act(
 /// All routes.
 pub(super) static ROUTES: &[Route] = &[
     Route {
+        for_teams: true,
         query: incidents::LISTED,
         ..get(
             "/incidents",
@@ -83,6 +86,7 @@ pub(super) static ROUTES: &[Route] = &[
         )
     },
     Route {
+        for_teams: true,
         query: incidents::SHOWN,
         refusals: &[404],
         ..get(
@@ -95,6 +99,7 @@ pub(super) static ROUTES: &[Route] = &[
         )
     },
     Route {
+        for_teams: true,
         query: incidents::SHOWN,
         refusals: &[404],
         ..get(
@@ -134,14 +139,17 @@ pub(super) static ROUTES: &[Route] = &[
         schema!(acts::Comment),
         handler!(acts::comment),
     ),
-    get(
-        "/silences",
-        "list_silences",
-        "incidents",
-        "What nobody is called about for a while, and what it was of late.",
-        Answer::Json(schema!(silences::Silences)),
-        handler!(silences::list),
-    ),
+    Route {
+        for_teams: true,
+        ..get(
+            "/silences",
+            "list_silences",
+            "incidents",
+            "What nobody is called about for a while, and what it was of late.",
+            Answer::Json(schema!(silences::Silences)),
+            handler!(silences::list),
+        )
+    },
     Route {
         method: Method::Post,
         role: Role::Responder,
@@ -206,30 +214,39 @@ pub(super) static ROUTES: &[Route] = &[
             handler!(signals::list),
         )
     },
-    get(
-        "/rules",
-        "list_rules",
-        "engine",
-        "The rules that are loaded, and how they are doing.",
-        Answer::Json(schema!(status::Rules)),
-        handler!(status::rules),
-    ),
-    get(
-        "/sources",
-        "list_sources",
-        "engine",
-        "What is read, how far, and whether both planes are heard.",
-        Answer::Json(schema!(status::Sources)),
-        handler!(status::sources),
-    ),
-    get(
-        "/receivers",
-        "list_receivers",
-        "engine",
-        "Who can be told, and how that goes.",
-        Answer::Json(schema!(status::Receivers)),
-        handler!(status::receivers),
-    ),
+    Route {
+        for_teams: true,
+        ..get(
+            "/rules",
+            "list_rules",
+            "engine",
+            "The rules that are loaded, and how they are doing.",
+            Answer::Json(schema!(status::Rules)),
+            handler!(status::rules),
+        )
+    },
+    Route {
+        for_teams: true,
+        ..get(
+            "/sources",
+            "list_sources",
+            "engine",
+            "What is read, how far, and whether both planes are heard.",
+            Answer::Json(schema!(status::Sources)),
+            handler!(status::sources),
+        )
+    },
+    Route {
+        for_teams: true,
+        ..get(
+            "/receivers",
+            "list_receivers",
+            "engine",
+            "Who can be told, and how that goes.",
+            Answer::Json(schema!(status::Receivers)),
+            handler!(status::receivers),
+        )
+    },
     Route {
         query: books::IDENTITY,
         ..get(
@@ -287,14 +304,17 @@ pub(super) static ROUTES: &[Route] = &[
             handler!(books::lifecycle),
         )
     },
-    get(
-        "/openapi.json",
-        "describe",
-        "engine",
-        "This description.",
-        Answer::Json(|_| schema_of(object(&["openapi", "info", "paths"]))),
-        handler!(describe),
-    ),
+    Route {
+        for_teams: true,
+        ..get(
+            "/openapi.json",
+            "describe",
+            "engine",
+            "This description.",
+            Answer::Json(|_| schema_of(object(&["openapi", "info", "paths"]))),
+            handler!(describe),
+        )
+    },
 ];
 
 fn schema_of(value: Value) -> schemars::Schema {
