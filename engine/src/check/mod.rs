@@ -68,7 +68,8 @@ pub fn check(path: &Path) -> Checked {
 
 /// What the reference tables say.
 fn reference(loaded: &Loaded, problems: &mut Problems) -> ReferenceTables {
-    let tables = loaded.config.reference.as_deref().map_or_else(|| Ok(ReferenceTables::default()), ReferenceTables::load_dir);
+    let tables =
+        loaded.config.reference.as_deref().map_or_else(|| Ok(ReferenceTables::default()), ReferenceTables::load_dir);
     tables.unwrap_or_else(|error| {
         problems.push(loaded.lines.problem(Level::Error, "reference.dir", error.to_string()));
         ReferenceTables::default()

@@ -220,9 +220,10 @@ fn set_parameters(file: &mut RuleFile, rules: &Rules) -> Vec<Problem> {
 fn misplaced_weight(file: &RuleFile, rules: &Rules) -> Option<Problem> {
     let meta = &file.source.as_ref().ok()?.meta;
     let Some(PerPlane::Each { model, access }) = rules.tuning.get(&meta.id)?.weights else { return None };
-    let wrong = Plane::ALL.into_iter().zip([model, access]).find(|(plane, weight)| {
-        !meta.plane.planes().contains(plane) && weight.is_some_and(|weight| weight != 0.0)
-    });
+    let wrong = Plane::ALL
+        .into_iter()
+        .zip([model, access])
+        .find(|(plane, weight)| !meta.plane.planes().contains(plane) && weight.is_some_and(|weight| weight != 0.0));
     wrong.map(|(plane, _)| Problem {
         level: Level::Error,
         file: file.path.clone(),

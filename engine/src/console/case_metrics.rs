@@ -23,7 +23,11 @@ impl CaseMetrics {
             ("cases_expired", "Case files since the start that were kept long enough", &self.expired),
             ("cases_dropped", "Case files since the start that went early because there were too many", &self.dropped),
             ("cases_erased", "Case files since the start of which something was erased", &self.erased),
-            ("cases_unreadable", "Times since the start that the store did not give a case file back", &self.unreadable),
+            (
+                "cases_unreadable",
+                "Times since the start that the store did not give a case file back",
+                &self.unreadable,
+            ),
             (
                 "values_too_common",
                 "Times since the start that an incident named a value that is too common to relate incidents",

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 use watershed_schemas::{
-    BlastRadius, Case, IncidentRevision, Moment, Notification, NotifyReason, Plane, Reach, Reached, Severity, Timestamp, Verdict,
+    BlastRadius, Case, IncidentRevision, Moment, Notification, NotifyReason, Plane, Reach, Reached, Severity,
+    Timestamp, Verdict,
 };
 
 use super::{Class, Overrides, Redaction};
@@ -245,7 +246,9 @@ fn what_a_case_quotes_and_where_tools_went_is_kept_from_the_other_team() {
     let reached = Reached { what: "target".into(), name: "canary".into(), times: 1, first: at(), last: at() };
     case.blast_radius.as_mut().expect("it has one").did.push(reached);
     let said = |viewer| json!(for_viewer(case.clone(), viewer, &Redaction::default()).blast_radius).to_string();
-    assert!(said(Viewer::Owner(Plane::Model)).contains("canary") && !said(Viewer::Owner(Plane::Access)).contains("canary"));
+    assert!(
+        said(Viewer::Owner(Plane::Model)).contains("canary") && !said(Viewer::Owner(Plane::Access)).contains("canary")
+    );
 }
 
 #[test]

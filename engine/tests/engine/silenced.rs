@@ -84,6 +84,24 @@ fn told(pipeline: &mut Pipeline) -> Vec<(String, NotifyReason)> {
     told
 }
 
+#[test]
+fn what_a_receiver_would_be_told_now_is_what_it_was_told() {
+    let store: Arc<dyn StateStore> = Arc::new(MemoryStore::new());
+    let (mut pipeline, feed) = started(&store);
+    burn(&feed, 0, "ada");
+    let told = (0..5).find_map(|_| {
+        let turn = pipeline.turn(Duration::from_millis(5)).expect("it goes on");
+        turn.notifications.into_iter().next()
+    });
+    let told = told.expect("somebody was told");
+    let case = pipeline.cases().expect("case files").get(&told.incident_id).expect("readable").expect("there");
+    let tellings = pipeline.core().tellings_of(&case.incident);
+    let router = pipeline.router().expect("a router");
+    assert_eq!(router.preview("ai", &tellings), Ok(Some(told)));
+    assert_eq!(router.preview("ai", &[]), Ok(None));
+    assert_eq!(router.preview("nobody", &tellings), Err(vec!["ai".to_owned()]));
+}
+
 /// What the case files say of who was not called: why, since when, and whether it is so now.
 fn not_called(pipeline: &Pipeline) -> Vec<(HeldBy, String, Timestamp, bool)> {
     let (cases, router) = (pipeline.cases().expect("case files"), pipeline.router().expect("a router"));

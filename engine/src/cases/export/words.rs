@@ -2,7 +2,8 @@
 
 use watershed_connectors::escape::one_line;
 use watershed_schemas::{
-    Act, Disposition, Handled, HeldBack, HeldBy, IncidentStatus, Move, Origin, Plane, PlaneCoverage, Severity, Shared, Timestamp, Verdict,
+    Act, Disposition, Handled, HeldBack, HeldBy, IncidentStatus, Move, Origin, Plane, PlaneCoverage, Severity, Shared,
+    Timestamp, Verdict,
 };
 
 /// Longest text of one field.

@@ -108,17 +108,29 @@ impl SourceArgs {
                 let cases = pipeline.cases().ok_or_else(unknown)?;
                 let entry = cases.find(id).map_err(Error::usage)?.ok_or_else(unknown)?;
                 let mut case = cases.get(&entry.incident_id).map_err(Error::failure)?.ok_or_else(unknown)?;
-                let Some(router) = pipeline.router() else { return Ok(for_viewer(case, viewer, &Redaction::default())) };
+                let Some(router) = pipeline.router() else {
+                    return Ok(for_viewer(case, viewer, &Redaction::default()));
+                };
                 mark_held(&mut case, &router.held_back(&entry.incident_id));
                 Ok(for_viewer(case, viewer, router.redaction()))
             }
         }
     }
 
+    /// The body that a receiver of the running engine would be sent of an incident now, where an engine is named.
+    pub(super) fn rendered(&self, id: &str, receiver: &str) -> Result<Option<serde_json::Value>, Error> {
+        let Some(url) = &self.url else { return Ok(None) };
+        let unknown = || Error::Failure(format!("there is no incident `{}`; `incident list` names them", for_log(id)));
+        let id = whole_id(url, id, TOKEN)?.ok_or_else(unknown)?;
+        let answer = fetch(&address(url, &["incidents", &id, "messages", receiver])?, TOKEN)?;
+        Ok(Some(answer["body"].clone()))
+    }
+
     /// Every message that the receivers of the configuration get when the telemetry is replayed, in their order.
     pub(super) fn messages(&self) -> Result<Vec<Notification>, Error> {
         if self.url.is_some() {
-            let message = "a running engine does not hand out messages; name a recording of it with --recording";
+            let message = "a running engine shows what one receiver would be sent now: name it with --receiver, without \
+                           --all, --example and --template; or name a recording of it with --recording";
             return Err(Error::Usage(message.to_owned()));
         }
         let mut messages = Vec::new();

@@ -90,7 +90,10 @@ fn tokens(raw: &raw::Console, findings: &mut Findings<'_>) -> Tokens {
         let team = token.team.as_deref().map(|team| Plane::ALL.into_iter().find(|plane| plane.team() == team));
         if team == Some(None) {
             let teams = Plane::ALL.map(Plane::team).join(" or ");
-            findings.error(&format!("{setting}.team"), format!("is no team that owns a plane; write {teams}, or leave it out"));
+            findings.error(
+                &format!("{setting}.team"),
+                format!("is no team that owns a plane; write {teams}, or leave it out"),
+            );
         }
         match token.token.resolve() {
             Err(error) => findings.error(&format!("{setting}.token"), error.to_string()),

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use watershed_schemas::{Case, IncidentRevision, IncidentStatus, Plane, Severity, TimelineEntry, Timestamp, Verdict};
 
-use super::engine::Engine;
+use super::engine::{Engine, Unrendered};
 use super::parameter::{Kind, Parameter, Query};
 use super::problem::Problem;
 use super::route::{Asked, json};
@@ -257,6 +257,24 @@ pub(super) async fn timeline(asked: Asked) -> Result<Response, Problem> {
         timeline: case.timeline,
         timeline_omitted: case.timeline_omitted,
     }))
+}
+
+/// What a receiver would be sent of an incident if it were told now.
+pub(super) async fn render(asked: Asked) -> Result<Response, Problem> {
+    let (id, receiver) = (asked.path("id"), asked.path("receiver"));
+    let rendered = asked.console.asker().look(move |engine: &mut dyn Engine| {
+        let case = engine.cases().map(|cases| cases.get(&id)).transpose().map_err(|error| error.to_string())?.flatten();
+        Ok::<_, String>(case.map(|case| engine.render(&case.incident, &receiver)))
+    });
+    match rendered.await? {
+        Ok(Some(Ok(rendered))) => Ok(json(&rendered)),
+        Ok(Some(Err(Unrendered::NoReceiver(names)))) => {
+            Err(Problem::unknown(format!("there is no receiver of this name; there is {}", names.join(", "))))
+        }
+        Ok(Some(Err(Unrendered::Nothing(reason)))) => Err(Problem::new(StatusCode::CONFLICT, reason)),
+        Ok(None) => Err(unknown()),
+        Err(reason) => Err(Problem::busy(format!("the case can't be read: {reason}"))),
+    }
 }
 
 pub(super) fn unknown() -> Problem {

@@ -7,7 +7,7 @@ use watershed_schemas::{BlastRadius, Case};
 
 use super::problem::Problem;
 use super::route::{Answer, Asked, Handler, Method, Route};
-use super::{acts, books, erase, events, incidents, openapi, signals, silences, status};
+use super::{acts, books, engine, erase, events, incidents, openapi, signals, silences, status};
 use crate::console::access::Role;
 use crate::router::NewSilence;
 
@@ -109,6 +109,17 @@ pub(super) static ROUTES: &[Route] = &[
             "What happened on both planes, in the order of event time.",
             Answer::Json(schema!(incidents::Timeline)),
             handler!(incidents::timeline),
+        )
+    },
+    Route {
+        refusals: &[404, 409],
+        ..get(
+            "/incidents/{id}/messages/{receiver}",
+            "render_message",
+            "incidents",
+            "What a receiver would be sent of an incident if it were told now, as it may see it. Nothing is sent.",
+            Answer::Json(schema!(engine::Rendered)),
+            handler!(incidents::render),
         )
     },
     act(

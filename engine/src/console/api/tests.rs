@@ -313,8 +313,7 @@ async fn a_token_of_a_team_shows_its_plane_alone_and_opens_nothing_that_shows_bo
     let limits = Limits { requests_per_second: 10_000, burst: 10_000, ..Limits::default() };
     let bench = Bench::new(true, limits).await;
     for own in Plane::ALL {
-        let head =
-            ["Content-Type: application/json".to_owned(), format!("Authorization: Bearer {}", team_secret(own))];
+        let head = ["Content-Type: application/json".to_owned(), format!("Authorization: Bearer {}", team_secret(own))];
         // By hand: what a team may. Of everything else a new route is no part until somebody says so.
         let open = [
             "list_incidents",
@@ -351,6 +350,7 @@ async fn a_token_of_a_team_shows_its_plane_alone_and_opens_nothing_that_shows_bo
             ("GET", format!("/api/v1/incidents/{mine}?for={}", own.other().team()), 403),
             ("GET", format!("/api/v1/incidents/{other}"), 404),
             ("GET", format!("/api/v1/incidents/{other}/timeline"), 404),
+            ("GET", format!("/api/v1/incidents/{mine}/messages/iam-pager"), 403),
             ("POST", format!("/api/v1/incidents/{other}/acknowledge"), 404),
         ] {
             assert_eq!(bench.send(method, &path, &head, "{}").await.status, status, "{method} {path}");
