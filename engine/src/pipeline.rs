@@ -246,7 +246,7 @@ impl Pipeline {
         let fresh = self.notify(&output.tellings, &mut turn)?;
         let times = [self.now(), self.heard()];
         if let Some(cases) = &mut self.parts.cases {
-            cases.take(&output, &fresh, times, &mut self.pending)?;
+            cases.take(&output, &fresh, &turn.held_back, times, &mut self.pending)?;
         }
         crash::point("before_commit");
         let due = self.committed.elapsed() >= self.parts.commit_interval && self.has_news();

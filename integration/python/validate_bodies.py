@@ -1,9 +1,11 @@
 """Holds bodies of messages against published contracts.
 
-Reads JSON lines from stdin, each {"body": {…}} with "schema": the path of a JSON Schema, or "ocsf": "detection_finding";
+Reads JSON lines from stdin, each {"body": {…}} with "schema": the path of a JSON Schema, or "ocsf": "detection_finding" or
+"incident_finding";
 prints one line for each: {"valid": true} or {"valid": false, "error": "…"}.
 
-The models of OCSF ignore what they do not know, so a body must also come out of them as it went in.
+The models of OCSF ignore what they do not know, so a body must also come out of them as it went in. They have no class for an
+Incident Finding; what it is made of, they have.
 """
 
 import json
@@ -14,6 +16,10 @@ try:
     from jsonschema import Draft202012Validator
     from py_ocsf_models import OCSF_VERSION
     from py_ocsf_models.events.findings.detection_finding import DetectionFinding
+    from py_ocsf_models.objects.finding_info import FindingInformation
+    from py_ocsf_models.objects.group import Group
+    from py_ocsf_models.objects.metadata import Metadata
+    from py_ocsf_models.objects.observable import Observable
 except ImportError as error:
     sys.exit(f"a Python library is missing ({error}): install integration/python/requirements.txt")
 
@@ -40,16 +46,29 @@ def unknown(sent, read, path=""):
         yield f"{path} is {sent!r} but was read as {read!r}"
 
 
+def parts(name, body):
+    """What a body is made of, each with its model."""
+    if name == "detection_finding":
+        return [(DetectionFinding, body)]
+    findings = body.get("finding_info_list") or [None]
+    return [
+        (Metadata, body.get("metadata")),
+        (Group, body.get("assignee_group")),
+        *((FindingInformation, finding) for finding in findings),
+        *((Observable, observable) for observable in body.get("observables", [])),
+    ]
+
+
 def by_model(name, body):
-    if name != "detection_finding":
-        return f"no model is shipped for {name}"
     if body.get("metadata", {}).get("version") != OCSF_VERSION:
         return f"the models are of version {OCSF_VERSION}"
-    try:
-        read = DetectionFinding.model_validate(body)
-    except ValueError as error:
-        return str(error)
-    return "; ".join(unknown(body, read.model_dump(mode="json")))
+    wrong = []
+    for model, part in parts(name, body):
+        try:
+            wrong.extend(unknown(part, model.model_validate(part).model_dump(mode="json"), model.__name__))
+        except ValueError as error:
+            wrong.append(str(error))
+    return "; ".join(wrong)
 
 
 for line in sys.stdin:

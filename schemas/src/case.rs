@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::incident::{Handled, IncidentRevision};
-use crate::notification::NotifyReason;
+use crate::notification::{NotifyReason, Withheld};
 use crate::plane::Plane;
 use crate::timestamp::Timestamp;
 
@@ -38,9 +38,15 @@ pub struct Case {
     /// Who was told what of it, oldest first.
     #[serde(default)]
     pub told: Vec<Told>,
+    /// Who was not called though a route led there, and why, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_back: Vec<HeldBack>,
     /// Whether what it held of a person was erased, and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erased: Option<Timestamp>,
+    /// What of it is kept from whom it is shown to, by class of fields; empty where it is shown whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Withheld>,
 }
 
 /// Where a record came from.
@@ -107,6 +113,38 @@ pub struct Told {
     pub reason: NotifyReason,
     /// When it was put in the outbox.
     pub at: Timestamp,
+}
+
+/// What keeps somebody from being called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HeldBy {
+    /// Somebody asked for silence.
+    Silence,
+    /// The route is mute at this time.
+    Mute,
+    /// A graver incident lasts.
+    Inhibition,
+}
+
+/// Somebody was not called about a half of an incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeldBack {
+    /// Which receiver.
+    pub receiver: String,
+    /// Whose half.
+    pub plane: Plane,
+    /// Of which revision.
+    pub revision: u32,
+    /// Why.
+    pub by: HeldBy,
+    /// Which: id of the silence, name of the mute interval, id of the graver incident.
+    pub cause: String,
+    /// Since when.
+    pub at: Timestamp,
+    /// Whether it is so now. What is not held back any more was told, if it was not over by then.
+    #[serde(default)]
+    pub lasts: bool,
 }
 
 /// How far an incident reaches, as of one moment.

@@ -26,7 +26,9 @@ mod timestamp;
 pub mod vocabulary;
 
 pub use batch::{EventBatch, EventBatchBuilder, ReadFrom, Reject, Rest, Undecoded};
-pub use case::{BlastRadius, Case, FirstMove, Moment, Move, Reach, Reached, SourceRecord, TimelineEntry, Told};
+pub use case::{
+    BlastRadius, Case, FirstMove, HeldBack, HeldBy, Moment, Move, Reach, Reached, SourceRecord, TimelineEntry, Told,
+};
 pub use column::{Column, ColumnSet, ColumnType};
 pub use incident::{
     Act, Because, Change, Contribution, Coverage, Disposition, FirstMoved, Handled, IncidentRevision, IncidentStatus,

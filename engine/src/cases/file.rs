@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use watershed_schemas::{
-    BlastRadius, Case, FirstMove, IncidentRevision, Moment, Notification, TimelineEntry, Timestamp, Told,
+    BlastRadius, Case, FirstMove, HeldBack, IncidentRevision, Moment, Notification, TimelineEntry, Timestamp, Told,
 };
 
 use crate::core::{MomentKey, bounded, key_of};
+use crate::router;
 
 /// Most revisions beside the last one: the first, and the latest of the others.
 const REVISIONS: usize = 51;
@@ -14,7 +15,7 @@ const REVISIONS: usize = 51;
 const PAST_SIGNALS: usize = 64;
 /// Most moments of evidence, and of context.
 pub(super) const MOMENTS: [usize; 2] = [200, 20];
-/// Most messages that are listed: the first of them and the latest.
+/// Most messages that are listed, and most that were held back: the first of them and the latest.
 const TOLD: usize = 200;
 /// Most acts of people.
 const HANDLED: usize = 200;
@@ -32,7 +33,9 @@ pub(super) fn opened(revision: &IncidentRevision) -> Case {
         first_moves: Vec::new(),
         handled: revision.handled.iter().cloned().collect(),
         told: Vec::new(),
+        held_back: Vec::new(),
         erased: None,
+        withheld: Vec::new(),
     }
 }
 
@@ -46,6 +49,8 @@ pub(super) trait Grows {
     fn advise(&mut self, blast_radius: Option<&BlastRadius>, first_moves: &[FirstMove]) -> bool;
     /// Somebody is told.
     fn tell(&mut self, notification: &Notification, at: Timestamp);
+    /// Somebody is not called.
+    fn hold_back(&mut self, held: &router::HeldBack, at: Timestamp);
 }
 
 impl Grows for Case {
@@ -120,6 +125,22 @@ impl Grows for Case {
         });
         if self.told.len() > TOLD {
             self.told.remove(TOLD / 2);
+        }
+    }
+
+    fn hold_back(&mut self, held: &router::HeldBack, at: Timestamp) {
+        let (by, cause) = held.hold.told();
+        self.held_back.push(HeldBack {
+            receiver: held.receiver.clone(),
+            plane: held.plane,
+            revision: held.revision,
+            by,
+            cause: cause.to_owned(),
+            at,
+            lasts: false,
+        });
+        if self.held_back.len() > TOLD {
+            self.held_back.remove(TOLD / 2);
         }
     }
 }

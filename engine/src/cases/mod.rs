@@ -23,6 +23,7 @@ use std::time::Duration;
 use watershed_schemas::{Case, Notification, Timestamp};
 
 use crate::core::Output;
+use crate::router::HeldBack;
 use crate::store::{self, Commit, StateStore};
 
 pub use entry::{Ambiguous, Entry, Filter};
@@ -107,7 +108,7 @@ impl Cases {
         Ok(cases)
     }
 
-    /// Takes in what a step said, and who was told of it. `now` is the time of the pipeline, `heard` the newest event time.
+    /// Takes in what a step said, who was told of it and who was not. `now` is the time of the pipeline, `heard` the newest event time.
     ///
     /// # Errors
     /// Where a case can't be read back from the store.
@@ -115,6 +116,7 @@ impl Cases {
         &mut self,
         output: &Output,
         notifications: &[Notification],
+        held_back: &[(String, HeldBack)],
         [now, heard]: [Timestamp; 2],
         commit: &mut Commit,
     ) -> Result<(), store::Error> {
@@ -149,6 +151,12 @@ impl Cases {
                     live.case.tell(notification, now);
                     touched.insert(id.clone());
                 }
+            }
+        }
+        for (id, held) in held_back {
+            if let Some(live) = self.open_file(id)? {
+                live.case.hold_back(held, now);
+                touched.insert(id.clone());
             }
         }
         for id in touched {

@@ -1,12 +1,15 @@
 //! A case as one team may see it.
 //!
-//! A team sees its own plane in full. Of the other plane it sees what its own findings rest on, without texts, addresses and devices,
-//! and that there is more; the other team's first moves are named, not how they are done.
+//! A team sees its own plane. Of the other plane it sees what its own findings rest on, and that there is more; the other team's
+//! first moves are named, not how they are done. Of every event it is shown what a receiver of its own plane would be told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use watershed_schemas::{Case, Moment, Plane, TimelineEntry};
+use watershed_schemas::{Case, IncidentRevision, Moment, Plane};
+
+use crate::redact::{Event, Lens, Policy, Redaction};
+use crate::router::HeldBack;
 
 /// Who looks at a case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,6 +19,16 @@ pub enum Viewer {
     All,
     /// The team that owns a plane.
     Owner(Plane),
+}
+
+impl Viewer {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Viewer::All => "all",
+            Viewer::Owner(plane) => plane.team(),
+        }
+    }
 }
 
 impl FromStr for Viewer {
@@ -33,68 +46,73 @@ impl FromStr for Viewer {
     }
 }
 
-/// Columns of the other plane that a team may see: what was done, never with what or from where.
-fn shared(plane: Plane) -> &'static [&'static str] {
-    match plane {
-        Plane::Model => &["tool", "agent_id", "agent_name", "credential_id", "outcome", "verdict", "category"],
-        Plane::Access => &["credential_id", "credential_type", "grant_type", "client_id", "outcome", "risk"],
-    }
-}
-
 /// What this viewer may see of a case. Whose finding a rule is follows from its weights; a rule without any is everybody's.
-pub fn for_viewer(case: Case, viewer: Viewer) -> Case {
+///
+/// Columns are decided by the same policy as those of messages ([`Lens`]).
+pub fn for_viewer(case: Case, viewer: Viewer, redaction: &Redaction) -> Case {
     let Viewer::Owner(own) = viewer else { return case };
     let mut case = case;
     let mut hidden = 0;
-    let weights: BTreeMap<String, [f64; 2]> = case
-        .incident
-        .because
-        .rules
-        .iter()
-        .map(|rule| (rule.rule.clone(), [rule.weight.model, rule.weight.access]))
-        .collect();
-    let concerns = |rule: &str| {
-        weights.get(rule).is_none_or(|weights| weights[own.index()] != 0.0 || weights[own.other().index()] == 0.0)
-    };
-    let timeline = std::mem::take(&mut case.timeline);
-    for mut moment in timeline {
-        if moment.plane == own {
-            case.timeline.push(moment);
-        } else if moment.moment == Moment::Evidence && moment.signals.iter().any(|(_, rule)| concerns(rule)) {
-            moment.columns = of_the_other(&moment);
+    let theirs = of_the_other(&case.incident, own);
+    let principal = case.incident.principal.clone();
+    let mut lens = Lens::new(Policy::of(&[own]), &redaction.key)
+        .about(principal.as_deref())
+        .compared(case.incident.verdict.planes().len() > 1);
+    for mut moment in std::mem::take(&mut case.timeline) {
+        let is_own = moment.plane == own;
+        let rests = moment.moment == Moment::Evidence && moment.signals.iter().any(|(_, rule)| !theirs.contains(rule));
+        if is_own || rests {
+            let event = Event { plane: moment.plane, kind: &moment.kind, columns: &moment.columns, own: is_own };
+            let seen = moment.columns.keys().filter_map(|column| lens.column(&event, column));
+            moment.columns = seen.map(|(label, value)| (label.to_owned(), value)).collect();
             case.timeline.push(moment);
         } else {
             hidden += 1;
         }
     }
     case.timeline_omitted += hidden;
-    let still: BTreeSet<String> =
-        case.timeline.iter().flat_map(|moment| &moment.columns).map(|(_, value)| value.clone()).collect();
     for revision in case.revisions.iter_mut().chain([&mut case.incident]) {
-        revision.because.rules.retain(|contribution| concerns(&contribution.rule));
-        revision.rules.retain(|rule| concerns(rule));
-        revision.changes.retain(|change| !matches!(change.field.as_str(), "rules" | "because" | "sessions"));
+        narrow(revision, &theirs);
     }
     for step in case.first_moves.iter_mut().filter(|step| step.plane != own) {
         step.how = None;
-        if step.object.as_ref().is_some_and(|object| !still.contains(object)) {
-            step.object = None;
-        }
+        step.object = None;
     }
-    if let Some(radius) = &mut case.blast_radius {
-        match own {
-            Plane::Model => {
-                radius.could.sessions.clear();
-                radius.could.roles.clear();
-            }
-            Plane::Access => radius.did.retain(|reached| matches!(reached.what.as_str(), "tool" | "model")),
-        }
-    }
+    case.blast_radius = case.blast_radius.map(|radius| lens.blast_radius(&radius));
+    case.withheld = lens.tally(0);
     case
 }
 
-fn of_the_other(moment: &TimelineEntry) -> BTreeMap<String, String> {
-    let shared = shared(moment.plane);
-    let shown = moment.columns.iter().filter(|(name, _)| shared.contains(&name.as_str()));
-    shown.map(|(name, value)| (name.clone(), value.clone())).collect()
+/// Marks what of a case is held back now, as the router says.
+pub fn mark_held(case: &mut Case, now: &[HeldBack]) {
+    for held in now {
+        let of = |said: &&mut watershed_schemas::HeldBack| said.receiver == held.receiver && said.plane == held.plane;
+        if let Some(last) = case.held_back.iter_mut().rev().find(of) {
+            last.lasts = true;
+        }
+    }
+}
+
+/// What this viewer may see of a revision.
+pub fn revision_for(mut revision: IncidentRevision, viewer: Viewer) -> IncidentRevision {
+    if let Viewer::Owner(own) = viewer {
+        let theirs = of_the_other(&revision, own);
+        narrow(&mut revision, &theirs);
+    }
+    revision
+}
+
+/// Rules whose findings are the other team's alone.
+fn of_the_other(revision: &IncidentRevision, own: Plane) -> BTreeSet<String> {
+    let theirs = revision.because.rules.iter().filter(|contribution| {
+        let weights = [contribution.weight.model, contribution.weight.access];
+        weights[own.index()] == 0.0 && weights[own.other().index()] != 0.0
+    });
+    theirs.map(|contribution| contribution.rule.clone()).collect()
+}
+
+fn narrow(revision: &mut IncidentRevision, theirs: &BTreeSet<String>) {
+    revision.because.rules.retain(|contribution| !theirs.contains(&contribution.rule));
+    revision.rules.retain(|rule| !theirs.contains(rule));
+    revision.changes.retain(|change| !matches!(change.field.as_str(), "rules" | "because" | "sessions"));
 }

@@ -11,6 +11,7 @@ mod tests;
 
 use std::path::Path;
 
+use watershed_connectors::escape::for_log;
 use watershed_rules::ReferenceTables;
 
 use crate::config::{Config, Level, Loaded, Problem, Problems};
@@ -39,8 +40,9 @@ pub fn check(path: &Path) -> Checked {
         }
         Err(problems) => return Checked { problems, summary: String::new() },
     };
-    let rules = rules(&loaded, &mut problems);
     let config = &loaded.config;
+    let reference = reference(&loaded, &mut problems);
+    let rules = rules(&loaded, &reference, &mut problems);
     if !config.receivers.iter().any(|receiver| receiver.team == operator::TEAM) {
         let message = "none is of team \"operator\": nobody is told of a silent plane, a stopped rule or a receiver that takes \
                        nothing; add one, with `planes = []`";
@@ -49,27 +51,35 @@ pub fn check(path: &Path) -> Checked {
     problems.sort();
     let teams: std::collections::BTreeSet<&str> =
         config.receivers.iter().map(|receiver| receiver.team.as_str()).collect();
-    let summary = format!(
+    let mut summary = format!(
         "{} rules, {} receivers of {}",
         rules.setups.len(),
         config.receivers.len(),
         teams.into_iter().collect::<Vec<_>>().join(" and ")
     );
+    let mut apart = reference.shared_agents();
+    apart.extend(config.shared_principals.iter().cloned());
+    if !apart.is_empty() {
+        let apart: Vec<String> = apart.iter().map(|id| for_log(id)).collect();
+        summary.push_str(&format!("; by session and not by principal: {}", apart.join(", ")));
+    }
     Checked { problems, summary }
 }
 
+/// What the reference tables say.
+fn reference(loaded: &Loaded, problems: &mut Problems) -> ReferenceTables {
+    let tables =
+        loaded.config.reference.as_deref().map_or_else(|| Ok(ReferenceTables::default()), ReferenceTables::load_dir);
+    tables.unwrap_or_else(|error| {
+        problems.push(loaded.lines.problem(Level::Error, "reference.dir", error.to_string()));
+        ReferenceTables::default()
+    })
+}
+
 /// Plans every rule, and looks for settings about rules that are not there.
-fn rules(loaded: &Loaded, problems: &mut Problems) -> RuleSet {
+fn rules(loaded: &Loaded, reference: &ReferenceTables, problems: &mut Problems) -> RuleSet {
     let config = &loaded.config;
-    let reference = match config.reference.as_deref().map(ReferenceTables::load_dir) {
-        Some(Ok(tables)) => tables,
-        Some(Err(error)) => {
-            problems.push(loaded.lines.problem(Level::Error, "reference.dir", error.to_string()));
-            ReferenceTables::default()
-        }
-        None => ReferenceTables::default(),
-    };
-    let rules = RuleSet::load(&config.rules, &reference);
+    let rules = RuleSet::load(&config.rules, reference);
     problems.extend(rules.problems().into_iter().map(|problem| {
         // What the configuration says of a rule has its line there.
         match problem.setting.starts_with("rules.") {

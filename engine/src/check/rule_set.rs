@@ -9,7 +9,7 @@ use watershed_schemas::{Plane, PlaneScores};
 
 use super::in_strata::{in_strata, named_by};
 use super::rule_files::{RuleFile, RuleFiles};
-use crate::config::{Level, Problem, Rules};
+use crate::config::{Level, PerPlane, Problem, Rules};
 use crate::evaluator::RuleSetup;
 
 /// A rule that does not run, and why.
@@ -89,6 +89,7 @@ impl RuleSet {
         let mut set = RuleSet { unreadable: files.problems, ..RuleSet::default() };
         for file in &mut files.files {
             set.unreadable.extend(set_parameters(file, rules));
+            set.unreadable.extend(misplaced_weight(file, rules));
         }
         let disabled: BTreeSet<String> = rules.disable.iter().cloned().collect();
         let reads = |file: &RuleFile, source: &watershed_rules::RuleSource| match planned.0.get(&plan_key(file)) {
@@ -213,6 +214,30 @@ fn set_parameters(file: &mut RuleFile, rules: &Rules) -> Vec<Problem> {
         });
     }
     problems
+}
+
+/// A weight for a plane that a rule says nothing of would count for nothing.
+fn misplaced_weight(file: &RuleFile, rules: &Rules) -> Option<Problem> {
+    let meta = &file.source.as_ref().ok()?.meta;
+    let Some(PerPlane::Each { model, access }) = rules.tuning.get(&meta.id)?.weights else { return None };
+    let wrong = Plane::ALL
+        .into_iter()
+        .zip([model, access])
+        .find(|(plane, weight)| !meta.plane.planes().contains(plane) && weight.is_some_and(|weight| weight != 0.0));
+    wrong.map(|(plane, _)| Problem {
+        level: Level::Error,
+        file: file.path.clone(),
+        line: None,
+        column: None,
+        setting: format!("rules.override.{}.weights", meta.id),
+        message: format!(
+            "`{}` is a rule of the {} plane, where a weight for the {} plane counts for nothing; leave `{}` out",
+            meta.id,
+            meta.plane.name(),
+            plane.name(),
+            plane.name()
+        ),
+    })
 }
 
 fn setup(rule: Arc<CompiledRule>, rules: &Rules) -> RuleSetup {

@@ -31,6 +31,15 @@ fn the_catalog_is_fine() {
 }
 
 #[test]
+fn who_is_grouped_by_session_is_listed() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    fs::write(directory.path().join("agents.csv"), "agent_id,shared\nmailer,true\nclerk,false\n").expect("written");
+    let reference = directory.path().display();
+    let checked = with(&format!("[reference]\ndir = \"{reference}\"\n[incidents]\nshared_principals = [\"svc\"]"));
+    assert!(checked.summary.ends_with("; by session and not by principal: mailer, svc"), "{}", checked.summary);
+}
+
+#[test]
 fn rules_that_are_not_there_are_named() {
     finds("[rules]\ndisable = [\"no-such\"]", "there is no rule `no-such`", Level::Error);
     finds("[rules.override.no-such]\nmode = \"shadow\"", "there is no rule `no-such`", Level::Error);
@@ -40,6 +49,17 @@ fn rules_that_are_not_there_are_named() {
         "no rule carries the tag `no-such`",
         Level::Warning,
     );
+}
+
+#[test]
+fn a_weight_of_a_plane_that_the_rule_says_nothing_of_is_refused() {
+    let weighs = |weights: &str| format!("[rules.override.repeated-denials-then-allow]\nweights = {weights}");
+    let said = "a weight for the access plane counts for nothing; leave `access` out";
+    finds(&weighs("{ model = 0.5, access = 1.0 }"), said, Level::Error);
+    for weights in ["0.5", "{ model = 0.5 }", "{ model = 0.5, access = 0 }"] {
+        let checked = with(&weighs(weights));
+        assert!(!checked.problems.any_error(), "{weights}: {}", checked.problems);
+    }
 }
 
 #[test]

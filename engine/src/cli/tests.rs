@@ -35,6 +35,7 @@ impl Write for Buffer {
 
 /// Runs a verb; gives how it ended and what it wrote.
 pub(super) fn say(args: &[&str]) -> (Result<Exit, Error>, String) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let buffer = Buffer::default();
     let mut output = Output::to(Box::new(buffer.clone()));
     let cli = Cli::try_parse_from(["watershed"].iter().chain(args)).unwrap_or_else(|error| panic!("{error}"));

@@ -12,6 +12,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use watershed_schemas::{Plane, Verdict};
 
+use super::case_metrics::CaseMetrics;
 use super::cold_metrics::ColdMetrics;
 use super::operator_metrics::OperatorMetrics;
 use super::principal_metrics::PrincipalMetrics;
@@ -87,6 +88,8 @@ pub struct Metrics {
     state_bytes: Gauge,
     /// Where remembered rows are.
     pub cold: ColdMetrics,
+    /// What is kept of incidents.
+    pub cases: CaseMetrics,
     /// What became of templates.
     pub templates: TemplateMetrics,
     /// What is wrong with the engine.
@@ -161,6 +164,7 @@ impl Metrics {
             rule_state_bytes: Family::default(),
             state_bytes: Gauge::default(),
             cold: ColdMetrics::default(),
+            cases: CaseMetrics::default(),
             templates: TemplateMetrics::default(),
             operator: OperatorMetrics::default(),
             routing: RoutingMetrics::default(),
@@ -261,6 +265,7 @@ impl Metrics {
             self.rule_state_bytes.clone(),
         );
         self.cold.register(registry);
+        self.cases.register(registry);
         self.templates.register(registry);
         self.operator.register(registry);
         self.routing.register(registry);

@@ -9,6 +9,7 @@
 mod access;
 pub mod api;
 mod audit;
+mod case_metrics;
 mod cold_metrics;
 mod connection;
 mod health;

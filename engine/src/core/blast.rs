@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use watershed_rules::ReferenceTables;
-use watershed_schemas::{BlastRadius, EventBatch, FirstMove, IncidentRevision, IncidentStatus, Plane, Timestamp};
+use watershed_schemas::{
+    BlastRadius, EventBatch, FirstMove, IncidentRevision, IncidentStatus, NotifyReason, Plane, Timestamp,
+};
 
 use super::Core;
 use crate::blast::{self, Deeds, Knowledge, Reaches, Subject};
-use crate::correlator::{Evidence, SignalRecord, Telling};
+use crate::correlator::{Evidence, SignalRecord, TOLD_SIGNALS, Telling};
 use crate::playbook::{self, Scene};
 use crate::registry::Registry;
 use crate::store::Commit;
@@ -115,6 +117,32 @@ impl Core {
             over: &over,
         };
         (radius, playbook::first_moves(&scene))
+    }
+
+    /// What the team of each plane in the verdict would hear of this revision if it were told now; none where its signals are
+    /// forgotten.
+    pub fn tellings_of(&self, incident: &IncidentRevision) -> Vec<Telling> {
+        let reason = match incident.status {
+            IncidentStatus::Open | IncidentStatus::Acknowledged => NotifyReason::Opened,
+            IncidentStatus::Withdrawn => NotifyReason::Withdrawn,
+            IncidentStatus::Resolved | IncidentStatus::Closed | IncidentStatus::Merged => NotifyReason::Resolved,
+        };
+        let standing = self.correlator.standing(incident);
+        let of = |plane: &Plane| {
+            let own = standing.iter().filter(|record| record.plane.planes().contains(plane));
+            Telling {
+                incident: incident.clone(),
+                plane: *plane,
+                reason,
+                signals: own.take(TOLD_SIGNALS).map(|record| (*record).clone()).collect(),
+                blast_radius: None,
+                first_moves: Vec::new(),
+            }
+        };
+        let mut tellings: Vec<Telling> = incident.verdict.planes().iter().map(of).collect();
+        tellings.retain(|telling| !telling.signals.is_empty());
+        self.brief(&mut tellings);
+        tellings
     }
 
     /// Fills in what the core knows beside the incident itself.

@@ -44,7 +44,7 @@ pub use record::SignalRecord;
 use record::{SIGNAL_PREFIX, finding_of, named, store_signal};
 use related::Related;
 pub use settings::Settings;
-pub use telling::Telling;
+pub use telling::{TOLD_SIGNALS, Telling};
 
 /// First bytes of the keys that hold incidents and their signals.
 pub const PREFIXES: [&[u8]; 3] = [incident::PREFIX, SIGNAL_PREFIX, links::PREFIX];

@@ -9,7 +9,7 @@ use super::SignalRecord;
 use super::incident::{Incident, Scene};
 
 /// Most signals that a telling carries, of its own plane.
-const TOLD_SIGNALS: usize = 64;
+pub const TOLD_SIGNALS: usize = 64;
 
 /// Something that a plane's team must be told about an incident.
 #[derive(Clone, Debug, Serialize, Deserialize)]

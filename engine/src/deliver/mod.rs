@@ -28,6 +28,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use watershed_schemas::Notification;
 
 pub use clock::{Clock, SystemClock};
 pub use dead_letters::DeadLetter;
@@ -139,6 +140,12 @@ impl Delivery {
     pub fn snapshot(&self) -> Vec<ReceiverSnapshot> {
         let now = self.shared.clock.elapsed();
         self.shared.lanes.values().map(|lane| lane.snapshot(now)).collect()
+    }
+
+    /// The kind of a receiver, and the body that it would be sent for a message.
+    pub fn preview(&self, notification: &Notification) -> Option<(&'static str, serde_json::Value)> {
+        let sink = &self.shared.lanes.get(&notification.receiver)?.receiver.sink;
+        Some((sink.kind(), sink.preview(notification)))
     }
 
     /// Why delivery can't go on, where it can't: the store failed, and the process should end.

@@ -63,6 +63,15 @@ impl Class {
         }
     }
 
+    /// Whether the team of the other plane is shown this column, which is of no class: what was done. The rest would not help it.
+    pub fn is_open_to_others(plane: Plane, column: &str) -> bool {
+        let open: &[&str] = match plane {
+            Plane::Model => &["tool", "agent_id", "agent_name", "credential_id", "outcome", "verdict", "category"],
+            Plane::Access => &["credential_id", "credential_type", "grant_type", "client_id", "outcome", "risk"],
+        };
+        open.contains(&column)
+    }
+
     /// Whether people and sources write into this column as they like: secrets, addresses and names of people are looked for
     /// inside of it.
     pub fn is_free_text(column: &str) -> bool {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
-use watershed_schemas::{Plane, Withheld};
+use watershed_schemas::{BlastRadius, Plane, Withheld};
 
 use super::{Class, Key, Policy, mask_known, mask_secrets};
 
@@ -14,6 +14,18 @@ static EMAIL: LazyLock<Option<Regex>> =
 static ADDRESS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?-u:\b)(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?-u:\b)|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}").ok()
 });
+
+/// An event that somebody looks at.
+pub struct Event<'e> {
+    /// Whose it is.
+    pub plane: Plane,
+    /// Its kind.
+    pub kind: &'e str,
+    /// What was copied of it.
+    pub columns: &'e BTreeMap<String, String>,
+    /// Whether it is of a plane that the reader answers for.
+    pub own: bool,
+}
 
 /// How one receiver sees values.
 pub struct Lens<'a> {
@@ -49,6 +61,34 @@ impl<'a> Lens<'a> {
     /// Whether values of this class are shown.
     pub fn shows(&self, plane: Plane, class: Class) -> bool {
         self.policy.shows(plane, class)
+    }
+
+    /// A column of an event as the receiver may see it, under the name that it has there; nothing where it is no concern of the
+    /// receiver, or something else stands for it.
+    pub fn column<'c>(&mut self, event: &Event<'_>, column: &'c str) -> Option<(&'c str, String)> {
+        let value = event.columns.get(column)?;
+        let shown = match Class::of(event.plane, event.kind, column) {
+            Some(class) => self.shows(event.plane, class),
+            None if event.own || Class::is_open_to_others(event.plane, column) => true,
+            None => return None,
+        };
+        let text = column.strip_suffix("_fingerprint");
+        // A text that is withheld is stood for by its fingerprint alone, which is of the whole of it.
+        if !shown && text.is_none() && event.columns.contains_key(&format!("{column}_fingerprint")) {
+            return None;
+        }
+        let label = if shown { column } else { text.unwrap_or(column) };
+        Some((label, self.value(event.plane, event.kind, column, value)))
+    }
+
+    /// How far an identity reaches. What it may do is everybody's who is told of it; what a tool acted on is of the class of its
+    /// arguments.
+    pub fn blast_radius(&mut self, radius: &BlastRadius) -> BlastRadius {
+        let mut radius = radius.clone();
+        for reached in radius.did.iter_mut().filter(|reached| reached.what == "target") {
+            reached.name = self.value(Plane::Model, "tool_call", "target", &reached.name);
+        }
+        radius
     }
 
     /// The value of a column of an event as the receiver may see it: as it is, in part, or `withheld:class#fingerprint`.

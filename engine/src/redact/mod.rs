@@ -21,7 +21,7 @@ use watershed_schemas::Plane;
 
 pub use class::Class;
 pub use fingerprint::Key;
-pub use lens::Lens;
+pub use lens::{Event, Lens};
 pub use message::mask_message;
 pub use policy::{Overrides, Policy};
 pub use secrets::{mask_known, mask_secrets};

@@ -5,10 +5,13 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 use watershed_schemas::{
-    BlastRadius, IncidentRevision, Notification, NotifyReason, Plane, Reach, Reached, Severity, Timestamp, Verdict,
+    BlastRadius, Case, IncidentRevision, Moment, Notification, NotifyReason, Plane, Reach, Reached, Severity,
+    Timestamp, Verdict,
 };
 
 use super::{Class, Overrides, Redaction};
+use crate::cases;
+use crate::cases::view::{Viewer, for_viewer};
 use crate::correlator::{Evidence, SignalRecord, Telling};
 use crate::messages::tests::golden::expect;
 use crate::messages::tests::sinks::sinks;
@@ -121,19 +124,9 @@ fn what_each_receiver_sees_of_each_column_is_what_the_table_says() {
             for (team, _) in TEAMS {
                 let message = &messages[team];
                 let text = json!(message).to_string();
-                let shown = text.contains(&canary);
-                let stands = class.filter(|class| {
-                    text.contains(&format!("{}=withheld:{class}#", column.trim_end_matches("_fingerprint")))
-                });
-                // What stands for a text is its fingerprint, keyed once more.
-                let compared = column.ends_with("_fingerprint") && text.contains(&format!("{column}=#"));
-                let word = match (shown, stands, compared) {
-                    (true, _, _) => "shown",
-                    (false, Some(_), _) => "withheld",
-                    (false, None, true) => "compared",
-                    (false, None, false) => "-",
-                };
-                let _ = write!(table, "{word:<13}");
+                let said = word(&text, &canary, &column, class, "=");
+                let (shown, stands) = (said == "shown", class.filter(|_| said == "withheld"));
+                let _ = write!(table, "{said:<13}");
                 if let Some(class) = stands {
                     withheld_classes.insert(class);
                     let counted = message.withheld.iter().find(|withheld| withheld.class == class.name());
@@ -167,6 +160,95 @@ fn what_each_receiver_sees_of_each_column_is_what_the_table_says() {
         [Class::Prompt, Class::Arguments, Class::Result, Class::Address, Class::Device, Class::Personal]
     );
     expect("redaction.txt", &table);
+}
+
+/// How a text tells of a canary in a column, where `is` stands between a column and its value.
+fn word(text: &str, canary: &str, column: &str, class: Option<Class>, is: &str) -> &'static str {
+    let of = column.trim_end_matches("_fingerprint");
+    if text.contains(canary) {
+        "shown"
+    } else if class.is_some_and(|class| text.contains(&format!("{of}{is}withheld:{class}#"))) {
+        "withheld"
+    } else if column != of && text.contains(&format!("{column}{is}#")) {
+        // What stands for a text is its fingerprint, keyed once more.
+        "compared"
+    } else {
+        "-"
+    }
+}
+
+#[test]
+fn what_each_team_sees_of_a_case_is_what_its_receivers_are_told() {
+    let mut table = format!("{:<44}{:<13}{}\n", "plane kind column", "ai-security", "iam");
+    let mut withheld_classes: BTreeSet<String> = BTreeSet::new();
+    for (plane, kinds) in [(Plane::Model, &["prompt", "tool_result"][..]), (Plane::Access, &["authentication"])] {
+        for (kind, column) in kinds.iter().flat_map(|kind| columns(plane).into_iter().map(move |column| (kind, column)))
+        {
+            let class = Class::of(plane, kind, &column);
+            if *kind == "tool_result" && class != Some(Class::Result) {
+                continue;
+            }
+            let canary = format!("canary.{}.{column}", plane.name());
+            let messages = told(&[evidence(plane, kind, &column, &canary)], "nothing");
+            let class_name = class.map_or("", Class::name);
+            let _ = write!(table, "{:<44}", format!("{} {kind} {column} {class_name}", plane.name()).trim_end());
+            for owner in Plane::ALL {
+                let case = seen_by(owner, plane, kind, &[(column.as_str(), canary.as_str())]);
+                let text = json!(case.timeline).to_string();
+                let said = word(&text, &canary, &column, class, "\":\"");
+                let of_message = &json!(messages[owner.team()].evidence).to_string();
+                let message = word(of_message, &canary, &column, class, "=");
+                // A message leaves out what is no news to anybody.
+                assert!(message == "-" || said == message, "{} {column}: {said} and {message}", owner.team());
+                assert_eq!(said == "withheld", !case.withheld.is_empty(), "{}: {column} is not counted", owner.team());
+                withheld_classes.extend(case.withheld.into_iter().map(|withheld| withheld.class));
+                // By hand, whatever the tables say.
+                let kept_from = match class {
+                    Some(Class::Prompt | Class::Arguments | Class::Result) => Some(Plane::Access),
+                    Some(Class::Address | Class::Device) => Some(Plane::Model),
+                    Some(Class::Personal) => Some(plane.other()),
+                    _ => None,
+                };
+                assert!(said != "shown" || kept_from != Some(owner), "{} sees {canary}", owner.team());
+                let _ = write!(table, "{said:<13}");
+            }
+            table.truncate(table.trim_end().len());
+            table.push('\n');
+        }
+    }
+    let walked: Vec<&str> = withheld_classes.iter().map(String::as_str).collect();
+    assert_eq!(walked, ["address", "arguments", "device", "personal", "prompt", "result"]);
+    expect("redaction-case.txt", &table);
+}
+
+/// A case of one moment, which findings of both planes rest on, as the team of a plane sees it.
+fn seen_by(owner: Plane, plane: Plane, kind: &str, columns: &[(&str, &str)]) -> Case {
+    let mut case = cases::tests::whole();
+    let mut moment = cases::tests::moment(plane, 0, "event", kind, columns);
+    moment.moment = Moment::Evidence;
+    moment.signals = case.incident.rules.iter().map(|rule| (format!("sig-{rule}"), rule.clone())).collect();
+    case.timeline = vec![moment];
+    for_viewer(case, Viewer::Owner(owner), &Redaction::default())
+}
+
+#[test]
+fn what_a_case_quotes_and_where_tools_went_is_kept_from_the_other_team() {
+    let text = "ask bob@other.example from 203.0.113.7, token ghp_0123456789abcdefghijABCDEFGHIJ012345";
+    for (plane, kind, column) in [(Plane::Model, "prompt", "policy"), (Plane::Access, "authentication", "user_agent")] {
+        for owner in Plane::ALL {
+            let case = seen_by(owner, plane, kind, &[(column, text)]);
+            let said = json!(case.timeline).to_string();
+            assert!(!said.contains("ghp_"), "{said}");
+            assert!(owner == plane || !said.contains("bob@other.example"), "{}: {said}", owner.team());
+        }
+    }
+    let mut case = cases::tests::whole();
+    let reached = Reached { what: "target".into(), name: "canary".into(), times: 1, first: at(), last: at() };
+    case.blast_radius.as_mut().expect("it has one").did.push(reached);
+    let said = |viewer| json!(for_viewer(case.clone(), viewer, &Redaction::default()).blast_radius).to_string();
+    assert!(
+        said(Viewer::Owner(Plane::Model)).contains("canary") && !said(Viewer::Owner(Plane::Access)).contains("canary")
+    );
 }
 
 #[test]

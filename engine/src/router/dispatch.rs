@@ -231,7 +231,8 @@ impl Router {
                     Hold::Mute { .. } => routed.muted += 1,
                     Hold::Inhibition { .. } => routed.inhibited += 1,
                 }
-                let of = HeldBack { receiver: receiver.clone(), plane: live.plane, hold: hold.clone() };
+                let (plane, revision) = (live.plane, live.incident.revision);
+                let of = HeldBack { receiver: receiver.clone(), plane, revision, hold: hold.clone() };
                 routed.held_back.push((live.incident.incident_id.clone(), of));
             }
             half.held = held;

@@ -117,14 +117,15 @@ impl Routed {
 }
 
 /// A half of an incident that a receiver is not called about.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldBack {
     /// The receiver.
     pub receiver: String,
     /// Whose half.
     pub plane: Plane,
+    /// Of which revision.
+    pub revision: u32,
     /// Why.
-    #[serde(flatten)]
     pub hold: Hold,
 }
 
@@ -158,6 +159,11 @@ impl Router {
     pub fn redacting(mut self, redaction: Redaction) -> Self {
         self.redaction = redaction;
         self
+    }
+
+    /// What may be shown to whom.
+    pub fn redaction(&self) -> &Redaction {
+        &self.redaction
     }
 
     /// Takes up what another set of rules says about itself. Rules that are gone are still mentioned by their titles.
@@ -202,8 +208,9 @@ impl Router {
         let mut held = Vec::new();
         for page in pages {
             for (plane, half) in page.members.get(incident).map(page::planes).into_iter().flatten() {
+                let revision = half.live.as_ref().map_or(0, |live| live.incident.revision);
                 let hold = half.held.clone();
-                held.extend(hold.map(|hold| HeldBack { receiver: page.receiver.clone(), plane, hold }));
+                held.extend(hold.map(|hold| HeldBack { receiver: page.receiver.clone(), plane, revision, hold }));
             }
         }
         held

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use watershed_schemas::{IncidentStatus, NotifyReason, Plane, Severity, Timestamp, Verdict};
+use watershed_schemas::{HeldBy, IncidentStatus, NotifyReason, Plane, Severity, Timestamp, Verdict};
 
 use super::tree::Policy;
 use crate::correlator::Telling;
@@ -37,6 +37,17 @@ pub enum Hold {
         /// Id of that incident.
         incident: String,
     },
+}
+
+impl Hold {
+    /// In two words for a case file: what kind, and which one.
+    pub fn told(&self) -> (HeldBy, &str) {
+        match self {
+            Hold::Silence { id } => (HeldBy::Silence, id),
+            Hold::Mute { interval } => (HeldBy::Mute, interval),
+            Hold::Inhibition { incident } => (HeldBy::Inhibition, incident),
+        }
+    }
 }
 
 /// One plane of one incident, as this receiver knows it.

@@ -9,6 +9,31 @@ use super::{Routed, Router};
 use crate::correlator::Telling;
 
 impl Router {
+    /// What this receiver would be told if it were told this now, of the halves that it answers for; nothing where it answers for
+    /// none of them. Routes are not asked.
+    ///
+    /// # Errors
+    /// The names of the receivers that there are, where this is none.
+    pub fn preview(&self, receiver: &str, tellings: &[Telling]) -> Result<Option<Notification>, Vec<String>> {
+        let receivers = &self.routes.receivers;
+        let Some(at) = receivers.iter().position(|known| known.name == receiver) else {
+            return Err(receivers.iter().map(|known| known.name.clone()).collect());
+        };
+        let receiver = &receivers[at];
+        // Whoever answers for no plane is there for what nobody else takes.
+        let of = |telling: &&Telling| receiver.planes.is_empty() || receiver.planes.contains(&telling.plane);
+        let own: Vec<&Telling> = tellings.iter().filter(of).collect();
+        let Some(first) = own.first() else { return Ok(None) };
+        let id = first.incident.incident_id.as_str();
+        let mut known = self.by_incident.get(id).into_iter().flatten().filter(|key| key.0 == at);
+        let page = known.find_map(|key| self.pages.get(key)).cloned();
+        let mut page = page.unwrap_or_else(|| Page::new(&receiver.name, id, "preview", None));
+        let writer = Writer { routes: &self.routes, rules: &self.rules, redaction: &self.redaction };
+        let written = writer.notification(receiver, &own);
+        let (dedup_key, replaces) = page.key(receiver, written.verdict, written.severity, written.reason);
+        Ok(Some(Notification { dedup_key, replaces, group: page.shown_group(), ..written }))
+    }
+
     /// Puts these halves of one incident into a message to the page's receiver.
     pub(super) fn send(
         &self,

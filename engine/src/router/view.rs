@@ -5,20 +5,12 @@ use std::collections::BTreeSet;
 use watershed_schemas::{Because, BlastRadius, EvidenceItem, Plane, PlaneScores};
 
 use crate::correlator::{Evidence, SignalRecord};
-use crate::redact::{Class, Lens};
+use crate::redact::{Event, Lens};
 
 /// Longest summary of one event.
 const SUMMARY_CHARS: usize = 400;
 /// Longest value in it.
 const VALUE_CHARS: usize = 160;
-
-/// Columns without a class that the team of the other plane is shown: what was done. The rest would not help it.
-fn shown_to_others(plane: Plane) -> &'static [&'static str] {
-    match plane {
-        Plane::Model => &["tool", "agent_id", "agent_name", "credential_id", "outcome", "verdict", "category"],
-        Plane::Access => &["credential_id", "credential_type", "grant_type", "client_id", "outcome", "risk"],
-    }
-}
 
 /// Columns in the order in which a person wants to read them.
 const READING_ORDER: [&str; 34] = [
@@ -94,23 +86,9 @@ pub(super) fn evidence(
 }
 
 fn summary(evidence: &Evidence, own: bool, lens: &mut Lens<'_>) -> String {
-    let mut parts = Vec::new();
-    for column in READING_ORDER {
-        let Some(value) = evidence.columns.get(column) else { continue };
-        let shown = match Class::of(evidence.plane, &evidence.kind, column) {
-            Some(class) => lens.shows(evidence.plane, class),
-            None if own || shown_to_others(evidence.plane).contains(&column) => true,
-            None => continue,
-        };
-        let text = column.strip_suffix("_fingerprint");
-        // A text that is withheld is stood for by its fingerprint alone, which is of the whole of it.
-        if !shown && text.is_none() && evidence.columns.contains_key(&format!("{column}_fingerprint")) {
-            continue;
-        }
-        let label = if shown { column } else { text.unwrap_or(column) };
-        let value = lens.value(evidence.plane, &evidence.kind, column, value);
-        parts.push(format!("{label}={}", cut(value, VALUE_CHARS)));
-    }
+    let event = Event { plane: evidence.plane, kind: &evidence.kind, columns: &evidence.columns, own };
+    let seen = READING_ORDER.iter().filter_map(|column| lens.column(&event, column));
+    let parts: Vec<String> = seen.map(|(label, value)| format!("{label}={}", cut(value, VALUE_CHARS))).collect();
     cut(parts.join(", "), SUMMARY_CHARS)
 }
 
@@ -144,14 +122,11 @@ pub(super) fn scores(scores: PlaneScores, planes: &[Plane]) -> PlaneScores {
     }
 }
 
-/// How far it reaches. What an identity may do is everybody's who is told of it; what a tool acted on is of the class of its
-/// arguments.
+/// How far it reaches.
 pub(super) fn blast_radius(radius: &BlastRadius, lens: &mut Lens<'_>) -> BlastRadius {
-    let mut radius = radius.clone();
+    let mut radius = lens.blast_radius(radius);
     for reached in &mut radius.did {
-        if reached.what == "target" {
-            reached.name = cut(lens.value(Plane::Model, "tool_call", "target", &reached.name), VALUE_CHARS);
-        }
+        reached.name = cut(std::mem::take(&mut reached.name), VALUE_CHARS);
     }
     radius
 }

@@ -142,6 +142,7 @@ impl<'a> Observer<'a> {
             metrics.consumer_lag(lag);
         }
         metrics.open_incidents(core.open_incidents() as u64);
+        metrics.cases.stand(pipeline.cases(), core.values_too_common());
         metrics.principals.stand(core.principals().counts());
         for (position, (_, used)) in core.exceptions().used().enumerate() {
             metrics.excepted(position, used);

@@ -155,8 +155,8 @@ impl ReferenceTables {
         Ok(tables)
     }
 
-    /// Ids of the agents that are marked `shared`: many people or jobs act through them, so what they do is grouped by
-    /// session and not by principal.
+    /// Ids of the agents that are marked `shared`: many people or jobs act through them, so what is done as the principal of
+    /// such an id is grouped by session.
     pub fn shared_agents(&self) -> BTreeSet<String> {
         let Some(agents) = self.get("agents") else { return BTreeSet::new() };
         let ids = agents.column_by_name("agent_id").and_then(|ids| ids.as_any().downcast_ref::<StringArray>());

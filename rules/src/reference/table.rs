@@ -48,7 +48,7 @@ pub const AGENTS: [ReferenceColumn; 8] = [
         "shared",
         ColumnType::Bool,
         false,
-        "Whether many people or jobs act through it; then its incidents are grouped by session",
+        "Whether many people or jobs act through it; then what is done as the principal of this id, or of another id that is tied to it, is grouped by session",
     ),
 ];
 

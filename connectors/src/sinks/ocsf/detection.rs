@@ -10,7 +10,7 @@ pub(super) fn finding(view: &View<'_>) -> Value {
     finding["status_id"] = json!(status_id);
     finding["status"] = json!(status);
     let mut info = view.whole();
-    let mut analytics = view.rules.iter().take(ITEMS).map(analytic);
+    let mut analytics = view.rules.iter().take(ITEMS).map(|finding| analytic(&finding.rule));
     if let Some(first) = analytics.next() {
         info["analytic"] = first;
     }
@@ -43,7 +43,8 @@ pub(super) fn finding(view: &View<'_>) -> Value {
             view.agents.iter().take(ITEMS).map(|agent| json!({ "uid": agent, "type": "agent" })).collect();
     }
     if let Some(step) = &view.first_move {
-        let references: Vec<&String> = view.rules.iter().filter_map(|rule| rule.runbook.as_ref()).take(ITEMS).collect();
+        let references: Vec<&String> =
+            view.rules.iter().filter_map(|finding| finding.rule.runbook.as_ref()).take(ITEMS).collect();
         finding["remediation"] = json!({ "desc": step });
         if !references.is_empty() {
             finding["remediation"]["references"] = json!(references);

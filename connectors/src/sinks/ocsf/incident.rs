@@ -1,6 +1,7 @@
 //! Incident Finding, class 2005.
 
 use serde_json::{Value, json};
+use watershed_schemas::{Act, Handled};
 
 use super::{ITEMS, View, words};
 
@@ -17,8 +18,12 @@ pub(super) fn finding(view: &View<'_>) -> Value {
     put("priority_id", json!(priority_id));
     put("priority", json!(priority));
     put("desc", json!(view.title));
-    // The class asks for an assignee, or a group of them.
+    // The class asks for an assignee, or a group of them: at first there is only the team.
     put("assignee_group", json!({ "name": view.team.unwrap_or("unassigned") }));
+    let has_it = |handled: &&Handled| matches!(handled.act, Act::Acknowledge | Act::Close { .. });
+    if let Some(handled) = view.handled.filter(has_it) {
+        put("assignee", json!({ "name": handled.by }));
+    }
     put(
         "finding_info_list",
         std::iter::once(view.whole()).chain(view.rules.iter().take(ITEMS).map(|rule| view.of_rule(rule))).collect(),

@@ -2,7 +2,7 @@
 //!
 //! * [`incident_finding`]: a notification as an Incident Finding (class 2005).
 //! * [`detection_finding`]: the same as a Detection Finding (class 2004), for systems that know no incidents.
-//! * [`incident_of`]: a revision as an Incident Finding, for exports.
+//! * [`case_finding`]: a case file as an Incident Finding, for exports.
 //!
 //! Times are milliseconds since 1970. Our verdict goes into `finding_info.types`: what the schema calls `verdict_id` is
 //! the disposition of an analyst, and 0 (unknown) until one has closed the incident. What the schema has no place for
@@ -16,8 +16,8 @@ mod words;
 
 use serde_json::{Value, json};
 use watershed_schemas::{
-    Coverage, EvidenceItem, Handled, IncidentRevision, IncidentStatus, Notification, NotifyReason, Origin, PlaneScores,
-    RuleMention, Severity, Timestamp, Verdict,
+    Case, Coverage, EvidenceItem, Handled, IncidentStatus, Moment, Notification, NotifyReason, Origin, PlaneScores,
+    RuleMention, Severity, TimelineEntry, Timestamp, Verdict,
 };
 
 use super::words::is_over;
@@ -52,9 +52,9 @@ fn of_the_engine(mut finding: Value, notification: &Notification) -> Value {
     finding
 }
 
-/// A revision as an Incident Finding. Rules have only their ids there, and nothing tells of single events.
-pub fn incident_of(incident: &IncidentRevision) -> Value {
-    incident::finding(&View::of_revision(incident))
+/// A case file as an Incident Finding: each rule's finding names the events that it rests on, and nothing quotes them.
+pub fn case_finding(case: &Case) -> Value {
+    incident::finding(&View::of_case(case))
 }
 
 /// What both classes say.
@@ -64,7 +64,10 @@ struct View<'a> {
     incident_id: &'a str,
     revision: u32,
     activity: Activity,
+    /// Why this was written: a word.
     reason: &'a str,
+    /// Why the revision was, in a sentence.
+    detail: Option<&'a str>,
     status: IncidentStatus,
     verdict: Verdict,
     origin: Origin,
@@ -78,13 +81,21 @@ struct View<'a> {
     team: Option<&'a str>,
     title: String,
     first_move: Option<String>,
-    rules: Vec<RuleMention>,
-    evidence: &'a [EvidenceItem],
+    rules: Vec<RuleFinding>,
+    evidence: Vec<EvidenceItem>,
     tags: &'a [String],
     frameworks: &'a [String],
     handled: Option<&'a Handled>,
     link: Option<&'a str>,
-    merged_into: Option<&'a str>,
+    first: Timestamp,
+    last: Timestamp,
+}
+
+/// What one rule found.
+struct RuleFinding {
+    rule: RuleMention,
+    /// The events that it rests on, as far as they are told rule by rule.
+    events: Vec<EvidenceItem>,
     first: Timestamp,
     last: Timestamp,
 }
@@ -127,6 +138,7 @@ impl<'a> View<'a> {
                 _ => Activity::Update,
             },
             reason: notification.reason.name(),
+            detail: None,
             status: notification.status,
             verdict: notification.verdict,
             origin: notification.origin,
@@ -140,20 +152,41 @@ impl<'a> View<'a> {
             team: Some(&notification.team),
             title: notification.title.clone(),
             first_move: Some(first_move(notification)).filter(|step| !step.is_empty()),
-            rules: notification.rules.clone(),
-            evidence: &notification.evidence,
+            rules: notification
+                .rules
+                .iter()
+                .map(|rule| RuleFinding {
+                    rule: rule.clone(),
+                    events: Vec::new(),
+                    first: notification.first_event_time,
+                    last: notification.last_event_time,
+                })
+                .collect(),
+            evidence: notification.evidence.clone(),
             tags: &notification.tags,
             frameworks: &notification.frameworks,
             handled: notification.handled.as_ref(),
             link: notification.link.as_deref(),
-            merged_into: None,
             first: notification.first_event_time,
             last: notification.last_event_time,
         }
     }
 
-    fn of_revision(incident: &'a IncidentRevision) -> Self {
+    fn of_case(case: &'a Case) -> Self {
+        let incident = &case.incident;
         let whom = incident.principal.as_deref().unwrap_or("an unknown identity");
+        let evidence = case.timeline.iter().filter(|moment| moment.moment == Moment::Evidence);
+        let finding = |id: &String| {
+            let own = evidence.clone().filter(|moment| moment.signals.iter().any(|(_, rule)| rule == id));
+            let events: Vec<EvidenceItem> = own.map(named).collect();
+            RuleFinding {
+                rule: RuleMention { id: id.clone(), title: id.clone(), runbook: None },
+                first: events.first().map_or(incident.first_event_time, |event| event.event_time),
+                last: events.last().map_or(incident.last_event_time, |event| event.event_time),
+                events,
+            }
+        };
+        let steps: Vec<&str> = case.first_moves.iter().take(ITEMS).map(|step| step.text.as_str()).collect();
         View {
             uid: format!("{}-{}", incident.incident_id, incident.revision),
             incident_id: &incident.incident_id,
@@ -163,7 +196,8 @@ impl<'a> View<'a> {
                 IncidentStatus::Open | IncidentStatus::Acknowledged => Activity::Update,
                 _ => Activity::Close,
             },
-            reason: &incident.reason,
+            reason: "exported",
+            detail: Some(&incident.reason),
             status: incident.status,
             verdict: incident.verdict,
             origin: incident.origin,
@@ -176,18 +210,13 @@ impl<'a> View<'a> {
             agents: &incident.agents,
             team: incident.owners.first().map(String::as_str),
             title: format!("{} by {whom}", super::words::verdict(incident.verdict)),
-            first_move: None,
-            rules: incident
-                .rules
-                .iter()
-                .map(|id| RuleMention { id: id.clone(), title: id.clone(), runbook: None })
-                .collect(),
-            evidence: &[],
+            first_move: Some(steps.join("; ")).filter(|steps| !steps.is_empty()),
+            rules: incident.rules.iter().map(finding).collect(),
+            evidence: evidence.clone().map(named).collect(),
             tags: &incident.tags,
             frameworks: &incident.frameworks,
             handled: incident.handled.as_ref(),
             link: None,
-            merged_into: incident.merged_into.as_deref(),
             first: incident.first_event_time,
             last: incident.last_event_time,
         }
@@ -229,8 +258,8 @@ impl<'a> View<'a> {
         if !labels.is_empty() {
             base["metadata"]["labels"] = json!(labels);
         }
-        if let Some(older) = self.merged_into {
-            base["status_detail"] = json!(format!("merged into {older}"));
+        if let Some(detail) = self.detail {
+            base["status_detail"] = json!(detail);
         }
         if let Some(note) = self.handled.and_then(|handled| handled.note.as_deref()) {
             base["comment"] = json!(note);
@@ -264,12 +293,7 @@ impl<'a> View<'a> {
             "last_seen_time": millis(self.last),
         });
         if !self.evidence.is_empty() {
-            info["related_events"] = self
-                .evidence
-                .iter()
-                .take(ITEMS)
-                .map(|item| json!({ "uid": item.event_id, "type": format!("{}: {}", item.plane, item.kind) }))
-                .collect();
+            info["related_events"] = related(&self.evidence);
         }
         if let Some(link) = self.link {
             info["src_url"] = json!(link);
@@ -278,15 +302,19 @@ impl<'a> View<'a> {
     }
 
     /// What one rule found.
-    fn of_rule(&self, rule: &RuleMention) -> Value {
+    fn of_rule(&self, finding: &RuleFinding) -> Value {
+        let rule = &finding.rule;
         let mut info = json!({
             "uid": format!("{}:{}", self.incident_id, rule.id),
             "title": rule.title,
             "types": [self.verdict.name()],
             "analytic": analytic(rule),
-            "first_seen_time": millis(self.first),
-            "last_seen_time": millis(self.last),
+            "first_seen_time": millis(finding.first),
+            "last_seen_time": millis(finding.last),
         });
+        if !finding.events.is_empty() {
+            info["related_events"] = related(&finding.events);
+        }
         if let Some(runbook) = &rule.runbook {
             info["src_url"] = json!(runbook);
         }
@@ -301,6 +329,22 @@ fn first_move(notification: &Notification) -> String {
     }
     let steps: Vec<&str> = notification.first_moves.iter().take(ITEMS).map(|step| step.text.as_str()).collect();
     steps.join("; ")
+}
+
+/// The event of a moment, by its name alone.
+fn named(moment: &TimelineEntry) -> EvidenceItem {
+    EvidenceItem {
+        event_time: moment.event_time,
+        plane: moment.plane,
+        event_id: moment.event_id.clone(),
+        kind: moment.kind.clone(),
+        summary: String::new(),
+    }
+}
+
+fn related(events: &[EvidenceItem]) -> Value {
+    let event = |item: &EvidenceItem| json!({ "uid": item.event_id, "type": format!("{}: {}", item.plane, item.kind) });
+    events.iter().take(ITEMS).map(event).collect()
 }
 
 fn analytic(rule: &RuleMention) -> Value {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use watershed_connectors::sinks::ocsf;
-use watershed_schemas::Disposition;
+use watershed_schemas::{Case, Disposition};
 
 use super::messages::check_expected;
 use super::*;
@@ -127,24 +127,55 @@ fn findings_keep_to_the_schema_in_every_state() {
             [
                 by_schema("ocsf_incident_finding", &incident),
                 by_schema("ocsf_detection_finding", &detection),
+                json!({ "ocsf": "incident_finding", "body": incident }),
                 json!({ "ocsf": "detection_finding", "body": detection }),
             ]
         })
         .collect();
     check_all(&bodies);
+}
+
+/// The finding as the schema has it and as the models read what they know of it.
+fn as_finding(finding: &Value) -> [Value; 2] {
+    [by_schema("ocsf_incident_finding", finding), json!({ "ocsf": "incident_finding", "body": finding })]
+}
+
+#[test]
+fn an_exported_case_keeps_to_the_schema_in_every_state() {
+    // What the engine's tests export of their examples.
+    let exported = ["whole", "hostile"].map(|name| {
+        let path = root().join(format!("engine/tests/expected/cases/{name}.ocsf.json"));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        serde_json::from_str(&text).expect("JSON")
+    });
+    let mut bodies: Vec<Value> = exported.iter().flat_map(as_finding).collect();
     let about =
         IncidentRevision::opened("inc_1", "acme", Verdict::AccessCompromise, Timestamp::from_secs(1_780_000_000));
+    let case = |incident: IncidentRevision| -> Case {
+        serde_json::from_value(json!({ "incident": incident, "revisions": [], "timeline": [] })).expect("a case")
+    };
     let merged = IncidentRevision {
         revision: 4,
         status: IncidentStatus::Merged,
-        merged_into: Some("inc_0".to_owned()),
+        reason: "merged into inc_0".to_owned(),
         rules: vec!["leaked-key".to_owned()],
         ..about.clone()
     };
-    let [created, closed] = [&about, &merged].map(ocsf::incident_of);
-    assert_eq!((&created["activity_id"], &closed["activity_id"]), (&json!(1), &json!(3)));
-    assert_eq!(closed["status_detail"], "merged into inc_0");
-    check_all(&[created, closed].map(|body| by_schema("ocsf_incident_finding", &body)));
+    let of_end = |end: Notification| IncidentRevision {
+        revision: 3,
+        status: end.status,
+        handled: end.handled,
+        verdict: Verdict::Both,
+        ..about.clone()
+    };
+    let all = [about.clone(), merged].into_iter().chain(ended().into_iter().map(of_end));
+    let findings: Vec<Value> = all.map(|incident| ocsf::case_finding(&case(incident))).collect();
+    let of = |name: &str| findings.iter().map(|finding| finding[name].clone()).collect::<Vec<_>>();
+    assert_eq!(of("activity_id"), [1, 3, 3, 3, 3, 3, 3]);
+    assert_eq!(of("verdict_id"), [0, 0, 2, 5, 1, 0, 0]);
+    assert_eq!(findings[1]["status_detail"], "merged into inc_0");
+    bodies.extend(findings.iter().flat_map(as_finding));
+    check_all(&bodies);
 }
 
 #[test]
@@ -208,6 +239,14 @@ fn the_validation_can_fail() {
         finding[name] = value;
         json!({ "ocsf": "detection_finding", "body": finding })
     };
+    let exported = |name: &str, value: Value| {
+        let mut finding = ocsf::incident_finding(&opened());
+        finding[name] = value;
+        json!({ "ocsf": "incident_finding", "body": finding })
+    };
+    wrong.push(exported("finding_info_list", json!([{ "uid": "x" }])));
+    wrong.push(exported("finding_info_list", json!([])));
+    wrong.push(exported("metadata", json!({ "version": ocsf::VERSION, "product": {}, "no_such_attribute": 1 })));
     wrong.push(finding("severity_id", json!(7)));
     wrong.push(finding("no_such_attribute", json!(1)));
     wrong.push(finding("finding_info", json!({ "uid": "x" })));

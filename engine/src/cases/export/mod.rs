@@ -1,11 +1,10 @@
 //! Case files for people and other programs.
 //!
 //! [`page`] says once what a reader is told, in plain words and with hostile text made visible; [`text`], [`markdown`] and [`html`]
-//! only lay it out. [`ocsf`] is for a SIEM.
+//! only lay it out. For a SIEM there is [`watershed_connectors::sinks::ocsf::case_finding`].
 
 pub mod html;
 pub mod markdown;
-pub mod ocsf;
 pub mod page;
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,8 @@ pub struct Page {
     pub moments_omitted: u32,
     /// Who was told: when, what, whom.
     pub told: Vec<(String, String)>,
+    /// Who was not called, and why: when, what.
+    pub held_back: Vec<(String, String)>,
     /// What people said of it: when, what.
     pub handled: Vec<(String, String)>,
     /// Revisions: number, reason, changes.
@@ -143,6 +145,10 @@ impl Page {
         if let Some(at) = case.erased {
             warnings.push(format!("what this file held of a person was erased at {}", time(at)));
         }
+        if !case.withheld.is_empty() {
+            let each = case.withheld.iter().map(|withheld| format!("{} × {}", withheld.class, withheld.count));
+            warnings.push(format!("withheld from this reader: {}", each.collect::<Vec<_>>().join(", ")));
+        }
         if !incident.marks.is_empty() {
             let marks: Vec<&str> = incident.marks.iter().map(|mark| mark.name()).collect();
             warnings.push(format!("its evidence is {}", marks.join(" and ")));
@@ -196,6 +202,7 @@ impl Page {
                     (time(told.at), what)
                 })
                 .collect(),
+            held_back: case.held_back.iter().map(|held| (time(held.at), words::held_back(held))).collect(),
             handled: case.handled.iter().map(|handled| (time(handled.at), words::handled(handled))).collect(),
             revisions: revisions.map(RevisionPage::of).collect(),
             revisions_omitted: case.revisions_omitted,

@@ -1,6 +1,8 @@
 use std::path::Path;
 
-use super::{Page, html::html, markdown::markdown, ocsf::ocsf, text};
+use watershed_connectors::sinks::ocsf::case_finding;
+
+use super::{Page, html::html, markdown::markdown, text};
 use crate::cases::tests::{hostile, whole};
 
 /// Holds a document against its file; `UPDATE_EXPECTED=1` writes the file.
@@ -22,7 +24,7 @@ fn documents_say_what_is_expected() {
         check(&format!("{name}.txt"), &(text::show(&page).join("\n") + "\n"));
         check(&format!("{name}.timeline.txt"), &(text::timeline(&page).join("\n") + "\n"));
         check(&format!("{name}.html"), &html(&page).expect("the template fits"));
-        check(&format!("{name}.ocsf.json"), &format!("{:#}\n", ocsf(&case)));
+        check(&format!("{name}.ocsf.json"), &format!("{:#}\n", case_finding(&case)));
     }
 }
 
@@ -56,24 +58,13 @@ fn markdown_holds_no_markup_of_a_stranger() {
 }
 
 #[test]
-fn ocsf_gives_what_the_class_requires_and_no_text_of_an_event() {
-    let event = ocsf(&whole());
-    for member in [
-        "activity_id",
-        "category_uid",
-        "class_uid",
-        "finding_info_list",
-        "metadata",
-        "severity_id",
-        "status_id",
-        "time",
-        "type_uid",
-    ] {
-        assert!(!event[member].is_null(), "{member}");
-    }
-    assert_eq!((event["class_uid"].as_u64(), event["type_uid"].as_u64()), (Some(2005), Some(200_503)));
+fn ocsf_says_our_verdict_in_types_and_an_analysts_in_its_place_and_quotes_no_event() {
+    let event = case_finding(&whole());
     assert_eq!(event["time"].as_i64(), Some(1_772_445_900_000), "milliseconds");
     assert_eq!((event["verdict_id"].as_u64(), event["verdict"].as_str()), (Some(2), Some("True Positive")));
-    assert_eq!(event["finding_info_list"][0]["types"], serde_json::json!(["both", "model plane"]));
+    let findings = event["finding_info_list"].as_array().expect("findings");
+    let types: Vec<_> = findings.iter().map(|finding| &finding["types"]).collect();
+    assert_eq!(types, [&serde_json::json!(["both"]); 3]);
+    assert_eq!(findings[2]["related_events"], serde_json::json!([{ "uid": "id-1", "type": "access: token_used" }]));
     assert!(!event.to_string().contains("Ignore what"), "{event}");
 }

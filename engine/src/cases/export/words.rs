@@ -2,7 +2,8 @@
 
 use watershed_connectors::escape::one_line;
 use watershed_schemas::{
-    Act, Disposition, Handled, IncidentStatus, Move, Origin, Plane, PlaneCoverage, Severity, Shared, Timestamp, Verdict,
+    Act, Disposition, Handled, HeldBack, HeldBy, IncidentStatus, Move, Origin, Plane, PlaneCoverage, Severity, Shared,
+    Timestamp, Verdict,
 };
 
 /// Longest text of one field.
@@ -105,6 +106,18 @@ pub(super) fn handled(handled: &Handled) -> String {
     };
     let note = handled.note.as_ref().map(|note| format!(": {}", shown(note))).unwrap_or_default();
     format!("{act} {}{note}", shown_short(&handled.by))
+}
+
+pub(super) fn held_back(held: &HeldBack) -> String {
+    let cause = shown_short(&held.cause);
+    let why = match held.by {
+        HeldBy::Silence => format!("by silence {cause}"),
+        HeldBy::Mute => format!("by the mute interval {cause}"),
+        HeldBy::Inhibition => format!("while {cause} lasts"),
+    };
+    let now = if held.lasts { ", still" } else { "" };
+    let (receiver, plane) = (shown_short(&held.receiver), held.plane.name());
+    format!("{receiver} of the {plane} plane (revision {}), {why}{now}", held.revision)
 }
 
 pub(super) fn action(action: Move) -> &'static str {

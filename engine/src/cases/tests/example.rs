@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use watershed_schemas::{
-    Act, Because, BlastRadius, Case, Change, Contribution, Disposition, FirstMove, FirstMoved, Handled,
-    IncidentRevision, Moment, Move, NotifyReason, Origin, Plane, PlaneCoverage, PlaneScores, Reach, Reached,
+    Act, Because, BlastRadius, Case, Change, Contribution, Disposition, FirstMove, FirstMoved, Handled, HeldBack,
+    HeldBy, IncidentRevision, Moment, Move, NotifyReason, Origin, Plane, PlaneCoverage, PlaneScores, Reach, Reached,
     RelatedIncident, Severity, Shared, SourceRecord, TimelineEntry, Timestamp, Told, Verdict,
 };
 
@@ -219,7 +219,17 @@ pub(crate) fn whole() -> Case {
                 at: at(301),
             },
         ],
+        held_back: vec![HeldBack {
+            receiver: "soc-pager".to_owned(),
+            plane: Plane::Access,
+            revision: 2,
+            by: HeldBy::Silence,
+            cause: "sil_0123456789abcdef".to_owned(),
+            at: at(301),
+            lasts: true,
+        }],
         erased: None,
+        withheld: Vec::new(),
     }
 }
 

@@ -39,7 +39,7 @@ impl Bench {
     /// Takes a step and makes it durable; gives the keys that it wrote.
     fn step(&mut self, output: &Output, notifications: &[Notification], heard: Timestamp) -> Vec<Vec<u8>> {
         let mut commit = Commit::default();
-        self.cases.take(output, notifications, [heard; 2], &mut commit).expect("readable");
+        self.cases.take(output, notifications, &[], [heard; 2], &mut commit).expect("readable");
         let keys = commit.puts.iter().map(|(key, _)| key.clone()).collect();
         self.store.commit(commit).expect("in memory");
         self.cases.committed();

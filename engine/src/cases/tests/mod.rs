@@ -4,4 +4,4 @@ mod example;
 mod life;
 mod privacy;
 
-pub(crate) use example::{hostile, whole};
+pub(crate) use example::{hostile, moment, whole};

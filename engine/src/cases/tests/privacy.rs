@@ -6,6 +6,7 @@ use super::example::{at, moment, whole};
 use crate::cases::view::{Viewer, for_viewer};
 use crate::cases::{Cases, ERASED, Settings};
 use crate::core::{Gathered, Output};
+use crate::redact::Redaction;
 use crate::store::{Commit, MemoryStore, StateStore};
 
 /// What leads to Ada, in the example.
@@ -27,7 +28,7 @@ fn take(cases: &mut Cases, store: &MemoryStore, case: &Case) {
         ..Output::default()
     };
     let mut commit = Commit::default();
-    cases.take(&output, &[], [at(2_000); 2], &mut commit).expect("readable");
+    cases.take(&output, &[], &[], [at(2_000); 2], &mut commit).expect("readable");
     store.commit(commit).expect("in memory");
     cases.committed();
 }
@@ -118,9 +119,10 @@ fn a_team_sees_its_own_plane_and_of_the_other_what_its_findings_rest_on() {
     token.moment = Moment::Evidence;
     token.signals = vec![("sig_1".to_owned(), "injection".to_owned())];
     whole.timeline.insert(0, token);
-    assert_eq!(for_viewer(whole.clone(), Viewer::All), whole);
+    let seen = |case: &Case, viewer| for_viewer(case.clone(), viewer, &Redaction::default());
+    assert_eq!(seen(&whole, Viewer::All), whole);
 
-    let iam = for_viewer(whole.clone(), Viewer::Owner(Plane::Access));
+    let iam = seen(&whole, Viewer::Owner(Plane::Access));
     let shown = text(&iam);
     for hidden in ["Ignore what you were told", "abcDEF123456", "mallory", "injection\":\"high"] {
         assert!(!shown.contains(hidden), "{hidden}: {shown}");
@@ -130,12 +132,16 @@ fn a_team_sees_its_own_plane_and_of_the_other_what_its_findings_rest_on() {
     assert_eq!(iam.timeline_omitted, whole.timeline_omitted + 2);
     assert_eq!(iam.first_moves.len(), 2, "the other's step is named");
 
-    let model = for_viewer(whole, Viewer::Owner(Plane::Model));
+    let model = seen(&whole, Viewer::Owner(Plane::Model));
     let shown = text(&model);
     for hidden in ["203.0.113.9", "192.0.2.1", "dev-ada", "dev-1", "vault lease revoke"] {
         assert!(!shown.contains(hidden), "{hidden}: {shown}");
     }
     let ids: Vec<&str> = model.timeline.iter().map(|moment| moment.event_id.as_str()).collect();
     assert_eq!(ids, ["id-0", "rt-1", "rt-2"]);
-    assert_eq!(model.timeline[0].columns.keys().collect::<Vec<_>>(), ["credential_id", "outcome"]);
+    let columns = &model.timeline[0].columns;
+    assert_eq!(columns.keys().collect::<Vec<_>>(), ["credential_id", "device_id", "ip", "outcome"]);
+    assert!(columns["ip"].starts_with("withheld:address#"), "{columns:?}");
+    let withheld: Vec<(&str, u32)> = model.withheld.iter().map(|held| (held.class.as_str(), held.count)).collect();
+    assert_eq!(withheld, [("address", 1), ("device", 1)]);
 }

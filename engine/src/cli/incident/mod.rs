@@ -16,7 +16,7 @@ use watershed_schemas::{IncidentStatus, Severity, Timestamp, Verdict};
 use super::{Error, Exit, Output};
 use crate::cases::Filter;
 use crate::cases::export::{Page, text};
-use crate::cases::view::{Viewer, for_viewer};
+use crate::cases::view::Viewer;
 use source::SourceArgs;
 
 /// Incidents as their owners need them: what happened, how sure it is, what to do first.
@@ -138,7 +138,7 @@ pub(super) struct ExportArgs {
 /// Who looks at it.
 #[derive(Debug, Args)]
 struct SeenBy {
-    /// Show what this team may see: its own plane in full, of the other only what its findings rest on.
+    /// Show what this team may see, as its receivers are told: its own plane, of the other only what its findings rest on.
     #[arg(long = "for", value_name = "ai-security|iam|all", default_value = "all")]
     viewer: Viewer,
 }
@@ -245,7 +245,7 @@ pub(super) fn incident(verb: &IncidentVerb, output: &mut Output) -> Result<Exit,
 }
 
 fn show(args: &ShowArgs, lines: fn(&Page) -> Vec<String>, output: &mut Output) -> Result<(), Error> {
-    let case = for_viewer(args.source.case(&args.id)?, args.seen.viewer);
+    let case = args.source.case(&args.id, args.seen.viewer)?;
     match args.format {
         ShowFormat::Text => lines(&Page::of(&case)).into_iter().try_for_each(|line| output.line(line)),
         ShowFormat::Json => output.line(watershed_connectors::escape::json_line(&case).map_err(Error::failure)?),

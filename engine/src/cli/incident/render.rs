@@ -19,13 +19,14 @@ use crate::setup;
 #[command(after_help = "\
 Examples:
   watershed incident render inc_4f2a --receiver ai-slack --config watershed.toml --recording recording/
+  watershed incident render inc_4f2a --receiver ai-slack --url http://127.0.0.1:9464
   watershed incident render --example verdict-grew --receiver iam-pager --config watershed.toml
   watershed incident render --example all --template ours.jinja")]
 pub(in crate::cli) struct RenderArgs {
     /// Its id; the beginning is enough where no other begins so.
     #[arg(required_unless_present = "example", conflicts_with = "example")]
     id: Option<String>,
-    /// The receiver, by its name in --config.
+    /// The receiver, by its name in --config, or in the configuration of the engine at --url.
     #[arg(long, value_name = "NAME", required_unless_present = "template")]
     receiver: Option<String>,
     /// Show every message about the incident and not only the last.
@@ -42,6 +43,11 @@ pub(in crate::cli) struct RenderArgs {
 }
 
 pub(super) fn render(args: &RenderArgs, output: &mut Output) -> Result<(), Error> {
+    if let (Some(id), Some(receiver), false) = (&args.id, &args.receiver, args.all)
+        && let Some(body) = args.source.rendered(id, receiver)?
+    {
+        return print(&body, output);
+    }
     let config = args.source.config().map(settings::load).transpose()?.map(|loaded| loaded.config);
     let messages = match (&args.example, &args.id) {
         (Some(sort), _) => of_sort(sort)?,
@@ -58,10 +64,12 @@ pub(super) fn render(args: &RenderArgs, output: &mut Output) -> Result<(), Error
         });
     }
     let sink = sink(receiver(args, config.as_ref())?)?;
-    messages.iter().try_for_each(|message| {
-        let body = serde_json::to_string_pretty(&sink.preview(message)).map_err(Error::failure)?;
-        body.lines().try_for_each(|line| output.line(one_line(line, usize::MAX)))
-    })
+    messages.iter().try_for_each(|message| print(&sink.preview(message), output))
+}
+
+fn print(body: &serde_json::Value, output: &mut Output) -> Result<(), Error> {
+    let body = serde_json::to_string_pretty(body).map_err(Error::failure)?;
+    body.lines().try_for_each(|line| output.line(one_line(line, usize::MAX)))
 }
 
 fn receiver<'a>(args: &RenderArgs, config: Option<&'a Config>) -> Result<&'a Receiver, Error> {

@@ -9,6 +9,7 @@ use url::Url;
 use watershed_connectors::escape::for_log;
 use watershed_schemas::{Case, Notification};
 
+use crate::cases::view::{Viewer, for_viewer, mark_held};
 use crate::cases::{Cases, Entry, Filter, Settings};
 use crate::cli::formats::OwnMappings;
 use crate::cli::identity::{TOKEN, fetch, post};
@@ -16,6 +17,7 @@ use crate::cli::{Error, InputFile, output, replay, settings};
 use crate::config::Rules;
 use crate::core::Core;
 use crate::pipeline::{Parts, Pipeline, Turn};
+use crate::redact::Redaction;
 use crate::replay::Reasons;
 use crate::router::Router;
 
@@ -88,28 +90,47 @@ impl SourceArgs {
         }
     }
 
-    /// The file of one incident.
-    pub(super) fn case(&self, id: &str) -> Result<Case, Error> {
+    /// The file of one incident as this viewer may see it. Fingerprints are made where the key is.
+    pub(super) fn case(&self, id: &str, viewer: Viewer) -> Result<Case, Error> {
         let unknown = || Error::Failure(format!("there is no incident `{}`; `incident list` names them", for_log(id)));
         match &self.url {
             Some(url) => {
                 let id = whole_id(url, id, TOKEN)?.ok_or_else(unknown)?;
-                let value = fetch(&address(url, &["incidents", &id])?, TOKEN)?;
+                let mut address = address(url, &["incidents", &id])?;
+                if viewer != Viewer::All {
+                    address.query_pairs_mut().append_pair("for", viewer.name());
+                }
+                let value = fetch(&address, TOKEN)?;
                 serde_json::from_value(value).map_err(|error| not_ours(url, &error))
             }
             None => {
                 let pipeline = self.play()?;
                 let cases = pipeline.cases().ok_or_else(unknown)?;
                 let entry = cases.find(id).map_err(Error::usage)?.ok_or_else(unknown)?;
-                cases.get(&entry.incident_id).map_err(Error::failure)?.ok_or_else(unknown)
+                let mut case = cases.get(&entry.incident_id).map_err(Error::failure)?.ok_or_else(unknown)?;
+                let Some(router) = pipeline.router() else {
+                    return Ok(for_viewer(case, viewer, &Redaction::default()));
+                };
+                mark_held(&mut case, &router.held_back(&entry.incident_id));
+                Ok(for_viewer(case, viewer, router.redaction()))
             }
         }
+    }
+
+    /// The body that a receiver of the running engine would be sent of an incident now, where an engine is named.
+    pub(super) fn rendered(&self, id: &str, receiver: &str) -> Result<Option<serde_json::Value>, Error> {
+        let Some(url) = &self.url else { return Ok(None) };
+        let unknown = || Error::Failure(format!("there is no incident `{}`; `incident list` names them", for_log(id)));
+        let id = whole_id(url, id, TOKEN)?.ok_or_else(unknown)?;
+        let answer = fetch(&address(url, &["incidents", &id, "messages", receiver])?, TOKEN)?;
+        Ok(Some(answer["body"].clone()))
     }
 
     /// Every message that the receivers of the configuration get when the telemetry is replayed, in their order.
     pub(super) fn messages(&self) -> Result<Vec<Notification>, Error> {
         if self.url.is_some() {
-            let message = "a running engine does not hand out messages; name a recording of it with --recording";
+            let message = "a running engine shows what one receiver would be sent now: name it with --receiver, without \
+                           --all, --example and --template; or name a recording of it with --recording";
             return Err(Error::Usage(message.to_owned()));
         }
         let mut messages = Vec::new();

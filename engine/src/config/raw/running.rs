@@ -185,7 +185,7 @@ pub(in crate::config) struct Incidents {
     /// How long after its last event a case file is kept, in event time.
     #[serde(with = "duration")]
     pub(in crate::config) evidence_retention: Duration,
-    /// Principals through which many people or jobs act, beside the agents that the table `agents` marks as `shared`. What
+    /// Any ids of principals through which many people or jobs act, beside the agents that the table `agents` marks as `shared`. What
     /// they do is grouped by session, so that one of them does not become everybody's incident.
     pub(in crate::config) shared_principals: BTreeSet<String>,
     /// Incidents of different entities name each other where they have a credential, session or agent in common, unless more
@@ -379,6 +379,9 @@ pub(in crate::config) struct Token {
     pub(in crate::config) name: String,
     /// `viewer` may read; `responder` may also take, close and comment incidents, and silence; `admin` may also erase.
     pub(in crate::config) role: Role,
+    /// `ai-security` or `iam`, where it shows only what that team may see: incidents of its plane, redacted as for its
+    /// receivers. Default: both planes, whole.
+    pub(in crate::config) team: Option<String>,
     /// The secret, of at least 24 bytes, such as `openssl rand -hex 32` makes.
     pub(in crate::config) token: SecretRef,
 }

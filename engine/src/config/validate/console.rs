@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use secrecy::ExposeSecret;
+use watershed_schemas::Plane;
 
 use super::Findings;
 use crate::config::raw;
@@ -86,6 +87,14 @@ fn tokens(raw: &raw::Console, findings: &mut Findings<'_>) -> Tokens {
             let message = format!("`{}` is taken by an earlier token; choose another name", token.name.escape_debug());
             findings.error(&format!("{setting}.name"), message);
         }
+        let team = token.team.as_deref().map(|team| Plane::ALL.into_iter().find(|plane| plane.team() == team));
+        if team == Some(None) {
+            let teams = Plane::ALL.map(Plane::team).join(" or ");
+            findings.error(
+                &format!("{setting}.team"),
+                format!("is no team that owns a plane; write {teams}, or leave it out"),
+            );
+        }
         match token.token.resolve() {
             Err(error) => findings.error(&format!("{setting}.token"), error.to_string()),
             Ok(secret) if secret.expose_secret().len() < Token::SHORTEST => {
@@ -104,7 +113,7 @@ fn tokens(raw: &raw::Console, findings: &mut Findings<'_>) -> Tokens {
                 findings.error(&format!("{setting}.token"), message);
             }
             Ok(secret) => {
-                let made = Token::new(&token.name, token.role, secret.expose_secret());
+                let made = Token::new(&token.name, token.role, secret.expose_secret()).of_team(team.flatten());
                 if let Some((earlier, _)) = tokens.iter().find(|(_, other)| other.is_same_secret(&made)) {
                     let message = format!(
                         "is the secret of console.tokens[{earlier}] too, so that nobody could tell them apart; make another"

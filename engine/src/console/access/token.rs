@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use watershed_schemas::Plane;
 
 /// What somebody may do. Each may do what the ones before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -40,6 +41,8 @@ pub struct Token {
     pub name: Arc<str>,
     /// What it allows.
     pub role: Role,
+    /// The plane whose team it is of, where it shows no more than that team may see.
+    pub team: Option<Plane>,
     digest: [u8; 32],
 }
 
@@ -49,7 +52,13 @@ impl Token {
 
     /// A token of this secret.
     pub fn new(name: &str, role: Role, secret: &str) -> Self {
-        Token { name: name.into(), role, digest: Sha256::digest(secret).into() }
+        Token { name: name.into(), role, team: None, digest: Sha256::digest(secret).into() }
+    }
+
+    /// The same for the team of this plane.
+    #[must_use]
+    pub fn of_team(self, team: Option<Plane>) -> Self {
+        Token { team, ..self }
     }
 
     /// Whether both have the same secret.

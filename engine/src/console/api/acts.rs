@@ -8,10 +8,11 @@ use watershed_schemas::{Act, Disposition, Handled, IncidentRevision};
 
 use super::change::{Made, audited};
 use super::engine::Acted;
-use super::incidents::unknown;
+use super::incidents::{case, unknown, viewer};
 use super::now;
 use super::problem::Problem;
 use super::route::{self, Asked};
+use crate::cases::view::revision_for;
 
 /// The longest note, in characters.
 const LONGEST_NOTE: usize = 4_000;
@@ -89,6 +90,10 @@ async fn act(asked: Asked, act: Act, note: Option<String>) -> Result<Response, P
         return Err(Problem::bad(format!("`note` is longer than {LONGEST_NOTE} characters")));
     }
     let note = note.filter(|note| !note.trim().is_empty());
+    if asked.caller.team.is_some() {
+        // Only what it may see.
+        case(&asked).await?;
+    }
     let id = asked.path("id");
     let by = asked.caller.name.as_deref().unwrap_or_default().to_owned();
     let handled = Handled { act, by, at: now(), note };
@@ -106,5 +111,5 @@ async fn act(asked: Asked, act: Act, note: Option<String>) -> Result<Response, P
         }
     };
     let incident = audited(&asked, &id, &body, change).await?;
-    Ok(route::json(&Handling { incident: *incident }))
+    Ok(route::json(&Handling { incident: revision_for(*incident, viewer(&asked)?) }))
 }

@@ -8,9 +8,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
-use watershed_schemas::{Handled, IncidentRevision};
+use watershed_schemas::{Handled, IncidentRevision, Notification};
 
 use super::problem::Problem;
 use crate::cases::Cases;
@@ -19,7 +21,8 @@ use crate::core::Core;
 use crate::deliver::ReceiverSnapshot;
 use crate::intake::Intake;
 use crate::pipeline::{Pipeline, Turn};
-use crate::router::{NewSilence, Silence};
+use crate::redact::Redaction;
+use crate::router::{HeldBack, NewSilence, Silence};
 
 /// Requests that may wait for the pipeline.
 const WAITING: usize = 64;
@@ -44,6 +47,26 @@ pub(super) trait Engine {
     /// The case files of incidents.
     fn cases(&self) -> Option<&Cases> {
         None
+    }
+
+    /// Who is not called about an incident now.
+    fn held_back(&self, incident_id: &str) -> Vec<HeldBack> {
+        let _ = incident_id;
+        Vec::new()
+    }
+
+    /// What a receiver would be sent if it were told of a revision now.
+    ///
+    /// # Errors
+    /// Why nothing is.
+    fn render(&self, incident: &IncidentRevision, receiver: &str) -> Result<Rendered, Unrendered> {
+        let _ = (incident, receiver);
+        Err(Unrendered::Nothing("this engine tells nobody anything".to_owned()))
+    }
+
+    /// What may be shown to whom.
+    fn redaction(&self) -> Redaction {
+        Redaction::default()
     }
 
     /// What is silenced, with what was until lately.
@@ -111,6 +134,30 @@ impl Engine for &mut Pipeline {
         Pipeline::cases(self)
     }
 
+    fn held_back(&self, incident_id: &str) -> Vec<HeldBack> {
+        self.router().map(|router| router.held_back(incident_id)).unwrap_or_default()
+    }
+
+    fn render(&self, incident: &IncidentRevision, receiver: &str) -> Result<Rendered, Unrendered> {
+        let nobody = || Unrendered::Nothing("this engine tells nobody anything".to_owned());
+        let (router, delivery) = (self.router().ok_or_else(nobody)?, self.delivery().ok_or_else(nobody)?);
+        let tellings = Pipeline::core(self).tellings_of(incident);
+        let notification = router.preview(receiver, &tellings).map_err(Unrendered::NoReceiver)?;
+        let notification = notification.ok_or_else(|| {
+            Unrendered::Nothing(if tellings.is_empty() {
+                "its signals are forgotten, so that no message can be made of it any more; the case file has what was kept".to_owned()
+            } else {
+                "the receiver answers for no plane that is evidenced".to_owned()
+            })
+        })?;
+        let (kind, body) = delivery.preview(&notification).ok_or_else(nobody)?;
+        Ok(Rendered { kind, notification, body })
+    }
+
+    fn redaction(&self) -> Redaction {
+        self.router().map(|router| router.redaction().clone()).unwrap_or_default()
+    }
+
     fn silences(&self) -> Vec<Silence> {
         Pipeline::silences(self)
     }
@@ -131,6 +178,26 @@ impl Engine for &mut Pipeline {
         Pipeline::act(self, incident_id.to_owned(), handled);
         Ok(())
     }
+}
+
+/// What a receiver would be sent.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct Rendered {
+    /// The kind of the receiver.
+    pub(super) kind: &'static str,
+    /// The message, as this receiver may see it.
+    pub(super) notification: Notification,
+    /// The body that it makes of it, without routing keys and tokens.
+    pub(super) body: Value,
+}
+
+/// Why a receiver would be sent nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Unrendered {
+    /// There is no such receiver; there are these.
+    NoReceiver(Vec<String>),
+    /// There is nothing to tell, and why.
+    Nothing(String),
 }
 
 /// What became of an act.

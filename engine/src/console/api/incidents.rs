@@ -1,19 +1,22 @@
 //! Incidents: lists, case files, timelines.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
+use axum::http::StatusCode;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use watershed_schemas::{Case, IncidentRevision, IncidentStatus, Severity, TimelineEntry, Timestamp, Verdict};
+use watershed_schemas::{Case, IncidentRevision, IncidentStatus, Plane, Severity, TimelineEntry, Timestamp, Verdict};
 
-use super::engine::Engine;
+use super::engine::{Engine, Unrendered};
 use super::parameter::{Kind, Parameter, Query};
 use super::problem::Problem;
 use super::route::{Asked, json};
 use crate::cases::Entry;
+use crate::cases::view::{Viewer, for_viewer, mark_held};
 
 /// Incidents of one page where the request names no number, and at most.
 pub(super) const PAGE: [u64; 2] = [100, 500];
@@ -45,6 +48,13 @@ pub(super) const LISTED: &[Parameter] = filters![
     Parameter::new("cursor", "`next` of the page before, with the same filters.", Kind::Text),
 ];
 
+/// How one incident is shown.
+pub(super) const SHOWN: &[Parameter] = &[Parameter::new(
+    "for",
+    "As this team may see it: its own plane, of the other only what its findings rest on, without what its receivers are not told.",
+    Kind::OneOf(&["ai-security", "iam", "all"]),
+)];
+
 /// Which incidents are meant.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filter {
@@ -57,6 +67,8 @@ pub(super) struct Filter {
     rule: Option<String>,
     since: Option<Timestamp>,
     until: Option<Timestamp>,
+    /// Only those of this plane, as the team of a token sees them.
+    team: Option<Plane>,
 }
 
 impl Filter {
@@ -72,6 +84,7 @@ impl Filter {
             rule: query.text("rule"),
             since: query.time("since"),
             until: query.time("until"),
+            team: None,
         }
     }
 
@@ -104,7 +117,8 @@ impl Filter {
     }
 
     fn takes(&self, seen: &Seen<'_>) -> bool {
-        self.status.is_none_or(|status| seen.status == status)
+        self.team.is_none_or(|own| seen.verdict.planes().contains(&own))
+            && self.status.is_none_or(|status| seen.status == status)
             && self.verdict.is_none_or(|verdict| seen.verdict == verdict)
             && self.severity.is_none_or(|severity| seen.severity == severity)
             && self.severity_at_least.is_none_or(|severity| seen.severity >= severity)
@@ -171,7 +185,8 @@ pub(super) struct Timeline {
 }
 
 pub(super) async fn list(asked: Asked) -> Result<Response, Problem> {
-    let filter = Filter::of(&asked.query);
+    let team = asked.caller.team;
+    let filter = Filter { team, ..Filter::of(&asked.query) };
     let limit = asked.query.number("limit").unwrap_or(100);
     let behind = asked.query.text("cursor").map(|cursor| Place::read(&cursor)).transpose()?;
     let found = asked.console.asker().look(move |engine| {
@@ -179,7 +194,14 @@ pub(super) async fn list(asked: Asked) -> Result<Response, Problem> {
         let all = engine.cases().into_iter().flat_map(|cases| cases.list(&every));
         let listed = all.filter(|entry| filter.lists(entry));
         let listed = listed.filter(|entry| behind.as_ref().is_none_or(|behind| Place::of(entry) > *behind));
-        listed.take(limit.saturating_add(1)).cloned().collect::<Vec<Entry>>()
+        let mut listed: Vec<Entry> = listed.take(limit.saturating_add(1)).cloned().collect();
+        if let Some(own) = team {
+            let setups = engine.core().setups().iter().map(|setup| &setup.rule.meta);
+            let theirs: BTreeSet<&str> =
+                setups.filter(|meta| !meta.plane.planes().contains(&own)).map(|meta| meta.id.as_str()).collect();
+            listed.iter_mut().for_each(|entry| entry.rules.retain(|rule| !theirs.contains(rule.as_str())));
+        }
+        listed
     });
     let mut incidents = found.await?;
     let more = incidents.len() > limit;
@@ -188,16 +210,40 @@ pub(super) async fn list(asked: Asked) -> Result<Response, Problem> {
     Ok(json(&Page { incidents, next }))
 }
 
-async fn case(asked: &Asked) -> Result<Case, Problem> {
-    let id = asked.path("id");
-    let found = asked.console.asker().look(move |engine: &mut dyn Engine| match engine.cases() {
-        Some(cases) => cases.get(&id).map_err(|error| error.to_string()),
-        None => Ok(None),
+/// The case as the caller wants to see it.
+pub(super) async fn case(asked: &Asked) -> Result<Case, Problem> {
+    let (id, viewer) = (asked.path("id"), viewer(asked)?);
+    let found = asked.console.asker().look(move |engine: &mut dyn Engine| {
+        let mut case = match engine.cases() {
+            Some(cases) => cases.get(&id).map_err(|error| error.to_string()),
+            None => Ok(None),
+        };
+        if let Ok(Some(case)) = &mut case {
+            mark_held(case, &engine.held_back(&id));
+        }
+        (case, engine.redaction())
     });
     match found.await? {
-        Ok(case) => case.ok_or_else(unknown),
-        Err(reason) => Err(Problem::busy(format!("the case can't be read: {reason}"))),
+        (Ok(case), redaction) => {
+            let team = asked.caller.team;
+            // An incident that is none of its plane does not exist for a team.
+            let concerns = |case: &Case| team.is_none_or(|own| case.incident.verdict.planes().contains(&own));
+            Ok(for_viewer(case.filter(concerns).ok_or_else(unknown)?, viewer, &redaction))
+        }
+        (Err(reason), _) => Err(Problem::busy(format!("the case can't be read: {reason}"))),
     }
+}
+
+/// As whom a caller sees it: as its team, where its token is of one, else as it asks.
+pub(super) fn viewer(asked: &Asked) -> Result<Viewer, Problem> {
+    let wanted: Option<Viewer> = asked.query.text("for").and_then(|team| team.parse().ok());
+    let Some(team) = asked.caller.team else { return Ok(wanted.unwrap_or_default()) };
+    let own = Viewer::Owner(team);
+    if wanted.is_some_and(|wanted| wanted != own) {
+        let detail = format!("the token is of team {}, and shows what that team may see; leave `for` out", team.team());
+        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+    }
+    Ok(own)
 }
 
 pub(super) async fn show(asked: Asked) -> Result<Response, Problem> {
@@ -211,6 +257,24 @@ pub(super) async fn timeline(asked: Asked) -> Result<Response, Problem> {
         timeline: case.timeline,
         timeline_omitted: case.timeline_omitted,
     }))
+}
+
+/// What a receiver would be sent of an incident if it were told now.
+pub(super) async fn render(asked: Asked) -> Result<Response, Problem> {
+    let (id, receiver) = (asked.path("id"), asked.path("receiver"));
+    let rendered = asked.console.asker().look(move |engine: &mut dyn Engine| {
+        let case = engine.cases().map(|cases| cases.get(&id)).transpose().map_err(|error| error.to_string())?.flatten();
+        Ok::<_, String>(case.map(|case| engine.render(&case.incident, &receiver)))
+    });
+    match rendered.await? {
+        Ok(Some(Ok(rendered))) => Ok(json(&rendered)),
+        Ok(Some(Err(Unrendered::NoReceiver(names)))) => {
+            Err(Problem::unknown(format!("there is no receiver of this name; there is {}", names.join(", "))))
+        }
+        Ok(Some(Err(Unrendered::Nothing(reason)))) => Err(Problem::new(StatusCode::CONFLICT, reason)),
+        Ok(None) => Err(unknown()),
+        Err(reason) => Err(Problem::busy(format!("the case can't be read: {reason}"))),
+    }
 }
 
 pub(super) fn unknown() -> Problem {

@@ -116,6 +116,7 @@ impl Console {
             Ok(token) => Ok(Caller {
                 name: token.map(|token| Arc::clone(&token.name)),
                 role: token.map(|token| token.role),
+                team: token.and_then(|token| token.team),
                 from,
             }),
             Err(()) => {

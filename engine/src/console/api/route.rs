@@ -70,6 +70,8 @@ pub(super) struct Route {
     pub(super) tag: &'static str,
     /// The least role that may.
     pub(super) role: Role,
+    /// Whether a token of a team may: what it shows keeps to what the team may see.
+    pub(super) for_teams: bool,
     pub(super) query: &'static [Parameter],
     pub(super) body: Option<SchemaOf>,
     pub(super) answer: Answer,
@@ -138,6 +140,10 @@ async fn enter(
 ) -> Result<Asked, Problem> {
     let caller = caller.ok_or_else(|| Problem::busy("nobody knows who asks"))?;
     console.allow(&caller, route.role)?;
+    if let Some(team) = caller.team.filter(|_| !route.for_teams) {
+        let detail = format!("this shows or changes both planes, and the token is of team {} alone", team.team());
+        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+    }
     let path = path.map_err(|_| Problem::bad("the path is no UTF-8"))?;
     let path: BTreeMap<String, String> = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     if let Some((name, _)) = path.iter().find(|(_, value)| value.len() > LONGEST) {

@@ -7,7 +7,7 @@ use watershed_schemas::{BlastRadius, Case};
 
 use super::problem::Problem;
 use super::route::{Answer, Asked, Handler, Method, Route};
-use super::{acts, books, erase, events, incidents, openapi, signals, silences, status};
+use super::{acts, books, engine, erase, events, incidents, openapi, signals, silences, status};
 use crate::console::access::Role;
 use crate::router::NewSilence;
 
@@ -44,6 +44,7 @@ const fn get(
         what,
         tag,
         role: Role::Viewer,
+        for_teams: false,
         query: &[],
         body: None,
         answer,
@@ -63,6 +64,7 @@ const fn act(
     Route {
         method: Method::Post,
         role: Role::Responder,
+        for_teams: true,
         body: Some(body),
         refusals: &[404, 409],
         ..get(path, name, "incidents", what, Answer::Json(schema!(acts::Handling)), handler)
@@ -72,6 +74,7 @@ const fn act(
 /// All routes.
 pub(super) static ROUTES: &[Route] = &[
     Route {
+        for_teams: true,
         query: incidents::LISTED,
         ..get(
             "/incidents",
@@ -83,6 +86,8 @@ pub(super) static ROUTES: &[Route] = &[
         )
     },
     Route {
+        for_teams: true,
+        query: incidents::SHOWN,
         refusals: &[404],
         ..get(
             "/incidents/{id}",
@@ -94,6 +99,8 @@ pub(super) static ROUTES: &[Route] = &[
         )
     },
     Route {
+        for_teams: true,
+        query: incidents::SHOWN,
         refusals: &[404],
         ..get(
             "/incidents/{id}/timeline",
@@ -102,6 +109,17 @@ pub(super) static ROUTES: &[Route] = &[
             "What happened on both planes, in the order of event time.",
             Answer::Json(schema!(incidents::Timeline)),
             handler!(incidents::timeline),
+        )
+    },
+    Route {
+        refusals: &[404, 409],
+        ..get(
+            "/incidents/{id}/messages/{receiver}",
+            "render_message",
+            "incidents",
+            "What a receiver would be sent of an incident if it were told now, as it may see it. Nothing is sent.",
+            Answer::Json(schema!(engine::Rendered)),
+            handler!(incidents::render),
         )
     },
     act(
@@ -132,14 +150,17 @@ pub(super) static ROUTES: &[Route] = &[
         schema!(acts::Comment),
         handler!(acts::comment),
     ),
-    get(
-        "/silences",
-        "list_silences",
-        "incidents",
-        "What nobody is called about for a while, and what it was of late.",
-        Answer::Json(schema!(silences::Silences)),
-        handler!(silences::list),
-    ),
+    Route {
+        for_teams: true,
+        ..get(
+            "/silences",
+            "list_silences",
+            "incidents",
+            "What nobody is called about for a while, and what it was of late.",
+            Answer::Json(schema!(silences::Silences)),
+            handler!(silences::list),
+        )
+    },
     Route {
         method: Method::Post,
         role: Role::Responder,
@@ -204,30 +225,39 @@ pub(super) static ROUTES: &[Route] = &[
             handler!(signals::list),
         )
     },
-    get(
-        "/rules",
-        "list_rules",
-        "engine",
-        "The rules that are loaded, and how they are doing.",
-        Answer::Json(schema!(status::Rules)),
-        handler!(status::rules),
-    ),
-    get(
-        "/sources",
-        "list_sources",
-        "engine",
-        "What is read, how far, and whether both planes are heard.",
-        Answer::Json(schema!(status::Sources)),
-        handler!(status::sources),
-    ),
-    get(
-        "/receivers",
-        "list_receivers",
-        "engine",
-        "Who can be told, and how that goes.",
-        Answer::Json(schema!(status::Receivers)),
-        handler!(status::receivers),
-    ),
+    Route {
+        for_teams: true,
+        ..get(
+            "/rules",
+            "list_rules",
+            "engine",
+            "The rules that are loaded, and how they are doing.",
+            Answer::Json(schema!(status::Rules)),
+            handler!(status::rules),
+        )
+    },
+    Route {
+        for_teams: true,
+        ..get(
+            "/sources",
+            "list_sources",
+            "engine",
+            "What is read, how far, and whether both planes are heard.",
+            Answer::Json(schema!(status::Sources)),
+            handler!(status::sources),
+        )
+    },
+    Route {
+        for_teams: true,
+        ..get(
+            "/receivers",
+            "list_receivers",
+            "engine",
+            "Who can be told, and how that goes.",
+            Answer::Json(schema!(status::Receivers)),
+            handler!(status::receivers),
+        )
+    },
     Route {
         query: books::IDENTITY,
         ..get(
@@ -285,14 +315,17 @@ pub(super) static ROUTES: &[Route] = &[
             handler!(books::lifecycle),
         )
     },
-    get(
-        "/openapi.json",
-        "describe",
-        "engine",
-        "This description.",
-        Answer::Json(|_| schema_of(object(&["openapi", "info", "paths"]))),
-        handler!(describe),
-    ),
+    Route {
+        for_teams: true,
+        ..get(
+            "/openapi.json",
+            "describe",
+            "engine",
+            "This description.",
+            Answer::Json(|_| schema_of(object(&["openapi", "info", "paths"]))),
+            handler!(describe),
+        )
+    },
 ];
 
 fn schema_of(value: Value) -> schemars::Schema {

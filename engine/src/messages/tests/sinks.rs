@@ -9,6 +9,7 @@ use crate::messages::Outgoing;
 
 /// Every kind of sink, by name, each behind what all messages go through.
 pub(crate) fn sinks() -> Vec<(&'static str, Arc<dyn Sink>)> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let directory = tempfile::tempdir().expect("a directory");
     let secret = |name: &str, text: &str| {
         let path = directory.path().join(name);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use watershed_engine::core::Input;
+use watershed_engine::principals::{Alias, Aliases};
 use watershed_schemas::{IncidentRevision, IncidentStatus, Verdict};
 
 use super::{call, flag, prompt, risk, rules, short};
@@ -67,6 +68,34 @@ fn one_service_account_does_not_become_everybodys_incident() {
             driver.step_rows(&history, &[at]);
         }
         assert_eq!(shown(&driver), expected, "shared: {ids:?}");
+    }
+}
+
+#[test]
+fn any_id_of_a_principal_names_it_and_nobody_elses_deeds_are_meant() {
+    let history = [flag(0, Some(0), Some(0)), flag(1, Some(0), Some(1)), flag(2, Some(1), Some(1))];
+    let alias = |(principal, alias): &(&str, &str)| Alias {
+        tenant: "acme".into(),
+        principal: (*principal).into(),
+        alias: (*alias).into(),
+        kind: None,
+    };
+    // An agent whose id is tied to the principal's, in either direction, or to both by a third; and one that is not.
+    for (rows, called, apart) in [
+        (&[("p0", "helpdesk-bot")][..], "p0", true),
+        (&[("helpdesk-bot", "p0")], "helpdesk-bot", true),
+        (&[("svc", "p0"), ("svc", "helpdesk-bot")], "svc", true),
+        (&[], "p0", false),
+    ] {
+        let mut driver = driver();
+        let aliases = Aliases::new(rows.iter().map(alias).collect()).expect("the rows go together");
+        driver.step(vec![Input::Aliases(aliases), shared(&["helpdesk-bot"])]);
+        for at in 0..history.len() {
+            driver.step_rows(&history, &[at]);
+        }
+        let of: Vec<usize> =
+            shown(&driver).into_iter().filter(|one| one.0 == own(called)).map(|(.., signals)| signals).collect();
+        assert_eq!(of, if apart { vec![1, 1] } else { vec![2] }, "{rows:?}: {:?}", shown(&driver));
     }
 }
 
