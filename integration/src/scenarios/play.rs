@@ -1,6 +1,6 @@
 //! Takes a story through the pipeline: decoded, matched, evaluated, correlated, routed. Only nobody is called.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use super::arrival::Arrival;
 use super::company::Company;
 use super::deed::Deed;
 use super::expect::Whom;
+use super::views::ends;
 
 /// Records that one turn takes at most.
 const BATCH: usize = 100_000;
@@ -198,12 +199,27 @@ impl Played {
         })
     }
 
-    /// The reasons that a receiver was given about an incident by then.
+    /// What a receiver was told by then of an incident: alone, or with others in one message.
     pub fn told(&self, receiver: &str, incident: &str, at: Timestamp) -> Vec<&Heard> {
-        let about = |heard: &&Heard| {
-            heard.at <= at && heard.message.receiver == receiver && heard.message.incident_id == incident
-        };
-        self.heard.iter().filter(about).collect()
+        let mut groups: BTreeSet<&str> = BTreeSet::new();
+        let mut told = Vec::new();
+        for heard in self.heard.iter().filter(|heard| heard.at <= at && heard.message.receiver == receiver) {
+            let message = &heard.message;
+            let about = match &message.group {
+                None => message.incident_id == incident,
+                // The end of a group is that of everything it listed; nothing is left to be listed then.
+                Some(group) if ends(message.reason) => groups.remove(group.key.as_str()),
+                Some(group) if group.incidents.iter().any(|listed| listed == incident) => {
+                    groups.insert(&group.key);
+                    true
+                }
+                Some(_) => false,
+            };
+            if about {
+                told.push(heard);
+            }
+        }
+        told
     }
 
     /// What the story comes to: its incidents that stand, without ids, revisions and what depends on when one looks.

@@ -1,6 +1,6 @@
 //! A scenario that can be played: two stories that end differently.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use rand::{RngExt, SeedableRng};
@@ -14,7 +14,7 @@ use super::deed::{Deed, RawDeed};
 use super::event::{Defaults, Line};
 use super::expect::{Expected, RawExpected, Whom};
 use super::file::{self, Fault, RawFile, RawSilent, line_of};
-use super::never::{Never, RawNever};
+use super::never::{Never, RawNever, in_json};
 use super::offset::{START, moment};
 
 /// How long before the first event of its day a story's company is heard.
@@ -304,15 +304,15 @@ impl Reading<'_> {
         let payloads: Vec<String> = story.own().map(Arrival::payload).collect();
         for never in &story.never {
             let says = |text: &str| payloads.iter().any(|payload| payload.contains(text));
-            let quoted = |text: &str| Value::from(text).to_string();
-            if let Some(text) = never.text.as_ref().filter(|text| !says(quoted(text).trim_matches('"'))) {
+            if let Some(text) = never.text.as_ref().filter(|text| !says(&in_json(text))) {
                 self.fault(never.line, format!("no event says `{text}`: it can't be sent in any case"));
             }
-            if let Some(about) = never.about.as_ref().filter(|about| !says(&quoted(about))) {
+            if let Some(about) = never.about.as_ref().filter(|about| !says(&Value::from(about.as_str()).to_string())) {
                 self.fault(never.line, format!("no event names `{about}`: nothing can be said about it in any case"));
             }
             let told = |expected: &Expected| match (&never.to, &never.about, &never.text) {
                 (_, _, Some(_)) => false,
+                _ if expected.told.is_empty() => false,
                 (to, about, None) => {
                     to.as_ref().is_none_or(|to| expected.told.contains_key(to))
                         && about.as_ref().is_none_or(|about| expected.whom == Whom::Principal(about.clone()))
@@ -351,6 +351,19 @@ impl Story {
     /// The records of the story's own events.
     fn own(&self) -> impl Iterator<Item = &Arrival> {
         self.lines.iter().flat_map(|line| &line.arrivals)
+    }
+
+    /// All that is said of each incident, put together.
+    pub fn last_words(&self) -> Vec<Expected> {
+        let mut entries: Vec<&Expected> = self.expect.iter().collect();
+        entries.sort_by_key(|expected| expected.by);
+        let mut words: BTreeMap<(&Whom, usize), Expected> = BTreeMap::new();
+        for expected in entries {
+            let before = words.remove(&(&expected.whom, expected.number));
+            let now = before.map_or_else(|| expected.clone(), |before| before.then(expected));
+            words.insert((&expected.whom, expected.number), now);
+        }
+        words.into_values().collect()
     }
 
     /// Every record in order of arrival, those of the company that works on around it included.
