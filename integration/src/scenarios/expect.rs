@@ -193,7 +193,8 @@ impl RawExpected {
             (false, true) => faults.push("`nobody: true` and `told` contradict each other".to_owned()),
             _ => {}
         }
-        if let Some(unheard) = self.reads.keys().chain(self.lists.keys()).find(|receiver| !told.contains_key(*receiver)) {
+        if let Some(unheard) = self.reads.keys().chain(self.lists.keys()).find(|receiver| !told.contains_key(*receiver))
+        {
             faults.push(format!("`{unheard}` can't read anything: it is not `told`"));
         }
         if self.into.is_some() != (self.status == Some(IncidentStatus::Merged)) {

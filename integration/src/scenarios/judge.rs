@@ -90,12 +90,7 @@ impl Expected {
 
     fn difference(&self, what: &str, is: String, should: String) -> Option<String> {
         (is != should).then(|| {
-            format!(
-                "line {}: by {} {what} of {} is {is}, expected {should}",
-                self.line,
-                shown(self.by),
-                self.whom
-            )
+            format!("line {}: by {} {what} of {} is {is}, expected {should}", self.line, shown(self.by), self.whom)
         })
     }
 }
@@ -132,7 +127,8 @@ fn compare(expected: &Expected, incident: &IncidentRevision, played: &Played, li
         }
         if let Some(listed) = expected.lists.get(*receiver) {
             let group = heard.last().and_then(|heard| heard.message.group.as_ref());
-            let whom = |id: &String| played.last.get(id).map_or_else(|| id.clone(), |about| Whom::of(about).to_string());
+            let whom =
+                |id: &String| played.last.get(id).map_or_else(|| id.clone(), |about| Whom::of(about).to_string());
             let is: Vec<String> = group.map(|group| group.incidents.iter().map(whom).collect()).unwrap_or_default();
             differ(&format!("the list that {receiver} gets"), format!("{is:?}"), format!("{listed:?}"));
         }

@@ -72,7 +72,8 @@ pub fn play(
     let (feed, source) = memory::channel(partitions.to_vec(), BATCH);
     let intake = Intake::from_source(Box::new(source), config.formats.clone(), BATCH);
     let router = Router::new(config.routes.clone(), &setups).redacting(config.redaction.for_replay());
-    let core = Core::new(config.core, setups);
+    let mut core = Core::new(config.core, setups);
+    core.except(config.rules.exceptions.clone());
     let clock = Arc::new(AtomicI64::new(0));
     let read = Arc::clone(&clock);
     let parts = Parts {
@@ -227,12 +228,18 @@ impl Played {
         let stands = |incident: &&IncidentRevision| {
             !matches!(incident.status, IncidentStatus::Merged | IncidentStatus::Withdrawn)
         };
+        let whom =
+            |id: &str| self.last.get(id).map(|other| json!([Whom::of(other).to_string(), other.first_event_time]));
         let mut outcome: Vec<Value> = self
             .last
             .values()
             .filter(stands)
             .map(|incident| {
+                let related: BTreeSet<String> =
+                    incident.related.iter().map(|other| json!(whom(&other.incident_id)).to_string()).collect();
                 json!({
+                    "related": related,
+                    "continues": incident.continues.as_deref().map(whom),
                     "principal": incident.principal,
                     "sessions": incident.sessions,
                     "first": incident.first_event_time,

@@ -106,7 +106,8 @@ fn differences(story: &Story, incidents: &[&IncidentRevision], delivered: &[(&st
         match about.get(expected.number - 1) {
             Some(incident) => {
                 found.insert(&incident.incident_id);
-                lines.extend(expected.differences(&IncidentRevision { status: expected.status, ..(*incident).clone() }));
+                lines
+                    .extend(expected.differences(&IncidentRevision { status: expected.status, ..(*incident).clone() }));
                 if incident.status != IncidentStatus::Resolved {
                     lines.push(format!("the incident of {} is not over: {:?}", expected.whom, incident.status));
                 }
@@ -143,7 +144,9 @@ fn told_otherwise(expected: &Expected, incident: &IncidentRevision, delivered: &
             (false, []) => continue,
             (true, [Opened, grown @ .., Resolved])
                 if grown.iter().all(|reason| matches!(reason, VerdictGrew | SeverityRose)) => {}
-            (should, _) => fault(format!("is told {reasons:?}, expected {}", if should { "its life" } else { "nothing" })),
+            (should, _) => {
+                fault(format!("is told {reasons:?}, expected {}", if should { "its life" } else { "nothing" }))
+            }
         }
         for words in expected.reads.get(*receiver).into_iter().flatten() {
             if !heard.iter().any(|message| message.body.contains(words.as_str())) {
@@ -169,7 +172,9 @@ fn forbidden(story: &Story, delivered: &[(&str, &[Delivered])]) -> Vec<String> {
     let mut lines = Vec::new();
     for never in &story.never {
         for (receiver, messages) in delivered {
-            for Delivered { notification, body } in messages.iter().filter(|one| one.notification.tenant == story.tenant) {
+            for Delivered { notification, body } in
+                messages.iter().filter(|one| one.notification.tenant == story.tenant)
+            {
                 if never.forbids(receiver, notification, body) {
                     lines.push(format!("{never} went out to {receiver}: {body}"));
                 }
