@@ -82,13 +82,21 @@ pub fn usage() -> Usage {
     // The second field is the name in parentheses and may hold anything.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+    Usage { cpu: Duration::from_secs_f64((ticks(11) + ticks(12)) / TICKS), peak_rss: memory("VmHWM:") }
+}
+
+/// Bytes of this process that are in memory now.
+pub fn resident() -> u64 {
+    memory("VmRSS:")
+}
+
+fn memory(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status
+    let kilobytes = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok())
-        .unwrap_or(0);
-    Usage { cpu: Duration::from_secs_f64((ticks(11) + ticks(12)) / TICKS), peak_rss: peak * 1_024 }
+        .find_map(|line| line.strip_prefix(field))
+        .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1_024
 }
 
 /// The middle of some measurements.

@@ -59,7 +59,7 @@ impl Incident {
                 let handled = Some(handled.clone());
                 let revision =
                     IncidentRevision { revision: last.revision + 1, status, reason, handled, ..last.clone() };
-                self.put(revision, entity, scene);
+                self.put(revision, scene);
             }
         }
         let records = evidenced.map_or(&[][..], |(_, records)| records);

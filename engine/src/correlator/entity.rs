@@ -79,11 +79,13 @@ impl Entity {
     }
 }
 
+/// Signals by time and id.
+pub(super) type Signals = BTreeMap<(Timestamp, String), Box<SignalRecord>>;
+
 /// The signals and incidents of one entity.
 #[derive(Default)]
 pub(super) struct EntityState {
-    /// By time and id.
-    pub(super) signals: BTreeMap<(Timestamp, String), SignalRecord>,
+    pub(super) signals: Signals,
     /// In the order in which they were opened.
     pub(super) incidents: Vec<Incident>,
     /// The event time that must lie before the quiet watermark for anything here to age.
@@ -102,18 +104,21 @@ impl EntityState {
         orphaned.then(|| self.incidents.remove(at))
     }
 
-    /// Whether a new signal is one more of a storm: it comes after all others, in the episode of the last one's incident,
-    /// and that has nothing new to say because of it. It is then the incident's, and nothing is settled: ten thousand
-    /// signals must not cost ten thousand times ten thousand.
+    /// Whether a new signal is one more of a storm: it comes between two signals of one episode, or after all of them, and
+    /// the episode's incident has nothing new to say because of it. It is then the incident's, and nothing is settled: ten
+    /// thousand signals must not cost ten thousand times ten thousand.
     pub(super) fn absorbs(&mut self, record: &mut SignalRecord, settings: &Settings) -> bool {
-        let Some(((time, _), before)) = self.signals.last_key_value() else { return false };
-        if record.withdrawn || record.event_time < *time || time.plus(settings.gap) < record.event_time {
-            return false;
-        }
-        let Some(id) = before.incident.clone() else { return false };
+        let place = (record.event_time, record.signal_id.clone());
+        let Some(((before, _), earlier)) = self.signals.range(..&place).next_back() else { return false };
+        let Some(id) = earlier.incident.clone() else { return false };
+        let inside = match self.signals.range(&place..).next() {
+            Some((_, later)) => later.incident.as_ref() == Some(&id),
+            None => record.event_time <= before.plus(settings.gap),
+        };
         let mut incidents = self.incidents.iter_mut();
-        let absorbed =
-            incidents.find(|incident| incident.id == id).is_some_and(|incident| incident.absorbs(record, settings));
+        let absorbed = inside
+            && !record.withdrawn
+            && incidents.find(|incident| incident.id == id).is_some_and(|incident| incident.absorbs(record, settings));
         if absorbed {
             record.incident = Some(id);
         }
@@ -124,7 +129,7 @@ impl EntityState {
     pub(super) fn settle(&mut self, entity: &Entity, scene: &mut Scene<'_>) {
         self.incidents.sort_by_key(|incident| incident.opened);
         let EntityState { signals, incidents, .. } = self;
-        let mut records: Vec<&mut SignalRecord> = signals.values_mut().collect();
+        let mut records: Vec<&mut SignalRecord> = signals.values_mut().map(|record| &mut **record).collect();
         let times: Vec<Timestamp> = records.iter().map(|record| record.event_time).collect();
         let mut taken: Vec<String> = Vec::new();
         let mut before: Option<String> = None;
@@ -183,8 +188,7 @@ impl EntityState {
         act: impl Fn(&mut Incident, &Judgement, &[&SignalRecord], &mut Scene<'_>),
     ) {
         for incident in self.incidents.iter_mut().filter(|incident| wanted(incident)) {
-            let records: Vec<&SignalRecord> =
-                self.signals.values().filter(|record| record.incident.as_ref() == Some(&incident.id)).collect();
+            let records = records_of(&self.signals, &incident.id);
             let judgement = judge(records.iter().copied(), scene.settings);
             act(incident, &judgement, &records, scene);
         }
@@ -197,7 +201,7 @@ impl EntityState {
         entity: &Entity,
         over: Timestamp,
         scene: &mut Scene<'_>,
-    ) -> (Vec<SignalRecord>, Vec<Incident>) {
+    ) -> (Vec<Box<SignalRecord>>, Vec<Incident>) {
         let due = |incident: &Incident| incident.last_event_time() < over;
         self.each_with_signals(scene, due, |incident, judgement, records, scene| {
             incident.last_word(entity, judgement, records, scene);
@@ -258,8 +262,7 @@ impl EntityState {
         scene: &mut Scene<'_>,
     ) -> Option<Result<u32, String>> {
         let incident = self.incidents.iter_mut().find(|incident| incident.id == id)?;
-        let records: Vec<&SignalRecord> =
-            self.signals.values().filter(|record| record.incident.as_deref() == Some(id)).collect();
+        let records = records_of(&self.signals, id);
         let judgement = judge(records.iter().copied(), scene.settings);
         let answer = incident.act(entity, handled, Some((&judgement, &records)), scene);
         self.note_next_change(scene.settings.signal_lag);
@@ -287,6 +290,12 @@ impl EntityState {
             self.signals.iter().find(|(_, record)| record.incident.is_none()).map(|((time, _), _)| time.plus(lag));
         self.next_change = incidents.chain(loose).min().unwrap_or(Timestamp::MIN);
     }
+}
+
+/// The signals of the incident of this id, oldest first.
+fn records_of<'a>(signals: &'a Signals, id: &str) -> Vec<&'a SignalRecord> {
+    let own = signals.values().filter(|record| record.incident.as_deref() == Some(id));
+    own.map(|record| &**record).collect()
 }
 
 /// Positions of the live incidents that these signals belong to, oldest first.

@@ -186,7 +186,7 @@ impl Incident {
         !grown && !last.signals.iter().all(found)
     }
 
-    /// Whether a signal after all others changes nothing that a revision would say; it is counted.
+    /// Whether a signal within the episode, or right after it, changes nothing that a revision would say; it is counted.
     pub(super) fn absorbs(&mut self, record: &SignalRecord, settings: &Settings) -> bool {
         let (Some(last), Some(Settled { start, judgement })) = (&self.last, &mut self.settled) else { return false };
         let Some(verdict) = judgement.verdict else { return false };
@@ -210,12 +210,19 @@ impl Incident {
         let known_session =
             |session: &String| judgement.sessions.len() >= EACH_UP_TO || judgement.sessions.contains(session);
         let many = last.signals.len() >= EACH_UP_TO && judgement.standing + 1 < 2 * last.signals.len();
-        let standing =
-            matches!(last.status, IncidentStatus::Open | IncidentStatus::Acknowledged | IncidentStatus::Closed);
-        let absorbed = standing
+        let stays = match last.status {
+            IncidentStatus::Open | IncidentStatus::Acknowledged | IncidentStatus::Closed => true,
+            // Nothing newer opens it again.
+            IncidentStatus::Resolved => record.event_time <= last.last_event_time,
+            IncidentStatus::Merged | IncidentStatus::Withdrawn => false,
+        };
+        let same_principal = record.apart.as_ref().is_none_or(|apart| Some(apart) >= judgement.principal.as_ref());
+        let absorbed = stays
             && !self.awaits_signals
             && same_verdict
             && many
+            && same_principal
+            && record.event_time >= judgement.first
             && record.plane.planes().iter().all(moved_before)
             && start.plus(settings.max_duration) >= record.event_time
             && judgement.severity >= record.severity
@@ -247,7 +254,7 @@ impl Incident {
         scene: &mut Scene<'_>,
     ) {
         if let Some(revision) = self.revision(entity, judgement, status, reason, records, scene) {
-            self.put(revision, entity, scene);
+            self.put(revision, scene);
         }
     }
 
@@ -306,12 +313,11 @@ impl Incident {
         }
     }
 
-    /// Makes it the last revision, with what it says otherwise than the one before.
-    pub(super) fn put(&mut self, revision: IncidentRevision, entity: &Entity, scene: &mut Scene<'_>) {
+    /// Makes it the last revision, with what it says otherwise than the one before. Storing it is left to the caller.
+    pub(super) fn put(&mut self, revision: IncidentRevision, scene: &mut Scene<'_>) {
         let changes = self.last.as_ref().map(|last| changes::between(last, &revision)).unwrap_or_default();
         let revision = IncidentRevision { changes, ..revision };
         self.last = Some(revision.clone());
-        self.store(entity, scene.commit);
         scene.correlated.revisions.push(revision);
     }
 
@@ -346,7 +352,7 @@ impl Incident {
             Some(last) if records.is_empty() || self.awaits_signals => {
                 let status = IncidentStatus::Resolved;
                 let revision = IncidentRevision { revision: last.revision + 1, status, reason, ..last.clone() };
-                self.put(revision, entity, scene);
+                self.put(revision, scene);
             }
             _ => self.write(entity, judgement, IncidentStatus::Resolved, reason, records, scene),
         }
@@ -366,7 +372,7 @@ impl Incident {
             related: Vec::new(),
             ..last.clone()
         };
-        self.put(revision, entity, scene);
+        self.put(revision, scene);
         self.tell(&[], scene);
         self.store(entity, scene.commit);
     }
@@ -386,6 +392,7 @@ impl Incident {
         let reason = format!("related to {}", new.incident_id);
         let status = last.status;
         self.write(entity, judgement, status, reason, records, scene);
+        self.store(entity, scene.commit);
     }
 
     /// At the end of all inputs, and before it is forgotten: says what the last revision left out, and tells nobody.
@@ -405,7 +412,8 @@ impl Incident {
         let (revision, changes) = (last.revision, last.changes.clone());
         let same = IncidentRevision { revision, changes, reason: last.reason.clone(), ..whole.clone() } == *last;
         if !same {
-            self.put(whole, entity, scene);
+            self.put(whole, scene);
+            self.store(entity, scene.commit);
         }
     }
 }

@@ -23,6 +23,7 @@ mod telling;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use watershed_schemas::{ColumnSet, EventBatch, Handled, IncidentRevision, Mark, Plane, Timestamp};
@@ -68,13 +69,15 @@ pub struct Correlator {
     links: SessionLinks,
     /// What principals are called.
     names: InForce,
-    entities: BTreeMap<Entity, EntityState>,
+    entities: BTreeMap<Arc<Entity>, EntityState>,
+    /// When each of them is to be looked at again, by event time.
+    due: BTreeSet<(Timestamp, Arc<Entity>)>,
     /// Where each remembered signal is: its entity and time.
-    places: HashMap<String, (Entity, Timestamp)>,
+    places: HashMap<String, (Arc<Entity>, Timestamp)>,
     /// The signal that stands for each finding: another version of its rule takes it over.
     findings: HashMap<String, String>,
     /// Sessions with signals that name no principal, and where these are.
-    nameless: BTreeMap<Session, Entity>,
+    nameless: BTreeMap<Session, Arc<Entity>>,
     /// Ids of principals that many share: what they do is grouped by session.
     shared: BTreeSet<String>,
     briefs: Briefs,
@@ -82,14 +85,12 @@ pub struct Correlator {
     over: Over,
     /// Signals of incidents that only the journal knew, until they are read again.
     awaited: HashMap<String, String>,
-    dirty: BTreeSet<Entity>,
+    dirty: BTreeSet<Arc<Entity>>,
     /// Entities with signals that were only counted.
-    absorbed: BTreeSet<Entity>,
+    absorbed: BTreeSet<Arc<Entity>>,
     opened: u64,
-    /// The least `next_change` of all entities.
-    next_change: Timestamp,
     /// Signals that were forgotten in the last step: case files still want to see them.
-    leaving: BTreeMap<String, SignalRecord>,
+    leaving: BTreeMap<String, Box<SignalRecord>>,
 }
 
 impl Correlator {
@@ -100,6 +101,7 @@ impl Correlator {
             links: SessionLinks::new(settings.links_keep, settings.links_limit),
             settings,
             entities: BTreeMap::new(),
+            due: BTreeSet::new(),
             places: HashMap::new(),
             findings: HashMap::new(),
             nameless: BTreeMap::new(),
@@ -111,7 +113,6 @@ impl Correlator {
             dirty: BTreeSet::new(),
             absorbed: BTreeSet::new(),
             opened: 0,
-            next_change: Timestamp::MIN,
             leaving: BTreeMap::new(),
         }
     }
@@ -270,7 +271,7 @@ impl Correlator {
         if record.incident.is_none() {
             record.incident = self.awaited.remove(&record.signal_id);
         }
-        let entity = self.entity_of(&record);
+        let entity = self.known_entity(&record);
         let known = self.places.contains_key(&record.signal_id);
         let mut orphan = None;
         if let Some((before, time)) = self.places.get(&record.signal_id).cloned()
@@ -297,7 +298,7 @@ impl Correlator {
         self.places.insert(record.signal_id.clone(), (entity, record.event_time));
         self.findings.insert(record.finding.clone(), record.signal_id.clone());
         store_signal(&record, commit);
-        state.signals.insert((record.event_time, record.signal_id.clone()), record);
+        state.signals.insert((record.event_time, record.signal_id.clone()), Box::new(record));
     }
 
     /// Moves the signals of principals that are called something else now.
@@ -310,7 +311,8 @@ impl Correlator {
         for entity in entities.collect::<BTreeSet<_>>() {
             let Some(state) = self.entities.get(&entity) else { continue };
             let moves = |record: &&SignalRecord| self.entity_of(record) != entity;
-            let moving: Vec<SignalRecord> = state.signals.values().filter(moves).cloned().collect();
+            let records = state.signals.values().map(|record| &**record);
+            let moving: Vec<SignalRecord> = records.filter(moves).cloned().collect();
             for record in moving {
                 self.place(record, commit);
             }
@@ -321,11 +323,20 @@ impl Correlator {
         Entity::of(record, &self.links, &self.names.read())
     }
 
+    /// The same, where it is known by the one that is known.
+    fn known_entity(&self, record: &SignalRecord) -> Arc<Entity> {
+        let entity = self.entity_of(record);
+        match self.entities.get_key_value(&entity) {
+            Some((known, _)) => Arc::clone(known),
+            None => Arc::new(entity),
+        }
+    }
+
     /// Moves the signals of a session to the principal now known.
     fn rehome(&mut self, session: &Session, commit: &mut Commit) {
         let Some(state) = self.nameless.get(session).and_then(|entity| self.entities.get(entity)) else { return };
-        let moving: Vec<SignalRecord> =
-            state.signals.values().filter(|record| session.has_nameless(record)).cloned().collect();
+        let records = state.signals.values().map(|record| &**record);
+        let moving: Vec<SignalRecord> = records.filter(|record| session.has_nameless(record)).cloned().collect();
         for mut record in moving {
             record.apart = self.shared_by_many(&record);
             self.place(record, commit);
@@ -353,7 +364,7 @@ impl Correlator {
     /// Does something to the signals and incidents of one entity.
     fn within<T>(
         &mut self,
-        entity: &Entity,
+        entity: &Arc<Entity>,
         watermarks: &Watermarks,
         commit: &mut Commit,
         correlated: &mut Correlated,
@@ -369,8 +380,12 @@ impl Correlator {
             commit,
             correlated,
         };
+        let before = state.next_change;
         let done = act(state, &mut scene);
-        self.next_change = self.next_change.min(state.next_change);
+        if state.next_change != before {
+            self.due.remove(&(before, Arc::clone(entity)));
+        }
+        self.due.insert((state.next_change, Arc::clone(entity)));
         Some(done)
     }
 
@@ -379,7 +394,8 @@ impl Correlator {
         let revised: BTreeSet<&String> = correlated.revisions.iter().map(|revision| &revision.incident_id).collect();
         let newer: BTreeSet<String> = revised.into_iter().flat_map(|id| self.related.newer(id)).collect();
         for id in newer {
-            let Some(entity) = self.related.entity(&id).cloned() else { continue };
+            let known = self.related.entity(&id).and_then(|entity| self.entities.get_key_value(entity));
+            let Some(entity) = known.map(|(entity, _)| Arc::clone(entity)) else { continue };
             self.within(&entity, watermarks, commit, correlated, |state, scene| state.relate(&id, &entity, scene));
         }
     }
@@ -394,7 +410,7 @@ impl Correlator {
         correlated: &mut Correlated,
     ) -> Result<u32, String> {
         let here = |state: &EntityState| state.incidents.iter().any(|incident| incident.id == incident_id);
-        let entity = self.entities.iter().find(|(_, state)| here(state)).map(|(entity, _)| entity.clone());
+        let entity = self.entities.iter().find(|(_, state)| here(state)).map(|(entity, _)| Arc::clone(entity));
         if let Some(entity) = entity {
             let act = |state: &mut EntityState, scene: &mut Scene<'_>| state.act(incident_id, &entity, handled, scene);
             if let Some(Some(answer)) = self.within(&entity, watermarks, commit, correlated, act) {
@@ -426,17 +442,15 @@ impl Correlator {
             return;
         }
         let quiet = low.minus(self.settings.gap);
-        if self.next_change >= quiet {
-            return;
-        }
         let over = quiet.minus(self.settings.signal_lag);
-        let mut next_change = Timestamp::MAX;
-        let mut empty = Vec::new();
-        for (entity, state) in &mut self.entities {
-            if state.next_change >= quiet {
-                next_change = next_change.min(state.next_change);
-                continue;
-            }
+        let mut due = BTreeSet::new();
+        while let Some((at, _)) = self.due.first()
+            && *at < quiet
+        {
+            due.extend(self.due.pop_first().map(|(_, entity)| entity));
+        }
+        for entity in due {
+            let Some(state) = self.entities.get_mut(&entity) else { continue };
             let mut scene = Scene {
                 settings: &self.settings,
                 watermarks,
@@ -446,10 +460,10 @@ impl Correlator {
                 commit,
                 correlated,
             };
-            state.resolve(entity, quiet, &mut scene);
-            let (forgotten, ended) = state.forget(entity, over, &mut scene);
+            state.resolve(&entity, quiet, &mut scene);
+            let (forgotten, ended) = state.forget(&entity, over, &mut scene);
             for incident in ended {
-                self.over.take(entity, incident, commit);
+                self.over.take(&entity, incident, commit);
             }
             for record in forgotten {
                 self.places.remove(&record.signal_id);
@@ -465,15 +479,11 @@ impl Correlator {
                 self.leaving.insert(record.signal_id.clone(), record);
             }
             if state.is_empty() {
-                empty.push(entity.clone());
+                self.entities.remove(&entity);
             } else {
-                next_change = next_change.min(state.next_change);
+                self.due.insert((state.next_change, entity));
             }
         }
-        for entity in empty {
-            self.entities.remove(&entity);
-        }
-        self.next_change = next_change;
         self.related.forget(low.minus(self.settings.related_within()));
         self.over.forget(low.minus(self.settings.over_keep), self.settings.over_limit, commit);
     }
@@ -542,7 +552,7 @@ impl Correlator {
                     self.awaited.extend(missing.map(|id| (id.clone(), incident.id.clone())));
                 }
             }
-            self.entities.entry(entity).or_default().incidents.push(incident);
+            self.entities.entry(Arc::new(entity)).or_default().incidents.push(incident);
         }
         // Settled again, they say nothing new, but know when they last heard of each.
         self.dirty = self.entities.keys().cloned().collect();

@@ -29,16 +29,25 @@ struct Party {
 pub(super) struct Related {
     gap: Duration,
     limit: usize,
+    /// Until when it has forgotten.
+    forgotten: Timestamp,
     parties: BTreeMap<String, Party>,
-    /// Ids of incidents by tenant and value.
-    by_value: BTreeMap<(String, Shared, String), BTreeSet<String>>,
+    /// Ids of incidents by tenant and value, sorted: mostly one.
+    by_value: BTreeMap<(String, Shared, String), Vec<String>>,
     /// How often an incident named a value that as many others as may be related by it named already.
     pub(super) too_common: u64,
 }
 
 impl Related {
     pub(super) fn new(gap: Duration, limit: usize) -> Self {
-        Related { gap, limit, parties: BTreeMap::new(), by_value: BTreeMap::new(), too_common: 0 }
+        Related {
+            gap,
+            limit,
+            forgotten: Timestamp::MIN,
+            parties: BTreeMap::new(),
+            by_value: BTreeMap::new(),
+            too_common: 0,
+        }
     }
 
     /// An incident stands and names these values.
@@ -55,7 +64,10 @@ impl Related {
         for (kind, value) in shares.iter() {
             let key = (entity.tenant().to_owned(), kind, value.clone());
             let ids = self.by_value.entry(key).or_default();
-            ids.insert(id.to_owned());
+            if let Err(at) = ids.binary_search_by(|known| known.as_str().cmp(id)) {
+                ids.reserve_exact(usize::from(ids.len() < 4));
+                ids.insert(at, id.to_owned());
+            }
             self.too_common += u64::from(ids.len() > self.limit);
         }
         let party = Party { entity: entity.clone(), opened, last, shares: shares.clone() };
@@ -68,7 +80,7 @@ impl Related {
         for (kind, value) in party.shares.iter() {
             let key = (party.entity.tenant().to_owned(), kind, value.clone());
             if let Some(ids) = self.by_value.get_mut(&key) {
-                ids.remove(id);
+                ids.retain(|known| known != id);
                 if ids.is_empty() {
                     self.by_value.remove(&key);
                 }
@@ -76,8 +88,12 @@ impl Related {
         }
     }
 
-    /// Forgets incidents whose last event lies before `over`.
+    /// Forgets incidents whose last event lies before `over`: some time later, because all are looked at.
     pub(super) fn forget(&mut self, over: Timestamp) {
+        if over < self.forgotten.plus(self.gap) {
+            return;
+        }
+        self.forgotten = over;
         let gone: Vec<String> =
             self.parties.iter().filter(|(_, party)| party.last < over).map(|(id, _)| id.clone()).collect();
         gone.iter().for_each(|id| self.remove(id));

@@ -1,6 +1,5 @@
 //! When an incident had to do with which credentials, sessions and agents.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -26,33 +25,50 @@ impl Stretch {
     }
 }
 
-/// The values of one incident, with their times.
+/// A value and when it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Value {
+    value: String,
+    seen: Vec<Stretch>,
+}
+
+/// The values of one incident, with their times: few of each kind, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Shares([BTreeMap<String, Vec<Stretch>>; 3]);
+pub(super) struct Shares([Vec<Value>; 3]);
 
 impl Shares {
-    /// A signal at this time names a value. Signals come in the order of their times.
+    /// A signal at this time names a value.
     pub(super) fn see(&mut self, kind: Shared, value: &str, time: Timestamp, gap: Duration) {
         let values = &mut self.0[kind as usize];
-        if let Some(stretches) = values.get_mut(value) {
-            match stretches.last_mut() {
-                Some(last) if time <= last.to.plus(gap) => last.to = last.to.max(time),
-                _ => stretches.push(Stretch { from: time, to: time }),
+        let found = values.binary_search_by(|known| known.value.as_str().cmp(value));
+        if let Ok(stretches) = found.map(|at| &mut values[at].seen) {
+            // Those before it end too early to reach it.
+            let at = stretches.partition_point(|stretch| stretch.to.plus(gap) < time);
+            match stretches.get_mut(at) {
+                Some(near) if near.from <= time.plus(gap) => {
+                    (near.from, near.to) = (near.from.min(time), near.to.max(time));
+                    let near = *near;
+                    if let Some(next) = stretches.get(at + 1).copied().filter(|next| next.from <= near.to.plus(gap)) {
+                        stretches[at].to = next.to;
+                        stretches.remove(at + 1);
+                    }
+                }
+                _ => stretches.insert(at, Stretch { from: time, to: time }),
             }
             return;
         }
-        if values.len() >= NAMED && values.last_key_value().is_some_and(|(most, _)| most.as_str() < value) {
-            return;
-        }
-        values.insert(value.to_owned(), vec![Stretch { from: time, to: time }]);
-        if values.len() > NAMED {
-            values.pop_last();
+        let at = found.unwrap_or_else(|at| at);
+        if at < NAMED {
+            values.truncate(NAMED - 1);
+            // Most have one or two.
+            values.reserve_exact(1);
+            values.insert(at, Value { value: value.to_owned(), seen: vec![Stretch { from: time, to: time }] });
         }
     }
 
     /// The values of one kind, sorted.
     pub(super) fn of(&self, kind: Shared) -> impl ExactSizeIterator<Item = &String> {
-        self.0[kind as usize].keys()
+        self.0[kind as usize].iter().map(|known| &known.value)
     }
 
     /// Every value with its kind.
@@ -61,10 +77,12 @@ impl Shares {
     }
 
     /// Whether both name the value at times that are no farther apart than `gap`.
-    pub(super) fn meet(&self, other: &Shares, kind: Shared, value: &str, gap: Duration) -> bool {
-        let (Some(mine), Some(others)) = (self.0[kind as usize].get(value), other.0[kind as usize].get(value)) else {
-            return false;
+    pub(super) fn meet<'a>(&'a self, other: &'a Shares, kind: Shared, value: &str, gap: Duration) -> bool {
+        let seen = |shares: &'a Shares| {
+            let values = &shares.0[kind as usize];
+            values.binary_search_by(|known| known.value.as_str().cmp(value)).map(|at| &values[at].seen)
         };
+        let (Ok(mine), Ok(others)) = (seen(self), seen(other)) else { return false };
         mine.iter().any(|stretch| others.iter().any(|other| stretch.meets(*other, gap)))
     }
 }
@@ -95,6 +113,20 @@ mod tests {
         check(&[0, 60], &[30], false);
         check(&[0, 10, 20, 30, 40], &[15], true);
         check(&[0, 60], &[30, 52], true);
+    }
+
+    #[test]
+    fn times_come_in_any_order() {
+        let minutes = [0, 8, 30, 41, 50, 100];
+        let in_order = seen(&minutes);
+        assert_eq!(in_order.0[Shared::Credential as usize][0].seen.len(), 4);
+        for turn in 0..minutes.len() {
+            let mut turned = minutes;
+            turned.rotate_left(turn);
+            assert_eq!(seen(&turned), in_order);
+            turned.reverse();
+            assert_eq!(seen(&turned), in_order);
+        }
     }
 
     #[test]

@@ -14,9 +14,11 @@ impl Correlator {
     /// The standing signals of a revision that are still remembered, or were until this step, those of both planes, oldest first, bounded.
     pub fn standing(&self, incident: &IncidentRevision) -> Vec<&SignalRecord> {
         let record = |id: &String| match self.places.get(id) {
-            Some((entity, time)) => self.entities.get(entity)?.signals.get(&(*time, id.clone())),
+            Some((entity, time)) => {
+                self.entities.get(entity)?.signals.get(&(*time, id.clone())).map(|record| &**record)
+            }
             // An incident may come and go within one step.
-            None => self.leaving.get(id),
+            None => self.leaving.get(id).map(|record| &**record),
         };
         let mut records: Vec<&SignalRecord> =
             incident.signals.iter().take(SIGNALS).filter_map(record).filter(|record| !record.withdrawn).collect();

@@ -60,7 +60,7 @@ impl Judgement {
         self.because.rules.iter().map(|contribution| &contribution.rule)
     }
 
-    /// The sessions, agents and credentials of one more signal, which comes after the others.
+    /// The sessions, agents and credentials of one more signal.
     pub(super) fn see_names(&mut self, signal: &SignalRecord, gap: Duration) {
         if let Some(session) = &signal.session_id {
             if !self.sessions.contains(session) {

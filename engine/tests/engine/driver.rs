@@ -54,6 +54,12 @@ impl Arrival {
         }
     }
 
+    /// In steps of this many events, each of which is late by some of so many milliseconds, without any pattern.
+    pub(crate) fn delayed(step: usize, milliseconds: i64) -> Self {
+        let delays = (0..milliseconds).map(|at| (at * at % milliseconds * 1_000, 0)).collect();
+        Arrival { delays, ..Arrival::in_order(step) }
+    }
+
     /// The same partitions without any disorder, in one step.
     pub(crate) fn tidy(&self) -> Self {
         let delays = self.delays.iter().map(|(_, partition)| (0, *partition)).collect();
