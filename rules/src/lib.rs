@@ -31,6 +31,7 @@ mod state;
 mod strata;
 pub mod test_runner;
 mod text;
+pub mod timeline;
 mod version;
 mod views;
 

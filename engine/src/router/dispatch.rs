@@ -274,13 +274,17 @@ impl Router {
     fn tell(&mut self, key: &Key, page: &mut Page, routed: &mut Routed) {
         let ready = |half: &&super::page::Half| half.pending.is_some() && half.held.is_none();
         let reason = page.halves().filter(ready).filter_map(|half| half.pending).min_by_key(|reason| urgency(*reason));
+        let grouped = page.labels.is_some();
         let reason = match reason {
             Some(NotifyReason::Escalated) => NotifyReason::Escalated,
             _ if page.standing.is_none() => NotifyReason::Opened,
+            // Who knows the one half, and may see both, hears that the other has joined it.
+            Some(NotifyReason::Opened) if !grouped && page.halves().any(|half| half.told && !half.over) => {
+                NotifyReason::VerdictGrew
+            }
             Some(reason) => reason,
             None => return,
         };
-        let grouped = page.labels.is_some();
         // About the gravest incident of which anything may be said now.
         let sayable = |half: &&super::page::Half| {
             if grouped { half.held.is_none() && (!half.over || half.pending.is_some()) } else { ready(half) }

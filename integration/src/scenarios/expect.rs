@@ -79,8 +79,14 @@ pub struct Expected {
     pub told: BTreeMap<String, Vec<NotifyReason>>,
     /// Words that a receiver must read somewhere in what it was told.
     pub reads: BTreeMap<String, Vec<String>>,
+    /// Whom the incidents are about that the last message to a receiver lists, the gravest first.
+    pub lists: BTreeMap<String, Vec<String>>,
     /// Principals of the incidents that it names as related.
     pub related: Option<BTreeSet<String>>,
+    /// Which incident about the same it goes on from, where that lasted as long as it may.
+    pub continues: Option<usize>,
+    /// Which incident about the same it was merged into.
+    pub into: Option<usize>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -107,11 +113,21 @@ pub(super) struct RawExpected {
     coverage: Option<RawCoverage>,
     #[serde(default)]
     rules: Option<BTreeSet<String>>,
+    #[serde(default)]
     told: BTreeMap<String, Reasons>,
+    /// Whether nobody is told of it.
+    #[serde(default)]
+    nobody: bool,
     #[serde(default)]
     reads: BTreeMap<String, Vec<String>>,
     #[serde(default)]
+    lists: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
     related: Option<BTreeSet<String>>,
+    #[serde(default)]
+    continues: Option<usize>,
+    #[serde(default)]
+    into: Option<usize>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -169,11 +185,20 @@ impl RawExpected {
         };
         let told: BTreeMap<String, Vec<NotifyReason>> =
             self.told.into_iter().map(|(receiver, told)| (receiver, reasons(told))).collect();
-        if told.is_empty() || told.values().any(Vec::is_empty) {
-            faults.push("`told` must say who hears of it, and at least one reason for each".to_owned());
+        match (told.is_empty() || told.values().any(Vec::is_empty), self.nobody) {
+            (true, false) => faults.push(
+                "`told` must say who hears of it, and at least one reason for each; write `nobody: true` where nobody does"
+                    .to_owned(),
+            ),
+            (false, true) => faults.push("`nobody: true` and `told` contradict each other".to_owned()),
+            _ => {}
         }
-        if let Some(unheard) = self.reads.keys().find(|receiver| !told.contains_key(*receiver)) {
+        if let Some(unheard) = self.reads.keys().chain(self.lists.keys()).find(|receiver| !told.contains_key(*receiver))
+        {
             faults.push(format!("`{unheard}` can't read anything: it is not `told`"));
+        }
+        if self.into.is_some() != (self.status == Some(IncidentStatus::Merged)) {
+            faults.push("what is `merged` says `into` which incident, and nothing else does".to_owned());
         }
         if not_before.is_some_and(|not_before| not_before > by) {
             faults.push("`not_before` is after `by`".to_owned());
@@ -195,12 +220,32 @@ impl RawExpected {
             rules: self.rules,
             told,
             reads: self.reads,
+            lists: self.lists,
             related: self.related,
+            continues: self.continues,
+            into: self.into,
         })
     }
 }
 
 impl Expected {
+    /// Everything that was said by then: what is not said anew holds as before.
+    #[must_use]
+    pub(super) fn then(self, later: &Expected) -> Expected {
+        let later = later.clone();
+        Expected {
+            verdict: later.verdict.or(self.verdict),
+            origin: later.origin.or(self.origin),
+            severity: later.severity.or(self.severity),
+            coverage: later.coverage.or(self.coverage),
+            rules: later.rules.or(self.rules),
+            reads: self.reads.into_iter().chain(later.reads).collect(),
+            related: later.related.or(self.related),
+            continues: later.continues.or(self.continues),
+            ..later
+        }
+    }
+
     /// What it says without its line and times, to be compared with a twin's.
     pub(super) fn gist(&self) -> Value {
         serde_json::json!([
@@ -213,6 +258,9 @@ impl Expected {
             self.coverage.map(|coverage| coverage.map(|seen| format!("{seen:?}"))),
             self.rules,
             self.told,
+            self.lists,
+            self.related,
+            self.continues,
         ])
     }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use watershed_schemas::{IncidentRevision, IncidentStatus, NotifyReason, PlaneCoverage, Timestamp};
+use watershed_schemas::{IncidentRevision, IncidentStatus, PlaneCoverage, Timestamp};
 
 use super::expect::{Expected, Seen, Whom};
 use super::offset::shown;
 use super::play::{Heard, Played, described};
 use super::scenario::Story;
+use super::views;
 
 /// Every difference, one line each; empty where all is as it should be.
 pub fn differences(story: &Story, played: &Played) -> Vec<String> {
@@ -49,7 +50,10 @@ pub fn differences(story: &Story, played: &Played) -> Vec<String> {
     }
     nothing_else(&words, played, &mut lines);
     forbidden(story, played, &mut lines);
-    in_any_case(played, &mut lines);
+    for receiver in receivers(played) {
+        let heard = played.heard.iter().map(|heard| &heard.message).filter(|message| message.receiver == receiver);
+        lines.extend(views::faults(receiver, heard));
+    }
     lines
 }
 
@@ -58,35 +62,42 @@ fn find<'p>(expected: &Expected, played: &'p Played) -> Result<&'p IncidentRevis
     played.incident(&expected.whom, expected.number, expected.by, expected.status == IncidentStatus::Merged)
 }
 
-fn compare(expected: &Expected, incident: &IncidentRevision, played: &Played, lines: &mut Vec<String>) {
-    let mut differ = |what: &str, is: String, should: String| {
-        if is != should {
-            lines.push(format!(
-                "line {}: by {} {what} of {} is {is}, expected {should}",
-                expected.line,
-                shown(expected.by),
-                expected.whom
-            ));
+impl Expected {
+    /// In what an incident stands otherwise.
+    pub fn differences(&self, incident: &IncidentRevision) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut differ = |what: &str, is: String, should: String| lines.extend(self.difference(what, is, should));
+        differ("the status", name(&incident.status), name(&self.status));
+        if let Some(verdict) = self.verdict {
+            differ("the verdict", incident.verdict.name().to_owned(), verdict.name().to_owned());
         }
-    };
-    differ("the status", name(&incident.status), name(&expected.status));
-    if let Some(verdict) = expected.verdict {
-        differ("the verdict", incident.verdict.name().to_owned(), verdict.name().to_owned());
+        if let Some(origin) = self.origin {
+            differ("the origin", name(&incident.origin), name(&origin));
+        }
+        if let Some(severity) = self.severity {
+            differ("the severity", incident.severity.name().to_owned(), severity.name().to_owned());
+        }
+        if let Some([model, access]) = self.coverage {
+            differ("the coverage of model", format!("{:?}", seen(incident.coverage.model)), format!("{model:?}"));
+            differ("the coverage of access", format!("{:?}", seen(incident.coverage.access)), format!("{access:?}"));
+        }
+        if let Some(rules) = &self.rules {
+            let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+            differ("the list of rules", incident.rules.join(", "), rules.join(", "));
+        }
+        lines
     }
-    if let Some(origin) = expected.origin {
-        differ("the origin", name(&incident.origin), name(&origin));
+
+    fn difference(&self, what: &str, is: String, should: String) -> Option<String> {
+        (is != should).then(|| {
+            format!("line {}: by {} {what} of {} is {is}, expected {should}", self.line, shown(self.by), self.whom)
+        })
     }
-    if let Some(severity) = expected.severity {
-        differ("the severity", incident.severity.name().to_owned(), severity.name().to_owned());
-    }
-    if let Some([model, access]) = expected.coverage {
-        differ("the coverage of model", format!("{:?}", seen(incident.coverage.model)), format!("{model:?}"));
-        differ("the coverage of access", format!("{:?}", seen(incident.coverage.access)), format!("{access:?}"));
-    }
-    if let Some(rules) = &expected.rules {
-        let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
-        differ("the list of rules", incident.rules.join(", "), rules.join(", "));
-    }
+}
+
+fn compare(expected: &Expected, incident: &IncidentRevision, played: &Played, lines: &mut Vec<String>) {
+    lines.extend(expected.differences(incident));
+    let mut differ = |what: &str, is: String, should: String| lines.extend(expected.difference(what, is, should));
     if let Some(related) = &expected.related {
         let principals: BTreeSet<String> = incident
             .related
@@ -96,6 +107,14 @@ fn compare(expected: &Expected, incident: &IncidentRevision, played: &Played, li
             .collect();
         differ("the list of related ones", format!("{principals:?}"), format!("{related:?}"));
     }
+    let mut numbered = |what: &str, is: &Option<String>, should: Option<usize>| {
+        if let Some(number) = should {
+            let meant = played.incident(&expected.whom, number, expected.by, true).map(|meant| &*meant.incident_id);
+            differ(what, format!("{:?}", is.as_deref().ok_or(())), format!("{:?}", meant.map_err(|_| ())));
+        }
+    };
+    numbered("what it goes on from", &incident.continues, expected.continues);
+    numbered("what it was merged into", &incident.merged_into, expected.into);
     for receiver in receivers(played).union(&expected.told.keys().map(String::as_str).collect()) {
         let heard = played.told(receiver, &incident.incident_id, expected.by);
         let is: Vec<&str> = heard.iter().map(|heard| heard.message.reason.name()).collect();
@@ -105,6 +124,13 @@ fn compare(expected: &Expected, incident: &IncidentRevision, played: &Played, li
         let early = |heard: &&&Heard| expected.not_before.is_some_and(|not_before| heard.at < not_before);
         if let Some(early) = heard.iter().find(early) {
             differ(&format!("the time at which {receiver} is told"), shown(early.at), "later".to_owned());
+        }
+        if let Some(listed) = expected.lists.get(*receiver) {
+            let group = heard.last().and_then(|heard| heard.message.group.as_ref());
+            let whom =
+                |id: &String| played.last.get(id).map_or_else(|| id.clone(), |about| Whom::of(about).to_string());
+            let is: Vec<String> = group.map(|group| group.incidents.iter().map(whom).collect()).unwrap_or_default();
+            differ(&format!("the list that {receiver} gets"), format!("{is:?}"), format!("{listed:?}"));
         }
         let bodies: Vec<String> =
             heard.iter().map(|heard| serde_json::to_string(&heard.message).unwrap_or_default()).collect();
@@ -142,10 +168,10 @@ fn nothing_else(words: &BTreeMap<&str, &Expected>, played: &Played, lines: &mut 
             }
             None => {}
             Some(last) => {
-                let more: Vec<String> = played
-                    .heard
-                    .iter()
-                    .filter(|heard| heard.message.incident_id == *id && heard.at > last.by)
+                let more: Vec<String> = receivers(played)
+                    .into_iter()
+                    .flat_map(|receiver| played.told(receiver, id, Timestamp::MAX))
+                    .filter(|heard| heard.at > last.by)
                     .map(|heard| {
                         format!("{} {} at {}", heard.message.receiver, heard.message.reason.name(), shown(heard.at))
                     })
@@ -174,12 +200,7 @@ fn forbidden(story: &Story, played: &Played, lines: &mut Vec<String>) {
     for never in &story.never {
         for heard in &played.heard {
             let body = serde_json::to_string(&heard.message).unwrap_or_default();
-            let sent = never.to.as_ref().is_none_or(|to| *to == heard.message.receiver)
-                && never.about.as_ref().is_none_or(|about| heard.message.principal.as_ref() == Some(about))
-                && never.text.as_ref().is_none_or(|text| {
-                    body.contains(serde_json::Value::from(text.as_str()).to_string().trim_matches('"'))
-                });
-            if sent {
+            if never.forbids(&heard.message.receiver, &heard.message, &body) {
                 lines.push(format!(
                     "line {}: {never} must never be sent, but {} got `{}` at {}",
                     never.line,
@@ -189,43 +210,6 @@ fn forbidden(story: &Story, played: &Played, lines: &mut Vec<String>) {
                 ));
                 break;
             }
-        }
-    }
-}
-
-/// What holds in every story: no team hears of a plane that is not in the verdict, unless it has to be told that it no
-/// longer is; and what a receiver is told of an incident never goes back.
-fn in_any_case(played: &Played, lines: &mut Vec<String>) {
-    let mut known: BTreeMap<(&str, &str), (u32, Timestamp)> = BTreeMap::new();
-    for Heard { at, message } in &played.heard {
-        let place = (message.receiver.as_str(), message.incident_id.as_str());
-        let before = known.insert(place, (message.revision, *at));
-        let over = matches!(message.reason, NotifyReason::Withdrawn | NotifyReason::Resolved);
-        match message.team.as_str() {
-            "ai-security" | "iam" => {
-                let own = |plane: &&watershed_schemas::Plane| plane.team() == message.team;
-                let in_verdict = message.verdict.planes().iter().any(|plane| own(&plane));
-                if !in_verdict && (!over || before.is_none()) {
-                    lines.push(format!(
-                        "{} is told of {}, which is not its plane",
-                        message.receiver,
-                        message.verdict.name()
-                    ));
-                }
-                if message.planes.iter().any(|plane| !own(&plane)) {
-                    lines.push(format!("{} is shown {:?}", message.receiver, message.planes));
-                }
-            }
-            _ => {}
-        }
-        match before {
-            None if !matches!(message.reason, NotifyReason::Opened | NotifyReason::Escalated) => {
-                lines.push(format!("the first that {} hears is `{}`", message.receiver, message.reason.name()));
-            }
-            Some((revision, _)) if message.revision < revision => {
-                lines.push(format!("{} is told revision {} after {revision}", message.receiver, message.revision));
-            }
-            _ => {}
         }
     }
 }

@@ -19,6 +19,7 @@ mod never;
 mod offset;
 mod play;
 mod scenario;
+pub mod views;
 
 pub use arrival::Arrival;
 pub use company::Company;

@@ -1,6 +1,8 @@
 //! What must not be sent.
 
 use serde::Deserialize;
+use serde_json::Value;
+use watershed_schemas::Notification;
 
 /// One entry of `never`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,21 @@ impl RawNever {
             RawNever { to, about, text } => Ok(Never { line, to, about, text }),
         }
     }
+}
+
+impl Never {
+    /// Whether this message must not be sent to this receiver.
+    pub fn forbids(&self, receiver: &str, message: &Notification, body: &str) -> bool {
+        self.to.as_ref().is_none_or(|to| to == receiver)
+            && self.about.as_ref().is_none_or(|about| message.principal.as_ref() == Some(about))
+            && self.text.as_ref().is_none_or(|text| body.contains(in_json(text).as_str()))
+    }
+}
+
+/// Words as JSON writes them.
+pub(super) fn in_json(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
 }
 
 impl std::fmt::Display for Never {

@@ -1,6 +1,6 @@
 //! Takes a story through the pipeline: decoded, matched, evaluated, correlated, routed. Only nobody is called.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use super::arrival::Arrival;
 use super::company::Company;
 use super::deed::Deed;
 use super::expect::Whom;
+use super::views::ends;
 
 /// Records that one turn takes at most.
 const BATCH: usize = 100_000;
@@ -71,7 +72,8 @@ pub fn play(
     let (feed, source) = memory::channel(partitions.to_vec(), BATCH);
     let intake = Intake::from_source(Box::new(source), config.formats.clone(), BATCH);
     let router = Router::new(config.routes.clone(), &setups).redacting(config.redaction.for_replay());
-    let core = Core::new(config.core, setups);
+    let mut core = Core::new(config.core, setups);
+    core.except(config.rules.exceptions.clone());
     let clock = Arc::new(AtomicI64::new(0));
     let read = Arc::clone(&clock);
     let parts = Parts {
@@ -198,12 +200,27 @@ impl Played {
         })
     }
 
-    /// The reasons that a receiver was given about an incident by then.
+    /// What a receiver was told by then of an incident: alone, or with others in one message.
     pub fn told(&self, receiver: &str, incident: &str, at: Timestamp) -> Vec<&Heard> {
-        let about = |heard: &&Heard| {
-            heard.at <= at && heard.message.receiver == receiver && heard.message.incident_id == incident
-        };
-        self.heard.iter().filter(about).collect()
+        let mut groups: BTreeSet<&str> = BTreeSet::new();
+        let mut told = Vec::new();
+        for heard in self.heard.iter().filter(|heard| heard.at <= at && heard.message.receiver == receiver) {
+            let message = &heard.message;
+            let about = match &message.group {
+                None => message.incident_id == incident,
+                // The end of a group is that of everything it listed; nothing is left to be listed then.
+                Some(group) if ends(message.reason) => groups.remove(group.key.as_str()),
+                Some(group) if group.incidents.iter().any(|listed| listed == incident) => {
+                    groups.insert(&group.key);
+                    true
+                }
+                Some(_) => false,
+            };
+            if about {
+                told.push(heard);
+            }
+        }
+        told
     }
 
     /// What the story comes to: its incidents that stand, without ids, revisions and what depends on when one looks.
@@ -211,12 +228,18 @@ impl Played {
         let stands = |incident: &&IncidentRevision| {
             !matches!(incident.status, IncidentStatus::Merged | IncidentStatus::Withdrawn)
         };
+        let whom =
+            |id: &str| self.last.get(id).map(|other| json!([Whom::of(other).to_string(), other.first_event_time]));
         let mut outcome: Vec<Value> = self
             .last
             .values()
             .filter(stands)
             .map(|incident| {
+                let related: BTreeSet<String> =
+                    incident.related.iter().map(|other| json!(whom(&other.incident_id)).to_string()).collect();
                 json!({
+                    "related": related,
+                    "continues": incident.continues.as_deref().map(whom),
                     "principal": incident.principal,
                     "sessions": incident.sessions,
                     "first": incident.first_event_time,

@@ -1,20 +1,21 @@
 //! A scenario that can be played: two stories that end differently.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value, json};
 use serde_saphyr::Spanned;
+use watershed_rules::timeline::Dialect;
 use watershed_schemas::{Plane, Timestamp};
 
 use super::arrival::Arrival;
 use super::deed::{Deed, RawDeed};
-use super::event::{Defaults, Line};
+use super::event::{Defaults, Line, Scenarios};
 use super::expect::{Expected, RawExpected, Whom};
 use super::file::{self, Fault, RawFile, RawSilent, line_of};
-use super::never::{Never, RawNever};
+use super::never::{Never, RawNever, in_json};
 use super::offset::{START, moment};
 
 /// How long before the first event of its day a story's company is heard.
@@ -154,7 +155,7 @@ impl Reading<'_> {
         let defaults_line = defaults.as_ref().map_or(1, line_of);
         let defaults = defaults.map(|defaults| defaults.value).unwrap_or_default();
         let defaults = Defaults { tenant: id.clone(), columns: [defaults.runtime, defaults.identity] };
-        if let Err(message) = defaults.check() {
+        if let Err(message) = Scenarios.check(&defaults.columns) {
             self.fault(defaults_line, message);
         }
         let line = line_of(&events);
@@ -304,15 +305,15 @@ impl Reading<'_> {
         let payloads: Vec<String> = story.own().map(Arrival::payload).collect();
         for never in &story.never {
             let says = |text: &str| payloads.iter().any(|payload| payload.contains(text));
-            let quoted = |text: &str| Value::from(text).to_string();
-            if let Some(text) = never.text.as_ref().filter(|text| !says(quoted(text).trim_matches('"'))) {
+            if let Some(text) = never.text.as_ref().filter(|text| !says(&in_json(text))) {
                 self.fault(never.line, format!("no event says `{text}`: it can't be sent in any case"));
             }
-            if let Some(about) = never.about.as_ref().filter(|about| !says(&quoted(about))) {
+            if let Some(about) = never.about.as_ref().filter(|about| !says(&Value::from(about.as_str()).to_string())) {
                 self.fault(never.line, format!("no event names `{about}`: nothing can be said about it in any case"));
             }
             let told = |expected: &Expected| match (&never.to, &never.about, &never.text) {
                 (_, _, Some(_)) => false,
+                _ if expected.told.is_empty() => false,
                 (to, about, None) => {
                     to.as_ref().is_none_or(|to| expected.told.contains_key(to))
                         && about.as_ref().is_none_or(|about| expected.whom == Whom::Principal(about.clone()))
@@ -353,6 +354,19 @@ impl Story {
         self.lines.iter().flat_map(|line| &line.arrivals)
     }
 
+    /// All that is said of each incident, put together.
+    pub fn last_words(&self) -> Vec<Expected> {
+        let mut entries: Vec<&Expected> = self.expect.iter().collect();
+        entries.sort_by_key(|expected| expected.by);
+        let mut words: BTreeMap<(&Whom, usize), Expected> = BTreeMap::new();
+        for expected in entries {
+            let before = words.remove(&(&expected.whom, expected.number));
+            let now = before.map_or_else(|| expected.clone(), |before| before.then(expected));
+            words.insert((&expected.whom, expected.number), now);
+        }
+        words.into_values().collect()
+    }
+
     /// Every record in order of arrival, those of the company that works on around it included.
     pub fn arrivals(&self) -> Vec<Arrival> {
         let mut arrivals: Vec<Arrival> = self.company_at_work(self.until);
@@ -374,17 +388,28 @@ impl Story {
         story
     }
 
-    /// The same records in another order: each comes up to twelve minutes after it happened. The same seed gives the same
-    /// order.
-    pub fn shuffled(&self, seed: u64) -> Vec<Arrival> {
+    /// The same records in another order: each comes up to twelve minutes after it happened, unless its plane is not heard then.
+    /// The same seed gives the same order. People do nothing: what they say of an incident says nothing of how it came about, and
+    /// it may not be there yet.
+    #[must_use]
+    pub fn shuffled(&self, seed: u64) -> Story {
         let mut luck = ChaCha8Rng::seed_from_u64(seed);
-        let mut arrivals: Vec<Arrival> = self.company_at_work(self.until.plus_micros(2 * LATEST_MICROS));
-        arrivals.extend(self.own().map(|arrival| Arrival {
-            at: arrival.event_time.plus_micros(luck.random_range(0..=LATEST_MICROS)),
-            ..arrival.clone()
-        }));
-        arrivals.sort_by_key(|arrival| arrival.at);
-        arrivals
+        let mut story = Story { until: self.until.plus_micros(2 * LATEST_MICROS), deeds: Vec::new(), ..self.clone() };
+        for arrival in story.lines.iter_mut().flat_map(|line| &mut line.arrivals) {
+            let at = arrival.event_time.plus_micros(luck.random_range(0..=LATEST_MICROS));
+            if !self.silences.iter().any(|silence| silence.plane == arrival.plane && silence.holds(at)) {
+                arrival.at = at;
+            }
+        }
+        story
+    }
+
+    /// The same where no line stands for more than so many records.
+    #[must_use]
+    pub fn at_most(&self, times: usize) -> Story {
+        let mut story = self.clone();
+        story.lines.iter_mut().for_each(|line| line.arrivals.truncate(times));
+        story
     }
 
     /// When the ends of topics are known to be reached although nothing comes: `at`, and of which plane.
@@ -434,11 +459,6 @@ impl Story {
         // Who goes on for a day needs no minutes.
         let minute = |number: i64| number.min(CLOSELY_MINUTES) + (number - CLOSELY_MINUTES).max(0) * 10;
         (0..).map(move |number| first.plus_micros(minute(number) * MINUTE_MICROS)).take_while(move |at| *at <= until)
-    }
-
-    /// Whether a plane is not heard for some time.
-    pub fn is_silenced(&self) -> bool {
-        !self.silences.is_empty()
     }
 
     /// Whether rows were refused, so that orders of arrival may differ in what they come to.

@@ -9,9 +9,10 @@ use serde_saphyr::Spanned;
 use watershed_schemas::{Timestamp, Verdict};
 
 use super::TestEvent;
-use super::event::{Defaults, expand};
+use super::event::{Defaults, RuleTests, expand};
 use super::time::moment;
 use crate::front_matter::RuleMeta;
+use crate::timeline::Dialect;
 
 /// What relative times count from where a file names no start: a Monday morning.
 const DEFAULT_START: &str = "2026-03-02T09:00:00Z";
@@ -161,7 +162,7 @@ impl TestFile {
         let defaults_line = raw.defaults.as_ref().map_or(1, line_of);
         let defaults = raw.defaults.map(|defaults| defaults.value).unwrap_or_default();
         let defaults = Defaults { tenant: defaults.tenant, columns: [defaults.runtime, defaults.identity] };
-        if let Err(message) = defaults.check(start) {
+        if let Err(message) = (RuleTests { start }).check(&defaults.columns) {
             faults.push(fault(defaults_line, message));
         }
         if raw.cases.value.is_empty() {
@@ -192,7 +193,7 @@ impl TestCase {
         let mut faults = Vec::new();
         let mut timeline: Vec<TestEvent> = Vec::new();
         for (position, event) in raw.events.iter().enumerate() {
-            match expand(&event.value, position + 1, start, defaults) {
+            match expand(&event.value, position + 1, RuleTests { start }, defaults) {
                 Ok(events) => timeline.extend(events),
                 Err(message) => faults.push((line_of(event), message)),
             }

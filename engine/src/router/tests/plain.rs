@@ -60,6 +60,18 @@ fn a_receiver_of_both_planes_has_one_page_that_stands_while_one_of_them_does() {
 }
 
 #[test]
+fn who_may_see_both_planes_hears_that_the_other_joins_and_not_that_it_is_new() {
+    let mut routes = routes(Policy::default());
+    routes.routes = vec![route(&["tenant=acme"], &[SOC], Policy::default())];
+    let mut timeline = Timeline::new(routes);
+    timeline.tell(&revision("a", 1, Verdict::ModelAbuse, High), Model, Opened).want(&[(0, "soc", Opened)]);
+    let both = revision("a", 2, Verdict::Both, High);
+    timeline.tell_all(&[telling(&both, Model, VerdictGrew), telling(&both, Access, Opened)]);
+    timeline.want(&[(0, "soc", VerdictGrew)]);
+    assert_eq!(timeline.last().replaces.as_deref(), Some("a:both:1"));
+}
+
+#[test]
 fn what_no_route_takes_goes_to_the_fallback_and_is_counted() {
     let mut routes = routes(Policy::default());
     routes.routes = vec![route(&["plane=access"], &[AI], Policy::default())];

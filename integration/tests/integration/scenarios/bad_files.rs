@@ -65,6 +65,21 @@ fn a_scenario_that_proves_nothing_is_refused_with_its_line() {
             "told: {iam: opened}\n    reads: {ai-security: [x]}",
             "`ai-security` can't read anything",
         ),
+        (
+            "told: {iam: opened}",
+            "told: {iam: opened}\n    lists: {ai-security: [ada]}",
+            "`ai-security` can't read anything",
+        ),
+        (
+            "told: {iam: opened}",
+            "told: {iam: opened}\n    nobody: true",
+            "good.yaml:8: `nobody: true` and `told` contradict each other",
+        ),
+        (
+            "told: {iam: opened}",
+            "status: merged\n    told: {iam: opened}",
+            "good.yaml:8: what is `merged` says `into` which incident",
+        ),
         ("    incident: ada\n", "", "good.yaml:8: say whom it is about"),
         ("{to: ai-security}", "{to: iam}", "good.yaml:17: anything to iam is what line 8 expects"),
         ("{to: ai-security}", "{}", "good.yaml:17: it forbids nothing"),
