@@ -201,7 +201,7 @@ impl EntityState {
         entity: &Entity,
         over: Timestamp,
         scene: &mut Scene<'_>,
-    ) -> (Vec<Box<SignalRecord>>, Vec<Incident>) {
+    ) -> (Vec<SignalRecord>, Vec<Incident>) {
         let due = |incident: &Incident| incident.last_event_time() < over;
         self.each_with_signals(scene, due, |incident, judgement, records, scene| {
             incident.last_word(entity, judgement, records, scene);
@@ -221,7 +221,7 @@ impl EntityState {
             };
             if !keep {
                 commit.deletes.push([SIGNAL_PREFIX, id.as_bytes()].concat());
-                forgotten.push(record.clone());
+                forgotten.push(SignalRecord::clone(record));
             }
             keep
         });

@@ -90,7 +90,7 @@ pub struct Correlator {
     absorbed: BTreeSet<Arc<Entity>>,
     opened: u64,
     /// Signals that were forgotten in the last step: case files still want to see them.
-    leaving: BTreeMap<String, Box<SignalRecord>>,
+    leaving: BTreeMap<String, SignalRecord>,
 }
 
 impl Correlator {

@@ -53,3 +53,40 @@ impl Over {
         self.hold(entity, incident);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use watershed_schemas::{IncidentRevision, Verdict};
+
+    use super::*;
+
+    fn ended(minute: i64) -> (Entity, Incident) {
+        let entity = Entity::Session { tenant: "acme".to_owned(), session_id: minute.to_string() };
+        let mut incident = Incident::open(&entity, &minute.to_string(), 0, None, &[]);
+        let at = Timestamp::from_secs(minute * 60);
+        incident.last = Some(IncidentRevision::opened(&incident.id, "acme", Verdict::ModelAbuse, at));
+        (entity, incident)
+    }
+
+    #[test]
+    fn the_oldest_go_where_they_are_too_many_or_too_old() {
+        let mut over = Over::default();
+        let ids: Vec<String> = [30, 10, 20, 40]
+            .into_iter()
+            .map(|minute| {
+                let (entity, incident) = ended(minute);
+                let id = incident.id.clone();
+                over.take(&entity, incident, &mut Commit::default());
+                id
+            })
+            .collect();
+        let mut left = |oldest: i64, limit: usize| {
+            over.forget(Timestamp::from_secs(oldest * 60), limit, &mut Commit::default());
+            ids.iter().map(|id| over.get_mut(id).is_some()).collect::<Vec<_>>()
+        };
+        assert_eq!(left(10, 4), [true; 4]);
+        assert_eq!(left(0, 3), [true, false, true, true]);
+        assert_eq!(left(21, 3), [true, false, false, true]);
+        assert_eq!(left(0, 1), [false, false, false, true]);
+    }
+}

@@ -18,7 +18,7 @@ impl Correlator {
                 self.entities.get(entity)?.signals.get(&(*time, id.clone())).map(|record| &**record)
             }
             // An incident may come and go within one step.
-            None => self.leaving.get(id).map(|record| &**record),
+            None => self.leaving.get(id),
         };
         let mut records: Vec<&SignalRecord> =
             incident.signals.iter().take(SIGNALS).filter_map(record).filter(|record| !record.withdrawn).collect();

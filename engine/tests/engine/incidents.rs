@@ -15,13 +15,13 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use watershed_engine::core::Settings;
+use watershed_engine::core::{Input, Settings};
 use watershed_engine::correlator;
 use watershed_rules::CompiledRule;
-use watershed_schemas::{IncidentRevision, IncidentStatus, NotifyReason, Plane, Verdict};
+use watershed_schemas::{IncidentRevision, IncidentStatus, NotifyReason, Plane, Timestamp, Verdict};
 
-use crate::driver::{Arrival, Driver, arrivals, runner, settings};
-use crate::history::{Event, MINUTE, as_written, events, rule};
+use crate::driver::{Arrival, Driver, arrivals, partition, runner, settings};
+use crate::history::{Event, MINUTE, START, as_written, events, rule};
 
 pub(super) fn rules() -> Vec<Arc<CompiledRule>> {
     let by_id = "key: [e_event_id]";
@@ -249,4 +249,31 @@ fn a_slow_storm_is_one_incident_and_not_many() {
         last.values().map(|incident| (incident.status, incident.signals.len())).collect::<Vec<_>>(),
         [(IncidentStatus::Open, 40)]
     );
+}
+
+#[test]
+fn what_is_quiet_opens_again_for_what_is_newer_and_not_for_what_is_only_late() {
+    let rules = rules();
+    // Far apart enough for the first to be quiet; the late ones are within its gap and within lateness.
+    let own = |minute: i64| flag(minute, Some(0), None);
+    let history = [own(0), own(2), prompt(8, Some(1), None), own(1), own(4)];
+    let mut driver = Driver::new(short(), as_written(&rules));
+    driver.assign();
+    let mut resolved = |at: usize| {
+        driver.step_rows(&history, &[at]);
+        driver
+            .step(vec![Input::CaughtUp(partition(Plane::Access, 0), Timestamp::from_micros(START + history[at].time))]);
+        let last = driver.incidents().into_values().next().map(|incident| (incident.status, incident.signals.len()));
+        last.expect("opened")
+    };
+    assert_eq!(resolved(0), (IncidentStatus::Open, 1));
+    assert_eq!(resolved(1), (IncidentStatus::Open, 2));
+    assert_eq!(resolved(2), (IncidentStatus::Resolved, 2));
+    // It was there all the time: it is counted, and nobody is called.
+    assert_eq!(resolved(3), (IncidentStatus::Resolved, 3));
+    assert_eq!(resolved(4), (IncidentStatus::Open, 4));
+    let last = driver.incidents().into_values().next().expect("opened");
+    assert_eq!(last.reason, "reopened by new evidence");
+    let reasons: Vec<NotifyReason> = driver.told().into_iter().map(|(_, reason)| reason).collect();
+    assert_eq!(reasons, [NotifyReason::Opened, NotifyReason::Resolved, NotifyReason::Opened]);
 }

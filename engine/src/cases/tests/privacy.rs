@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
-use watershed_schemas::{Case, Moment, Plane};
+use watershed_schemas::{Case, Moment, NotifyReason, Plane};
 
 use super::example::{at, moment, whole};
 use crate::cases::view::{Viewer, for_viewer};
 use crate::cases::{Cases, ERASED, Settings};
 use crate::core::{Gathered, Output};
+use crate::correlator::Telling;
 use crate::redact::Redaction;
 use crate::store::{Commit, MemoryStore, StateStore};
 
@@ -22,7 +23,16 @@ fn opened(store: &Arc<MemoryStore>) -> Cases {
 }
 
 fn take(cases: &mut Cases, store: &MemoryStore, case: &Case) {
+    let telling = Telling {
+        incident: case.incident.clone(),
+        plane: Plane::Model,
+        reason: NotifyReason::Opened,
+        signals: Vec::new(),
+        blast_radius: case.blast_radius.clone(),
+        first_moves: case.first_moves.clone(),
+    };
     let output = Output {
+        tellings: vec![telling],
         incidents: case.revisions.iter().chain([&case.incident]).cloned().collect(),
         gathered: vec![Gathered { incident_id: case.incident.incident_id.clone(), moments: case.timeline.clone() }],
         ..Output::default()
@@ -72,6 +82,8 @@ fn what_is_erased_is_nowhere_in_the_store_and_verdict_times_and_counts_stay() {
         assert_eq!(case.timeline.len(), whole.timeline.len());
         let times = |case: &Case| case.timeline.iter().map(|moment| moment.event_time).collect::<Vec<_>>();
         assert_eq!(times(&case), times(&whole));
+        assert_eq!(case.first_moves[1].text, format!("revoke credential {ERASED} of {ERASED}"));
+        assert_eq!(case.blast_radius.as_ref().map(|radius| radius.principal.as_str()), Some(ERASED));
         assert_eq!(case.timeline[1].columns["tool"], "send_mail", "what was done stays");
         assert_eq!(cases.list(&Default::default()).next().and_then(|entry| entry.principal.as_deref()), Some(ERASED));
     }

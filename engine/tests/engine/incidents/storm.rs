@@ -111,7 +111,7 @@ fn what_is_absorbed_has_nothing_to_say() {
     let severities = [severity(), severity(), severity(), severity()];
     let shape = (storms(), arrivals(), severities, 2_usize..12);
     let counts = std::cell::Cell::new((0, 0));
-    let result = runner(150).run(&shape, |(events, arrival, severities, every)| {
+    let result = runner(40).run(&shape, |(events, arrival, severities, every)| {
         let mut driver = Driver::new(short(), graded(&severities));
         let mut said = Vec::new();
         driver.play_with(&events, &arrival.cut(1), |driver, step| {
