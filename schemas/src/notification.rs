@@ -136,10 +136,11 @@ pub struct Notification {
     /// What the other team was told to do first, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub their_first_move: Option<String>,
-    /// The evidence of each plane that it shows.
+    /// The evidence of each plane.
     #[serde(default)]
     pub scores: PlaneScores,
-    /// What verdict, severity and origin were reckoned from, rules of planes that it does not show left out.
+    /// What verdict, severity and origin were reckoned from; rules that count for planes alone that it does not show are left out,
+    /// and `withheld` says how many.
     #[serde(default, skip_serializing_if = "Because::is_empty")]
     pub because: Because,
     /// How far it reaches, as far as this team may see.
@@ -254,7 +255,8 @@ pub struct Group {
 /// A class of fields that a receiver is not shown.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Withheld {
-    /// `prompt`, `arguments`, `result`, `address`, `device`, `personal` or `secret`.
+    /// `prompt`, `arguments`, `result`, `address`, `device`, `personal` or `secret`; `rules` that count for another plane alone; and
+    /// `evidence` and `reach` where nothing of them is shown.
     pub class: String,
     /// In how many places.
     pub count: u32,

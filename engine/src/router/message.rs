@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
-use watershed_schemas::{FirstMove, Notification, NotifyReason, Plane, Related, RuleMention, Severity, Verdict};
+use watershed_schemas::{FirstMove, Notification, NotifyReason, Plane, Related, RuleMention, Severity, Verdict, Withheld};
 
 use super::tree::{Receiver, Routes};
 use super::view;
 use crate::correlator::{SignalRecord, Telling};
 use crate::evaluator::RuleSetup;
+use crate::messages::bare;
 use crate::playbook;
 use crate::redact::{Lens, Redaction, mask_message};
 
@@ -69,6 +70,7 @@ impl Writer<'_> {
         let (evidence, evidence_omitted) = view::evidence(&signals, &visible, &mut lens, EVIDENCE);
         let blast_radius = telling.blast_radius.as_ref().map(|radius| view::blast_radius(radius, &mut lens));
         let rules = self.mentions(&signals);
+        let (because, rules_withheld) = view::because(&incident.because, &visible);
         let severity = signals.iter().map(|signal| signal.severity).max().unwrap_or(incident.severity);
         let about = Notification::about(incident, &receiver.name, &receiver.team, &planes, reason);
         let own = |step: &&FirstMove| planes.contains(&step.plane);
@@ -86,8 +88,7 @@ impl Writer<'_> {
             evidence,
             evidence_omitted,
             related,
-            scores: view::scores(incident.scores, &visible),
-            because: view::because(&incident.because, &visible),
+            because,
             blast_radius,
             agents: incident.agents.clone(),
             tags: incident.tags.clone(),
@@ -96,7 +97,19 @@ impl Writer<'_> {
             planes: visible,
             ..about
         };
+        if message.planes.is_empty() {
+            // Nobody else takes it. What the evidence says is its owners' alone; that they have to hear of it is not.
+            let halves: Vec<String> =
+                planes.iter().map(|plane| format!("the {} half (team {})", plane.name(), plane.team())).collect();
+            let unrouted = format!("no receiver takes {}: see that it is heard of", halves.join(" and "));
+            message = bare(message, unrouted);
+            mask_message(&mut message);
+            return message;
+        }
         message.withheld = lens.tally(mask_message(&mut message));
+        if rules_withheld > 0 {
+            message.withheld.push(Withheld { class: "rules".to_owned(), count: rules_withheld });
+        }
         message
     }
 
