@@ -65,6 +65,7 @@ pub(crate) fn bare(message: Notification, first_move: String) -> Notification {
         evidence: Vec::new(),
         evidence_omitted: 0,
         related: Vec::new(),
+        untold: None,
         first_moves: Vec::new(),
         their_first_move: None,
         because: Because { rules: Vec::new(), ..message.because },
@@ -94,5 +95,6 @@ pub(crate) fn bare(message: Notification, first_move: String) -> Notification {
         replaces: message.replaces,
         scores: message.scores,
         link: message.link,
+        reopened: message.reopened,
     }
 }

@@ -1,6 +1,6 @@
 //! The last step: a message with its id and its key.
 
-use watershed_schemas::{Notification, NotifyReason, Severity, Verdict};
+use watershed_schemas::{Notification, NotifyReason, Plane, Severity, Verdict};
 
 use super::message::{Writer, hashed};
 use super::page::{Key, Page, Standing};
@@ -32,15 +32,25 @@ impl Router {
         }
         tellings.sort_by_key(|telling| telling.plane);
         let receiver = &self.routes.receivers[key.0];
-        let writer = Writer { routes: &self.routes, rules: &self.rules, redaction: &self.redaction };
-        let written = writer.notification(receiver, &tellings.iter().collect::<Vec<_>>());
+        let writer = Writer { rules: &self.rules, redaction: &self.redaction };
+        let elsewhere = |plane: &&Plane| tellings.iter().all(|telling| telling.plane != **plane);
+        let elsewhere: Vec<Plane> = newest.verdict.planes().iter().filter(elsewhere).copied().collect();
+        let mut others = self.others(page, &newest.incident_id, &elsewhere);
+        if matches!(reason, NotifyReason::Resolved | NotifyReason::Withdrawn) {
+            others.untold = None;
+        }
+        let written = writer.notification(receiver, &tellings.iter().collect::<Vec<_>>(), others);
+        let link = self.routes.external_url.as_ref();
+        let link = link.map(|url| format!("{url}/api/v1/incidents/{}", newest.incident_id));
+        let reopened = page.standing.is_none() && page.keys > 0 && page.labels.is_none();
         let (dedup_key, replaces) = page.key(receiver, written.verdict, written.severity, reason);
         let notification_id = page.message_id(&written);
         page.sent = Some(self.now);
         page.told.get_or_insert(self.now);
         page.retry = None;
         let group = page.shown_group();
-        routed.notifications.push(Notification { reason, notification_id, dedup_key, replaces, group, ..written });
+        let told = Notification { reason, notification_id, dedup_key, replaces, group, link, reopened, ..written };
+        routed.notifications.push(told);
     }
 }
 
@@ -70,9 +80,6 @@ impl Page {
     }
 
     fn key_at(&self, receiver: &Receiver, number: u32) -> String {
-        if self.labels.is_some() {
-            return format!("{}:{number}", self.id);
-        }
         let plane = match receiver.planes.as_slice() {
             [plane] => plane.name(),
             _ => "both",
