@@ -42,10 +42,10 @@ pub(crate) fn bare(message: Notification, first_move: String) -> Notification {
         ("reach", usize::from(message.blast_radius.is_some())),
         ("rules", message.rules.len().max(message.because.rules.len())),
     ];
-    let withheld = withheld.into_iter().filter(|(_, count)| *count > 0).map(|(class, count)| Withheld {
-        class: class.to_owned(),
-        count: u32::try_from(count).unwrap_or(u32::MAX),
-    });
+    let withheld = withheld
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(class, count)| Withheld { class: class.to_owned(), count: u32::try_from(count).unwrap_or(u32::MAX) });
     let what = match message.verdict {
         Verdict::ModelAbuse => "Model abuse",
         Verdict::AccessCompromise => "Access compromise",

@@ -3,12 +3,11 @@
 use watershed_schemas::{
     Act, Because, BlastRadius, Contribution, Coverage, Disposition, EvidenceItem, FirstMove, FirstMoved, Group,
     Handled, IncidentRevision, IncidentStatus, Move, Notification, NotifyReason, Origin, Plane, PlaneCoverage,
-    PlaneScores, Reach, Reached, Related, RelatedIncident, RuleMention, Severity, Shared, Timestamp, Untold, Verdict, Withheld,
+    PlaneScores, Reach, Reached, Related, RelatedIncident, RuleMention, Severity, Shared, Timestamp, Untold, Verdict,
+    Withheld,
 };
 
 use Plane::{Access, Model};
-
-use super::bare;
 
 /// A message and the name of what it is an example of.
 #[derive(Clone, Debug)]
@@ -406,7 +405,7 @@ fn storm() -> Notification {
 /// What nobody else took, told to a receiver that may show no plane.
 fn fallback() -> Notification {
     let unrouted = "no receiver takes the model half (team ai-security): see that it is heard of".to_owned();
-    let message = bare(opened(&[Model], Verdict::ModelAbuse), unrouted);
+    let message = super::bare(opened(&[Model], Verdict::ModelAbuse), unrouted);
     Notification { receiver: "operator".to_owned(), team: "operator".to_owned(), ..message }
 }
 

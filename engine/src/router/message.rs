@@ -67,8 +67,7 @@ impl Writer<'_> {
         let Others { related, untold } = others;
         let shared = incident.verdict.planes().iter().any(|plane| !planes.contains(plane));
         let policy = self.redaction.policy(&receiver.name, &receiver.planes);
-        let mut lens =
-            Lens::new(policy, &self.redaction.key).about(incident.principal.as_deref()).compared(shared);
+        let mut lens = Lens::new(policy, &self.redaction.key).about(incident.principal.as_deref()).compared(shared);
         let (evidence, evidence_omitted) = view::evidence(&signals, &visible, &mut lens, EVIDENCE);
         let blast_radius = telling.blast_radius.as_ref().map(|radius| view::blast_radius(radius, &mut lens));
         let rules = self.mentions(&signals);

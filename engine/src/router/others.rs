@@ -21,11 +21,17 @@ impl Router {
     pub(super) fn others(&self, own: &Page, incident: &str, planes: &[Plane]) -> Others {
         let mut others = Others::default();
         for plane in planes {
-            let mut told = own.members.get(incident).and_then(|member| member[plane.index()].as_ref()).is_some_and(|half| half.told);
+            let mut told = own
+                .members
+                .get(incident)
+                .and_then(|member| member[plane.index()].as_ref())
+                .is_some_and(|half| half.told);
             let mut why: Option<String> = None;
             for key in self.by_incident.get(incident).into_iter().flatten() {
                 let Some(page) = self.pages.get(key) else { continue };
-                let Some(half) = page.members.get(incident).and_then(|member| member[plane.index()].as_ref()) else { continue };
+                let Some(half) = page.members.get(incident).and_then(|member| member[plane.index()].as_ref()) else {
+                    continue;
+                };
                 let receiver = &self.routes.receivers[key.0];
                 match self.knows(page, half) {
                     Ok(()) if page.route == FALLBACK => {

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
-use watershed_schemas::{Notification, NotifyReason, Plane, PlaneScores, Severity};
+use watershed_schemas::{Notification, NotifyReason, Severity};
 
 use super::notice;
 use crate::sinks::text::{cut, tame};
@@ -54,7 +54,11 @@ pub(super) fn encode(notification: &Notification, routing_key: &str) -> Value {
         },
         "client": "Watershed",
     });
-    let console = notification.link.iter().map(|link| (link, "Incident in Watershed".to_owned()));
+    let console = notification.link.iter().map(|link| {
+        let teams: Vec<&str> = notification.related.iter().map(|related| related.team.as_str()).collect();
+        let half = if teams.is_empty() { String::new() } else { format!(", with the half of {}", teams.join(", ")) };
+        (link, text(&format!("Incident in Watershed{half}"), PIECE))
+    });
     let runbooks = notification
         .rules
         .iter()

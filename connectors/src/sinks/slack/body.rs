@@ -112,8 +112,7 @@ fn templated(title: &str, text: &str) -> Vec<(Rank, Value)> {
 /// What we make of it.
 fn own(notification: &Notification) -> Vec<(Rank, Value)> {
     let mut parts: Vec<(Rank, Value)> = Vec::new();
-    let over =
-        if words::is_over(notification) { format!("{}: ", words::reason(notification)) } else { String::new() };
+    let over = if words::is_over(notification) { format!("{}: ", words::reason(notification)) } else { String::new() };
     parts.push((Rank::Always, header(&format!("{over}{}", line(&notification.title)))));
     parts.push((
         Rank::Always,

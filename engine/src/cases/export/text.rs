@@ -48,7 +48,9 @@ pub fn show(page: &Page) -> Vec<String> {
         }
     }
     lanes(&mut out, page);
-    for (title, lines) in [("people", &page.handled), ("messages queued (watershed receivers list says what was taken)", &page.told)] {
+    for (title, lines) in
+        [("people", &page.handled), ("messages queued (watershed receivers list says what was taken)", &page.told)]
+    {
         if !lines.is_empty() {
             heading(&mut out, title);
             for (at, what) in lines {

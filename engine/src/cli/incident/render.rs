@@ -111,7 +111,8 @@ fn told_to(receiver: &Receiver, sort: &str, examples: Vec<Notification>) -> Resu
     if told.is_empty() {
         let planes: Vec<&str> = receiver.planes.iter().map(|plane| plane.name()).collect();
         let planes = if planes.is_empty() { "no plane".to_owned() } else { planes.join(" and ") };
-        let message = format!("`{}` shows what receiver {} is never told: it may show {planes}", for_log(sort), receiver.name);
+        let message =
+            format!("`{}` shows what receiver {} is never told: it may show {planes}", for_log(sort), receiver.name);
         return Err(Error::Usage(message));
     }
     Ok(told)

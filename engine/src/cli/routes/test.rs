@@ -64,7 +64,8 @@ pub(in crate::cli) struct TestArgs {
 }
 
 /// What the answer leaves out.
-const NOT_APPLIED: &str = "(where the routes lead; silences, mute times and inhibitions, which hold back, are not applied)";
+const NOT_APPLIED: &str =
+    "(where the routes lead; silences, mute times and inhibitions, which hold back, are not applied)";
 
 /// A value as the configuration writes it.
 fn named<T: DeserializeOwned>(text: &str) -> Result<T, String> {

@@ -61,7 +61,8 @@ pub(super) fn external_url(raw: Option<&str>, findings: &mut Findings<'_>) -> Op
             && url.fragment().is_none()
     });
     let Some(url) = known else {
-        let message = "is not the http(s) url at which people reach the console; write it like \"https://watershed.example.com\"";
+        let message =
+            "is not the http(s) url at which people reach the console; write it like \"https://watershed.example.com\"";
         findings.error("console.external_url", message);
         return None;
     };

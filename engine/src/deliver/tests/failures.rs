@@ -102,11 +102,24 @@ async fn moved_to(sight: Sight, removed: bool) -> Notification {
 async fn a_message_that_moves_shows_its_fallback_no_more_than_it_may_see() {
     let hiding = Overrides { hide: vec![Class::Prompt], ..Overrides::default() };
     let hiding = Sight { policy: Policy::of(&Plane::ALL).with(&hiding), ..Sight::of(&Plane::ALL) };
-    let blind = [(Sight::of(&[]), false), (Sight::of(&[Plane::Access]), false), (hiding, false), (Sight::of(&Plane::ALL), true)];
+    let blind = [
+        (Sight::of(&[]), false),
+        (Sight::of(&[Plane::Access]), false),
+        (hiding, false),
+        (Sight::of(&Plane::ALL), true),
+    ];
     for (sight, removed) in blind {
         let moved = moved_to(sight, removed).await;
         let text = serde_json::json!(moved).to_string();
-        for kept in ["PLANTED", "exports@collector", "mail.send", "crm.read", "key_reports_7", "injected-document", "agent-reports"] {
+        for kept in [
+            "PLANTED",
+            "exports@collector",
+            "mail.send",
+            "crm.read",
+            "key_reports_7",
+            "injected-document",
+            "agent-reports",
+        ] {
             assert!(!text.contains(kept), "{kept}: {text}");
         }
         assert!(moved.planes.is_empty() && moved.evidence.is_empty() && moved.blast_radius.is_none());
