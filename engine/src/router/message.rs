@@ -104,6 +104,7 @@ impl Writer<'_> {
             let halves: Vec<String> =
                 planes.iter().map(|plane| format!("the {} half (team {})", plane.name(), plane.team())).collect();
             let unrouted = format!("no receiver takes {}: see that it is heard of", halves.join(" and "));
+            message.evidence_omitted = signals.iter().map(|signal| signal.evidence.len()).sum();
             message = bare(message, unrouted);
             mask_message(&mut message);
             return message;

@@ -154,7 +154,7 @@ proptest! {
                 prop_assert!(timeline.sent.iter().any(tells), "{} was told nothing: {message:?}", related.team);
             }
             prop_assert!(message.related.is_empty() || message.untold.is_none());
-            prop_assert!(message.verdict == Verdict::Both || (message.related.is_empty() && message.untold.is_none()));
+            prop_assert!(message.untold.is_none() || message.verdict == Verdict::Both, "{message:?}");
         }
     }
 
