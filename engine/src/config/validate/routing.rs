@@ -134,8 +134,8 @@ fn fallback(name: Option<String>, receivers: &[Receiver], findings: &mut Finding
     if let Some(receiver) = receivers.iter().find(|receiver| receiver.name == name) {
         if raw::Team(receiver.team.clone()).owned().is_some_and(|owned| owned.len() == 1) {
             let message = format!(
-                "`{name}` is of team `{}`, which owns one plane: it hears, if barely, of incidents that are not its own; name a \
-                 receiver of team \"operator\"",
+                "`{name}` is of team `{}`, which owns one plane: it hears, if barely, of incidents that are not its own; name \
+                 one of neither owner",
                 receiver.team
             );
             findings.warn("routing.fallback", message);
