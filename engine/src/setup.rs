@@ -107,7 +107,12 @@ pub fn delivery(config: &Config, runtime: &Handle, store: Arc<dyn StateStore>) -
     let mut receivers = Vec::new();
     for receiver in &config.receivers {
         let sink = sink(receiver, &http)?;
-        receivers.push(deliver::Receiver { name: receiver.name.clone(), sink, settings: receiver.delivery.clone() });
+        receivers.push(deliver::Receiver {
+            name: receiver.name.clone(),
+            sink,
+            sight: config.redaction.sight(&receiver.name, &receiver.planes),
+            settings: receiver.delivery.clone(),
+        });
     }
     Ok(Delivery::start(runtime, store, receivers, config.delivery.clone(), Arc::new(SystemClock::new()))?)
 }

@@ -35,7 +35,7 @@ pub struct Case {
     /// What people said of it, oldest first.
     #[serde(default)]
     pub handled: Vec<Handled>,
-    /// Who was told what of it, oldest first.
+    /// Messages that were put in the outbox, oldest first; whether a receiver took one is not known here.
     #[serde(default)]
     pub told: Vec<Told>,
     /// Who was not called though a route led there, and why, oldest first.
@@ -98,7 +98,7 @@ pub struct TimelineEntry {
     pub source: Option<SourceRecord>,
 }
 
-/// Somebody was told something.
+/// A message to somebody was put in the outbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Told {
     /// Id of the message.

@@ -35,7 +35,7 @@ pub use incident::{
     Origin, PlaneCoverage, PlaneScores, RelatedIncident, Shared, Verdict,
 };
 pub use notice::{Notice, NoticeKind, NoticeState};
-pub use notification::{EvidenceItem, Group, Notification, NotifyReason, Related, RuleMention, Withheld};
+pub use notification::{EvidenceItem, Group, Notification, NotifyReason, Related, RuleMention, Untold, Withheld};
 pub use plane::{Plane, RulePlane};
 pub use row::{Cell, Row};
 pub use signal::{Mark, Severity, Signal, SignalReason};

@@ -74,6 +74,16 @@ pub struct Related {
     pub incident_id: String,
 }
 
+/// The half of a `both` incident that nobody has been told of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Untold {
+    /// Whose half.
+    pub plane: Plane,
+    /// Why nobody was told, where that is known: a silence, a mute time, a graver incident, a group that waits, no receiver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
 /// One message to one receiver about one revision of one incident. It holds only what the receiver's team may see.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Notification {
@@ -121,9 +131,15 @@ pub struct Notification {
     pub evidence: Vec<EvidenceItem>,
     /// How many pieces of evidence were left out.
     pub evidence_omitted: usize,
-    /// The halves that other teams hold.
+    /// The halves that other teams hold: those that were told of them, or are told in the same step.
     pub related: Vec<Related>,
-    /// What receivers fold repeats by: `incident:plane:n`, or the group's where incidents are grouped. It changes where a verdict
+    /// The half that nobody has been told of, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untold: Option<Untold>,
+    /// Whether this receiver was told of the incident before, and that it was over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reopened: bool,
+    /// What receivers fold repeats by: `incident:plane:n`, or `group:plane:n` where incidents are grouped. It changes where a verdict
     /// or severity has grown beyond what an open page says.
     #[serde(default)]
     pub dedup_key: String,
@@ -136,10 +152,11 @@ pub struct Notification {
     /// What the other team was told to do first, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub their_first_move: Option<String>,
-    /// The evidence of each plane that it shows.
+    /// The evidence of each plane.
     #[serde(default)]
     pub scores: PlaneScores,
-    /// What verdict, severity and origin were reckoned from, rules of planes that it does not show left out.
+    /// What verdict, severity and origin were reckoned from; rules that count for planes alone that it does not show are left out,
+    /// and `withheld` says how many.
     #[serde(default, skip_serializing_if = "Because::is_empty")]
     pub because: Because,
     /// How far it reaches, as far as this team may see.
@@ -160,7 +177,7 @@ pub struct Notification {
     /// What a person last said of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handled: Option<Handled>,
-    /// Where to read more: the page of the incident, where `console.external_url` is set.
+    /// Where to read more: the page of the incident, where `console.external_url` is set. The other half is there too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// The incidents that it speaks of, where a route groups them; this message is about the gravest.
@@ -217,6 +234,8 @@ impl Notification {
             evidence: Vec::new(),
             evidence_omitted: 0,
             related: Vec::new(),
+            untold: None,
+            reopened: false,
             replaces: None,
             first_moves: Vec::new(),
             their_first_move: None,
@@ -254,7 +273,8 @@ pub struct Group {
 /// A class of fields that a receiver is not shown.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Withheld {
-    /// `prompt`, `arguments`, `result`, `address`, `device`, `personal` or `secret`.
+    /// `prompt`, `arguments`, `result`, `address`, `device`, `personal` or `secret`; `rules` that count for another plane alone; and
+    /// `evidence` and `reach` where nothing of them is shown.
     pub class: String,
     /// In how many places.
     pub count: u32,

@@ -10,7 +10,8 @@ use super::words;
 pub fn in_words(notification: &Notification) -> Value {
     json!({
         "verdict": words::verdict(notification.verdict),
-        "reason": words::reason(notification.reason),
+        "untold": words::untold(notification),
+        "reason": words::reason(notification),
         "status": words::status(notification.status),
         "origin": words::origin(notification.origin),
         "coverage_gaps": words::coverage_gaps(notification.coverage),

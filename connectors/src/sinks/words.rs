@@ -2,7 +2,7 @@
 
 use watershed_schemas::{
     Act, Coverage, Disposition, Handled, IncidentStatus, Notification, NotifyReason, Origin, Plane, PlaneCoverage,
-    PlaneScores, Reach, Verdict,
+    PlaneScores, Reach, Untold, Verdict,
 };
 
 use crate::escape::one_line;
@@ -15,8 +15,9 @@ pub(super) fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-pub(super) fn reason(reason: NotifyReason) -> &'static str {
-    match reason {
+pub(super) fn reason(notification: &Notification) -> &'static str {
+    match notification.reason {
+        NotifyReason::Opened if notification.reopened => "reopened",
         NotifyReason::Opened => "new incident",
         NotifyReason::VerdictGrew => "verdict grew",
         NotifyReason::SeverityRose => "severity rose",
@@ -88,17 +89,7 @@ pub(super) fn because(notification: &Notification) -> Option<String> {
     if because.is_empty() {
         return None;
     }
-    let pair = |scores: PlaneScores| {
-        Plane::ALL
-            .into_iter()
-            .filter(|plane| notification.planes.contains(plane))
-            .map(|plane| match plane {
-                Plane::Model => format!("model {:.2}", scores.model),
-                Plane::Access => format!("access {:.2}", scores.access),
-            })
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
+    let pair = |PlaneScores { model, access }: PlaneScores| format!("model {model:.2}, access {access:.2}");
     let mut lines =
         vec![format!("Scores\n{} (in the verdict from {})", pair(notification.scores), pair(because.thresholds))];
     lines.extend(because.rules.iter().take(SHOWN).map(|rule| {
@@ -115,6 +106,13 @@ pub(super) fn because(notification: &Notification) -> Option<String> {
         lines.push(format!("and {} more rules", because.rules.len() - SHOWN));
     }
     Some(lines.join("\n"))
+}
+
+/// That nobody has been told of the other half.
+pub(super) fn untold(notification: &Notification) -> Option<String> {
+    let Untold { plane, why } = notification.untold.as_ref()?;
+    let why = why.as_deref().map(|why| format!(": {}", one_line(why, 200))).unwrap_or_default();
+    Some(format!("Nobody is known to have been told of the {plane} half{why}"))
 }
 
 /// How far it reaches: a line for each kind of thing, with a few names.

@@ -107,6 +107,7 @@ fn what_is_written_is_what_runs() {
     assert_eq!(receivers[2].planes, [Plane::Model, Plane::Access]);
     assert_eq!(receivers[1].delivery.max_attempts, 50);
     assert_eq!(routes.fallback, Some(3));
+    assert_eq!(routes.external_url.as_deref(), Some("https://watershed.acme.example"));
     assert_eq!(routes.routes[0].receivers, [2]);
     assert!(routes.routes[0].and_on && !routes.routes[1].and_on);
     assert_eq!(routes.routes[1].matchers.plane, Some(Plane::Access));

@@ -9,6 +9,7 @@ use watershed_connectors::sinks::Sink;
 
 use super::queue::Queue;
 use super::settings::ReceiverSettings;
+use crate::redact::Sight;
 
 /// A receiver as the configuration names it.
 pub struct Receiver {
@@ -16,8 +17,17 @@ pub struct Receiver {
     pub name: String,
     /// How it is reached.
     pub sink: Arc<dyn Sink>,
+    /// What it may see: a message that moves to it from another receiver shows no more.
+    pub sight: Sight,
     /// How patient delivery is with it.
     pub settings: ReceiverSettings,
+}
+
+impl Receiver {
+    /// Its name and what it may see.
+    pub(super) fn seen_as(&self) -> (&str, &Sight) {
+        (&self.name, &self.sight)
+    }
 }
 
 /// Where a receiver stands.

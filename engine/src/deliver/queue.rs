@@ -98,7 +98,11 @@ impl Queue {
         Group {
             former: former_keys(rows.iter().map(|(_, row)| &row.notification), &newest.notification.dedup_key),
             seqs: rows.iter().map(|(seq, _)| **seq).collect(),
-            notification: Notification { reason, ..newest.notification.clone() },
+            notification: Notification {
+                reason,
+                reopened: rows.iter().any(|(_, row)| row.notification.reopened),
+                ..newest.notification.clone()
+            },
             since: first.since,
         }
     }

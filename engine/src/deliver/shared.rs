@@ -12,6 +12,7 @@ use super::dead_letters::{DeadLetter, DeadLetters};
 use super::lane::{Lane, ReceiverState, count};
 use super::memory::{self, Recalled};
 use super::queue::Group;
+use crate::messages::{self, Lost};
 use crate::outbox::OutboxRow;
 use crate::store::{Commit, StateStore};
 
@@ -33,10 +34,13 @@ impl Shared {
     pub(super) fn queue(&self, row: OutboxRow) -> Result<(), Box<OutboxRow>> {
         let named = self.lanes.get(&row.notification.receiver);
         let Some(lane) = named.or_else(|| self.lanes.get(self.fallback.as_ref()?)) else { return Err(Box::new(row)) };
-        if named.is_none() {
+        let notification = if named.is_some() {
+            row.notification
+        } else {
             count(&lane.counters.rerouted, 1);
-        }
-        if lane.queue().push(row.seq, row.notification, self.clock.elapsed()) {
+            messages::moved(row.notification, (Lost::Removed, None), lane.receiver.seen_as())
+        };
+        if lane.queue().push(row.seq, notification, self.clock.elapsed()) {
             self.pending.send_modify(|pending| *pending += 1);
             lane.wake.notify_one();
         }
@@ -90,12 +94,14 @@ impl Shared {
         self.pending.send_modify(|pending| *pending -= group.seqs.len());
     }
 
-    /// Moves a message to another receiver: first in the store, then in memory. Its id stays.
+    /// Moves a message of a receiver that is gone to another one, as that one may see it: first in the store, then in memory.
+    /// Its id stays.
     pub(super) async fn reroute(&self, from: &Lane, to: &Lane, group: &Group) -> Result<(), Fatal> {
         // Of all that it takes the place of, the oldest is what an earlier message may have left there.
         let replaces = group.former.first().cloned().or_else(|| group.notification.replaces.clone());
-        let receiver = to.receiver.name.clone();
-        let notification = Notification { receiver, replaces, ..group.notification.clone() };
+        let notification = Notification { replaces, ..group.notification.clone() };
+        let lost = (Lost::Gone, Some(&from.receiver.sight));
+        let notification = messages::moved(notification, lost, to.receiver.seen_as());
         let row = OutboxRow { seq: group.newest(), notification };
         let put = row.encode().map_err(|error| Fatal(format!("an outbox row can't be written as JSON: {error}")))?;
         let older = group.seqs.iter().filter(|seq| **seq != row.seq).map(|seq| OutboxRow::key(*seq)).collect();

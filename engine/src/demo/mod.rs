@@ -29,6 +29,7 @@ use crate::deliver::{Delivery, DeliverySettings, Receiver, ReceiverSettings, Sys
 use crate::evaluator::RuleSetup;
 use crate::intake::Intake;
 use crate::pipeline::{Parts, Pipeline};
+use crate::redact::Sight;
 use crate::router::{self, Router, Routes};
 use crate::store::{self, SledStore, StateStore};
 
@@ -153,7 +154,7 @@ pub fn play(options: &Options, setups: Vec<RuleSetup>, show: &mut dyn FnMut(Mome
     let http = HttpClient::default();
     let secret = directory.path().join("secret");
     std::fs::write(&secret, "whsec_d2F0ZXJzaGVkIGRlbW8gc2VjcmV0IGtleSE=")?;
-    for ((team, _), inbox) in TEAMS.iter().zip(&inboxes) {
+    for ((team, plane), inbox) in TEAMS.iter().zip(&inboxes) {
         let address = runtime.block_on(receivers::start(inbox.clone()))?;
         let settings = SinkSettings::Webhook(WebhookSettings {
             network: NetworkSettings { allow_private: true, ..NetworkSettings::default() },
@@ -162,6 +163,7 @@ pub fn play(options: &Options, setups: Vec<RuleSetup>, show: &mut dyn FnMut(Mome
         receivers.push(Receiver {
             name: (*team).to_owned(),
             sink: settings.build(&http)?,
+            sight: Sight::of(&[*plane]),
             settings: ReceiverSettings::default(),
         });
     }

@@ -16,6 +16,9 @@ pub(super) fn context(notification: &Notification) -> Value {
         "replaces": null,
         "first_moves": [],
         "their_first_move": null,
+        "untold": null,
+        "reopened": false,
+        "notice": null,
         "because": Because::default(),
         "blast_radius": null,
         "agents": [],
@@ -34,6 +37,9 @@ pub(super) fn context(notification: &Notification) -> Value {
     }
     for rule in context["rules"].as_array_mut().into_iter().flatten() {
         complete(rule, &["runbook"]);
+    }
+    if !context["untold"].is_null() {
+        complete(&mut context["untold"], &["why"]);
     }
     if !context["handled"].is_null() {
         complete(&mut context["handled"], &["disposition", "note"]);

@@ -3,7 +3,8 @@
 use watershed_schemas::{
     Act, Because, BlastRadius, Contribution, Coverage, Disposition, EvidenceItem, FirstMove, FirstMoved, Group,
     Handled, IncidentRevision, IncidentStatus, Move, Notification, NotifyReason, Origin, Plane, PlaneCoverage,
-    PlaneScores, Reach, Reached, Related, RelatedIncident, RuleMention, Severity, Shared, Timestamp, Verdict, Withheld,
+    PlaneScores, Reach, Reached, Related, RelatedIncident, RuleMention, Severity, Shared, Timestamp, Untold, Verdict,
+    Withheld,
 };
 
 use Plane::{Access, Model};
@@ -26,6 +27,7 @@ pub fn examples() -> Vec<Example> {
         example("opened-both-ai-security", opened(&[Model], Verdict::Both)),
         example("opened-both-iam", opened(&[Access], Verdict::Both)),
         example("opened-both-soc", opened(&[Model, Access], Verdict::Both)),
+        example("nobody-has-the-other-half", nobody_else()),
         example("verdict-grew", verdict_grew()),
         example("severity-rose", severity_rose()),
         example("acknowledged", acknowledged()),
@@ -165,6 +167,13 @@ fn opened(planes: &[Plane], verdict: Verdict) -> Notification {
     for (order, step) in (1..).zip(&mut moves) {
         step.order = order;
     }
+    let mut kept_back = Vec::new();
+    if planes == [Model] {
+        kept_back.extend([withheld("address", 1), withheld("secret", 1)]);
+    }
+    if both && planes.len() == 1 {
+        kept_back.push(withheld("rules", 1));
+    }
     let more = if rules.len() > 1 { " (+1 more)" } else { "" };
     let theirs = verdict.planes().iter().find(|plane| !planes.contains(plane));
     Notification {
@@ -198,8 +207,8 @@ fn opened(planes: &[Plane], verdict: Verdict) -> Notification {
         agents: vec!["agent-reports".to_owned()],
         tags: vec!["exfiltration".to_owned()],
         frameworks: vec!["OWASP LLM01:2025".to_owned()],
-        link: Some("https://watershed.acme.example/incidents/inc_5f2a9c0d31e84b7a".to_owned()),
-        withheld: if planes == [Model] { vec![withheld("address", 1), withheld("secret", 1)] } else { Vec::new() },
+        link: Some("https://watershed.acme.example/api/v1/incidents/inc_5f2a9c0d31e84b7a".to_owned()),
+        withheld: kept_back,
         ..about
     }
 }
@@ -268,6 +277,16 @@ fn verdict_grew() -> Notification {
     }
 }
 
+fn nobody_else() -> Notification {
+    let why = Some("for iam-pager, it is silenced (sil_0123456789abcdef)".to_owned());
+    Notification {
+        related: Vec::new(),
+        their_first_move: None,
+        untold: Some(Untold { plane: Access, why }),
+        ..opened(&[Model], Verdict::Both)
+    }
+}
+
 fn severity_rose() -> Notification {
     let risen = later(NotifyReason::SeverityRose, IncidentStatus::Open, 2);
     Notification {
@@ -304,7 +323,8 @@ fn closed(disposition: Disposition, note: Option<&str>) -> Notification {
 
 fn reopened() -> Notification {
     let note = Some("it happens again");
-    Notification { handled: handled(Act::Reopen, note), ..later(NotifyReason::Opened, IncidentStatus::Open, 4) }
+    let handled = handled(Act::Reopen, note);
+    Notification { handled, reopened: true, ..later(NotifyReason::Opened, IncidentStatus::Open, 4) }
 }
 
 fn withdrawn_whole() -> Notification {
@@ -384,19 +404,9 @@ fn storm() -> Notification {
 
 /// What nobody else took, told to a receiver that may show no plane.
 fn fallback() -> Notification {
-    Notification {
-        receiver: "operator".to_owned(),
-        team: "operator".to_owned(),
-        planes: Vec::new(),
-        evidence: Vec::new(),
-        first_move: "pause the agent and quarantine its session".to_owned(),
-        first_moves: Vec::new(),
-        scores: PlaneScores::default(),
-        because: Because::default(),
-        blast_radius: None,
-        withheld: Vec::new(),
-        ..opened(&[Model], Verdict::ModelAbuse)
-    }
+    let unrouted = "no receiver takes the model half (team ai-security): see that it is heard of".to_owned();
+    let message = super::bare(opened(&[Model], Verdict::ModelAbuse), unrouted);
+    Notification { receiver: "operator".to_owned(), team: "operator".to_owned(), ..message }
 }
 
 /// Every text that somebody else writes is an attempt.

@@ -4,6 +4,7 @@
 //! text, from the notification as the receiver may see it and from nothing else; the sink escapes both for its receiver as it
 //! escapes everything. A template can't loop for ever, write without end, read files or reach what the receiver may not see.
 
+mod bare;
 mod context;
 mod escapes;
 mod examples;
@@ -12,6 +13,7 @@ mod template;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use bare::{Lost, bare, moved};
 pub use examples::{Example, examples};
 pub use outgoing::{Outgoing, template_failures};
 pub use template::{BUILT_IN, Template, TemplateError};

@@ -33,7 +33,7 @@ pub struct Lens<'a> {
     key: &'a Key,
     /// Names of the incident's own principal: they are no third person.
     known: BTreeSet<&'a str>,
-    /// Whether another team is told as well, so that shown values carry their fingerprints too.
+    /// Whether the incident has a half that is another team's, so that shown values carry their fingerprints too.
     compared: bool,
     withheld: BTreeMap<Class, u32>,
 }
@@ -51,7 +51,7 @@ impl<'a> Lens<'a> {
         self
     }
 
-    /// Another team is told as well and has to be able to compare.
+    /// The incident has a half that is another team's, which has to be able to compare.
     #[must_use]
     pub fn compared(mut self, compared: bool) -> Self {
         self.compared = compared;

@@ -2,7 +2,7 @@
 
 use watershed_schemas::{
     BlastRadius, EvidenceItem, FirstMove, Group, Handled, Notice, Notification, Reach, Related, RelatedIncident,
-    RuleMention,
+    RuleMention, Untold,
 };
 
 use super::{mask_known, secrets};
@@ -50,6 +50,8 @@ pub fn mask_message(message: &mut Notification) -> usize {
         link: _,
         group,
         withheld: _,
+        reopened: _,
+        untold,
         notice,
         text,
     } = message;
@@ -66,6 +68,9 @@ pub fn mask_message(message: &mut Notification) -> usize {
     }
     for Related { team, incident_id: _ } in related {
         texts.push(team);
+    }
+    if let Some(Untold { plane: _, why }) = untold {
+        texts.extend(why);
     }
     for FirstMove { plane: _, order: _, action: _, object, text, how, rule: _ } in first_moves {
         texts.push(text);

@@ -23,7 +23,7 @@ pub use class::Class;
 pub use fingerprint::Key;
 pub use lens::{Event, Lens};
 pub use message::mask_message;
-pub use policy::{Overrides, Policy};
+pub use policy::{Overrides, Policy, Sight};
 pub use secrets::{mask_known, mask_secrets};
 pub use settings::Settings;
 

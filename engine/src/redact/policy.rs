@@ -63,6 +63,29 @@ impl Policy {
     }
 }
 
+/// What a receiver may see: of which planes, and which classes of their fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// The planes whose evidence it may see.
+    pub planes: Vec<Plane>,
+    /// The classes.
+    pub policy: Policy,
+}
+
+impl Sight {
+    /// Of a receiver of these planes unless somebody says otherwise.
+    pub fn of(planes: &[Plane]) -> Self {
+        Sight { planes: planes.to_vec(), policy: Policy::of(planes) }
+    }
+
+    /// Whether it may see all that the other may.
+    pub fn covers(&self, other: &Sight) -> bool {
+        let shows = |plane: Plane, class| self.policy.shows(plane, class) || !other.policy.shows(plane, class);
+        other.planes.iter().all(|plane| self.planes.contains(plane))
+            && Plane::ALL.into_iter().all(|plane| Class::ALL.into_iter().all(|class| shows(plane, class)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +110,17 @@ mod tests {
         for (planes, expected) in cases {
             assert_eq!(shown(Policy::of(planes)), expected, "{planes:?}");
         }
+    }
+
+    #[test]
+    fn who_may_see_one_class_less_does_not_see_all_that_another_may() {
+        use Plane::{Access, Model};
+        let covers = |a: &[Plane], b: &[Plane]| Sight::of(a).covers(&Sight::of(b));
+        assert!(covers(&[Model], &[Model]) && covers(&[Model, Access], &[Access]) && covers(&[], &[]));
+        assert!(!covers(&[Access], &[Model]) && !covers(&[], &[Model]) && !covers(&[Model], &[Model, Access]));
+        let hiding = Overrides { hide: vec![Class::Prompt], ..Overrides::default() };
+        let hiding = Sight { policy: Policy::of(&[Model]).with(&hiding), ..Sight::of(&[Model]) };
+        assert!(!hiding.covers(&Sight::of(&[Model])) && Sight::of(&[Model]).covers(&hiding));
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
+use watershed_schemas::Plane;
 
-use super::{Key, Overrides, Redaction};
+use super::{Key, Overrides, Policy, Redaction, Sight};
 use crate::store::{self, Commit, StateStore};
 
 /// Where the store keeps the key that it was given when nobody named one.
@@ -20,6 +21,13 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What a receiver, which may show the evidence of these planes, may see.
+    pub fn sight(&self, receiver: &str, planes: &[Plane]) -> Sight {
+        let policy = Policy::of(planes);
+        let policy = self.receivers.get(receiver).map_or(policy, |overrides| policy.with(overrides));
+        Sight { policy, ..Sight::of(planes) }
+    }
+
     /// For an engine with this store: without a key of its own the store gets a random one, once. A store that is lost takes
     /// it along: fingerprints before and after can't be compared.
     ///

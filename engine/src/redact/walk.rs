@@ -262,7 +262,8 @@ fn a_secret_in_whatever_column_and_field_reaches_nobody() {
             for secret in secrets {
                 let text = format!("uses {secret} and password=hunter2 now");
                 for (team, message) in told(&[evidence(plane, kind, column, &text)], &text) {
-                    assert!(message.withheld.iter().any(|withheld| withheld.class == "secret"), "{team}: {column}");
+                    let masked_here = message.withheld.iter().any(|withheld| withheld.class == "secret");
+                    assert!(masked_here || message.planes.is_empty(), "{team}: {column}");
                     masked += json!(message).to_string().matches("[masked:").count();
                     for (kind, sink) in &sinks {
                         let body = sink.preview(&message).to_string();

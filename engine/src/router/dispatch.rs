@@ -7,7 +7,7 @@ use watershed_schemas::{IncidentStatus, NotifyReason, Timestamp};
 
 use super::labels::Labels;
 use super::page::{Hold, Key, Page, Step, urgency};
-use super::tree::Target;
+use super::tree::{FALLBACK, Target};
 use super::{HeldBack, Routed, Router};
 use crate::correlator::Telling;
 
@@ -49,6 +49,7 @@ impl Router {
         for key in waiting {
             self.settle(&key, &mut routed);
         }
+        self.escalate(&mut routed);
         self.hurry = false;
         routed
     }
@@ -70,9 +71,17 @@ impl Router {
         if let Some(newest) = revision.first() {
             self.bring_up_to_date(newest);
         }
+        // Each says who else is told of it now: what holds them back is asked before.
+        for key in &touched {
+            if let Some(mut page) = self.pages.remove(key) {
+                self.hold(&mut page, routed);
+                self.pages.insert(key.clone(), page);
+            }
+        }
         for key in touched {
             self.settle(&key, routed);
         }
+        self.escalate(routed);
     }
 
     /// What is kept of an incident's other half is of a revision before: should it be told later, it is told as it is now.
@@ -107,7 +116,7 @@ impl Router {
             if targets.is_empty() && keys.is_empty() {
                 routed.unrouted += 1;
                 let fallback = self.routes.fallback();
-                targets.extend(fallback.map(|receiver| Target { receiver, route: "fallback".to_owned() }));
+                targets.extend(fallback.map(|receiver| Target { receiver, route: FALLBACK.to_owned() }));
             }
             for target in targets
                 .into_iter()
@@ -156,6 +165,7 @@ impl Router {
         {
             self.settle(&key, routed);
         }
+        self.escalate(routed);
         if self.held.is_empty() {
             // Silences may change until something is held again.
             self.recheck = Timestamp::MIN;
@@ -163,6 +173,7 @@ impl Router {
             for key in std::mem::take(&mut self.held) {
                 self.settle(&key, routed);
             }
+            self.escalate(routed);
             let minute =
                 Timestamp::from_micros(self.now.micros().div_euclid(MINUTE).saturating_add(1).saturating_mul(MINUTE));
             self.recheck = self.silences.next_change(self.now).map_or(minute, |change| change.min(minute));
@@ -179,7 +190,6 @@ impl Router {
         self.dirty.insert(key.clone());
         self.hold(&mut page, routed);
         let policy = self.routes.policy(&page.route).clone();
-        let mut escalations = Vec::new();
         let mut forgotten = false;
         while let Some((at, step)) = page.next(&policy, self.hurry)
             && at <= self.now
@@ -189,7 +199,10 @@ impl Router {
                 Step::Update => self.update(key, &mut page, routed),
                 Step::End => self.end(key, &mut page, routed),
                 Step::Repeat => self.repeat(key, &mut page, routed),
-                Step::Escalate => escalations.extend(self.escalation(&mut page, &policy)),
+                Step::Escalate => {
+                    let steps = self.escalation(&mut page, &policy).into_iter();
+                    self.escalations.extend(steps.map(|(receiver, tellings)| (receiver, key.clone(), tellings)));
+                }
                 Step::Forget => {
                     forgotten = true;
                     break;
@@ -212,9 +225,6 @@ impl Router {
                 self.held.remove(key);
             }
             self.pages.insert(key.clone(), page);
-        }
-        for (receiver, tellings) in escalations {
-            self.escalate(receiver, key, &tellings, routed);
         }
     }
 
@@ -273,15 +283,13 @@ impl Router {
     /// Tells what has grown.
     fn tell(&mut self, key: &Key, page: &mut Page, routed: &mut Routed) {
         let ready = |half: &&super::page::Half| half.pending.is_some() && half.held.is_none();
-        let reason = page.halves().filter(ready).filter_map(|half| half.pending).min_by_key(|reason| urgency(*reason));
         let grouped = page.labels.is_some();
+        let reason = page.halves().filter(ready).filter_map(|half| half.pending).min_by_key(|reason| urgency(*reason));
         let reason = match reason {
             Some(NotifyReason::Escalated) => NotifyReason::Escalated,
             _ if page.standing.is_none() => NotifyReason::Opened,
-            // Who knows the one half, and may see both, hears that the other has joined it.
-            Some(NotifyReason::Opened) if !grouped && page.halves().any(|half| half.told && !half.over) => {
-                NotifyReason::VerdictGrew
-            }
+            // Its page stands: the plane that opened has joined what it says.
+            Some(NotifyReason::Opened) if !grouped => NotifyReason::VerdictGrew,
             Some(reason) => reason,
             None => return,
         };

@@ -1,5 +1,7 @@
 //! `escalate`: when nobody takes an incident in time, somebody else is told.
 
+use std::collections::BTreeSet;
+
 use watershed_schemas::NotifyReason;
 
 use super::page::{Half, Key, Page};
@@ -25,11 +27,23 @@ impl Router {
         to.iter().map(|receiver| (*receiver, seen(*receiver))).filter(|(_, seen)| !seen.is_empty()).collect()
     }
 
-    /// Tells a receiver of what nobody has taken. From then on it hears what becomes of it.
-    pub(super) fn escalate(&mut self, receiver: usize, from: &Key, tellings: &[Telling], routed: &mut Routed) {
-        routed.escalated += 1;
+    /// Tells the receivers that are due of what nobody has taken, both halves at once where both are due.
+    pub(super) fn escalate(&mut self, routed: &mut Routed) {
+        while !self.escalations.is_empty() {
+            let mut keys = BTreeSet::new();
+            for (receiver, from, tellings) in std::mem::take(&mut self.escalations) {
+                self.tell_of(receiver, &from, &tellings, &mut keys);
+            }
+            routed.escalated += keys.len() as u64;
+            for key in keys {
+                self.settle(&key, routed);
+            }
+        }
+    }
+
+    /// Puts it on the receiver's pages. From then on it hears what becomes of it.
+    fn tell_of(&mut self, receiver: usize, from: &Key, tellings: &[Telling], keys: &mut BTreeSet<Key>) {
         let labels = self.pages.get(from).and_then(|page| page.labels.clone());
-        let mut keys = std::collections::BTreeSet::new();
         for telling in tellings {
             let target = Target { receiver, route: ESCALATED.to_owned() };
             let key = self.page_at(&target, &telling.incident.incident_id, &from.1, labels.clone());
@@ -50,9 +64,6 @@ impl Router {
                 page.over = None;
             }
             keys.insert(key);
-        }
-        for key in keys {
-            self.settle(&key, routed);
         }
     }
 }

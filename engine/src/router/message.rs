@@ -6,12 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
-use watershed_schemas::{FirstMove, Notification, NotifyReason, Plane, Related, RuleMention, Severity, Verdict};
+use watershed_schemas::{FirstMove, Notification, NotifyReason, Plane, RuleMention, Severity, Verdict, Withheld};
 
-use super::tree::{Receiver, Routes};
+use super::others::Others;
+use super::tree::Receiver;
 use super::view;
 use crate::correlator::{SignalRecord, Telling};
 use crate::evaluator::RuleSetup;
+use crate::messages::bare;
 use crate::playbook;
 use crate::redact::{Lens, Redaction, mask_message};
 
@@ -41,14 +43,14 @@ impl RuleBrief {
 
 /// Writes messages to receivers.
 pub(super) struct Writer<'a> {
-    pub(super) routes: &'a Routes,
     pub(super) rules: &'a BTreeMap<String, RuleBrief>,
     pub(super) redaction: &'a Redaction,
 }
 
 impl Writer<'_> {
-    /// What the receiver is told of one revision: these are its tellings of it, one for each plane that it answers for.
-    pub(super) fn notification(&self, receiver: &Receiver, tellings: &[&Telling]) -> Notification {
+    /// What the receiver is told of one revision: these are its tellings of it, one for each plane that it answers for, and this
+    /// is who knows of the other.
+    pub(super) fn notification(&self, receiver: &Receiver, tellings: &[&Telling], others: Others) -> Notification {
         let telling = tellings[0];
         let incident = &telling.incident;
         let planes: Vec<Plane> = tellings.iter().map(|telling| telling.plane).collect();
@@ -62,13 +64,14 @@ impl Writer<'_> {
         signals.dedup_by(|a, b| a.signal_id == b.signal_id);
         // The fallback receiver hears of whatever nobody else takes, but sees only what it may.
         let visible: Vec<Plane> = planes.iter().copied().filter(|plane| receiver.planes.contains(plane)).collect();
-        let related = self.related(incident.verdict, &planes, &incident.incident_id);
+        let Others { related, untold } = others;
+        let shared = incident.verdict.planes().iter().any(|plane| !planes.contains(plane));
         let policy = self.redaction.policy(&receiver.name, &receiver.planes);
-        let mut lens =
-            Lens::new(policy, &self.redaction.key).about(incident.principal.as_deref()).compared(!related.is_empty());
+        let mut lens = Lens::new(policy, &self.redaction.key).about(incident.principal.as_deref()).compared(shared);
         let (evidence, evidence_omitted) = view::evidence(&signals, &visible, &mut lens, EVIDENCE);
         let blast_radius = telling.blast_radius.as_ref().map(|radius| view::blast_radius(radius, &mut lens));
         let rules = self.mentions(&signals);
+        let (because, rules_withheld) = view::because(&incident.because, &visible);
         let severity = signals.iter().map(|signal| signal.severity).max().unwrap_or(incident.severity);
         let about = Notification::about(incident, &receiver.name, &receiver.team, &planes, reason);
         let own = |step: &&FirstMove| planes.contains(&step.plane);
@@ -86,8 +89,8 @@ impl Writer<'_> {
             evidence,
             evidence_omitted,
             related,
-            scores: view::scores(incident.scores, &visible),
-            because: view::because(&incident.because, &visible),
+            untold,
+            because,
             blast_radius,
             agents: incident.agents.clone(),
             tags: incident.tags.clone(),
@@ -96,7 +99,20 @@ impl Writer<'_> {
             planes: visible,
             ..about
         };
+        if message.planes.is_empty() {
+            // Nobody else takes it. What the evidence says is its owners' alone; that they have to hear of it is not.
+            let halves: Vec<String> =
+                planes.iter().map(|plane| format!("the {} half (team {})", plane.name(), plane.team())).collect();
+            let unrouted = format!("no receiver takes {}: see that it is heard of", halves.join(" and "));
+            message.evidence_omitted = signals.iter().map(|signal| signal.evidence.len()).sum();
+            message = bare(message, unrouted);
+            mask_message(&mut message);
+            return message;
+        }
         message.withheld = lens.tally(mask_message(&mut message));
+        if rules_withheld > 0 {
+            message.withheld.push(Withheld { class: "rules".to_owned(), count: rules_withheld });
+        }
         message
     }
 
@@ -119,14 +135,6 @@ impl Writer<'_> {
         let planes = playbook::sequence(telling.incident.origin).into_iter().filter(|plane| planes.contains(plane));
         let steps = planes.map(|plane| playbook::line(&telling.first_moves, plane, visible.contains(&plane)));
         steps.collect::<Vec<_>>().join("; then ")
-    }
-
-    fn related(&self, verdict: Verdict, planes: &[Plane], incident_id: &str) -> Vec<Related> {
-        let others = verdict.planes().iter().filter(|plane| !planes.contains(plane));
-        others
-            .flat_map(|plane| self.routes.teams_of(*plane))
-            .map(|team| Related { team, incident_id: incident_id.to_owned() })
-            .collect()
     }
 }
 

@@ -20,6 +20,7 @@ mod labels;
 mod matcher;
 mod message;
 mod mute;
+mod others;
 mod page;
 mod persist;
 mod repeat;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use watershed_rules::ReferenceTables;
 use watershed_schemas::{Notification, Plane, Timestamp};
 
+use crate::correlator::Telling;
 use crate::evaluator::RuleSetup;
 use crate::redact::Redaction;
 
@@ -79,6 +81,8 @@ pub struct Router {
     gone: Vec<Vec<u8>>,
     /// Nothing more comes: nothing waits for more.
     hurry: bool,
+    /// Receivers who are to be told of what nobody has taken, and from which pages.
+    escalations: Vec<(usize, Key, Vec<Telling>)>,
 }
 
 /// What routing gave.
@@ -149,6 +153,7 @@ impl Router {
             dirty: BTreeSet::new(),
             gone: Vec::new(),
             hurry: false,
+            escalations: Vec::new(),
         };
         router.learn(setups);
         router

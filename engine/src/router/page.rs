@@ -233,13 +233,7 @@ impl Page {
         let mut offer = |at: Timestamp, step: Step| next = next.into_iter().chain([(at, step)]).min();
         let ready = self.halves().any(|half| half.pending.is_some() && half.held.is_none());
         if ready {
-            let since = self.since.unwrap_or(Timestamp::MIN);
-            let at = match self.sent {
-                _ if hurry => since,
-                None => since.plus(policy.group_wait),
-                Some(sent) => since.max(sent.plus(policy.group_interval)),
-            };
-            offer(at, Step::Tell);
+            offer(self.tells_at(policy, hurry), Step::Tell);
         } else if self.is_over() {
             offer(Timestamp::MIN, Step::End);
         }
@@ -257,6 +251,16 @@ impl Page {
             }
         }
         next
+    }
+
+    /// When what waits is told, where nothing holds it back.
+    pub(super) fn tells_at(&self, policy: &Policy, hurry: bool) -> Timestamp {
+        let since = self.since.unwrap_or(Timestamp::MIN);
+        match self.sent {
+            _ if hurry => since,
+            None => since.plus(policy.group_wait),
+            Some(sent) => since.max(sent.plus(policy.group_interval)),
+        }
     }
 
     /// Ids of its incidents that last or are still to be told, the gravest first.

@@ -1,6 +1,6 @@
 //! The last step: a message with its id and its key.
 
-use watershed_schemas::{Notification, NotifyReason, Severity, Verdict};
+use watershed_schemas::{Notification, NotifyReason, Plane, Severity, Verdict};
 
 use super::message::{Writer, hashed};
 use super::page::{Key, Page, Standing};
@@ -28,8 +28,7 @@ impl Router {
         let mut known = self.by_incident.get(id).into_iter().flatten().filter(|key| key.0 == at);
         let page = known.find_map(|key| self.pages.get(key)).cloned();
         let mut page = page.unwrap_or_else(|| Page::new(&receiver.name, id, "preview", None));
-        let writer = Writer { routes: &self.routes, rules: &self.rules, redaction: &self.redaction };
-        let written = writer.notification(receiver, &own);
+        let written = self.written(receiver, &page, &own);
         let (dedup_key, replaces) = page.key(receiver, written.verdict, written.severity, written.reason);
         Ok(Some(Notification { dedup_key, replaces, group: page.shown_group(), ..written }))
     }
@@ -57,15 +56,31 @@ impl Router {
         }
         tellings.sort_by_key(|telling| telling.plane);
         let receiver = &self.routes.receivers[key.0];
-        let writer = Writer { routes: &self.routes, rules: &self.rules, redaction: &self.redaction };
-        let written = writer.notification(receiver, &tellings.iter().collect::<Vec<_>>());
+        let written = self.written(receiver, page, &tellings.iter().collect::<Vec<_>>());
+        let reopened = page.standing.is_none() && page.keys > 0 && page.labels.is_none();
         let (dedup_key, replaces) = page.key(receiver, written.verdict, written.severity, reason);
         let notification_id = page.message_id(&written);
         page.sent = Some(self.now);
         page.told.get_or_insert(self.now);
         page.retry = None;
         let group = page.shown_group();
-        routed.notifications.push(Notification { reason, notification_id, dedup_key, replaces, group, ..written });
+        let told = Notification { reason, notification_id, dedup_key, replaces, group, reopened, ..written };
+        routed.notifications.push(told);
+    }
+
+    /// What the page's receiver is told of these halves of one incident, who knows of the other, and where more is to be read.
+    fn written(&self, receiver: &Receiver, page: &Page, tellings: &[&Telling]) -> Notification {
+        let (reason, incident) = (tellings[0].reason, &tellings[0].incident);
+        let writer = Writer { rules: &self.rules, redaction: &self.redaction };
+        let elsewhere = |plane: &&Plane| tellings.iter().all(|telling| telling.plane != **plane);
+        let elsewhere: Vec<Plane> = incident.verdict.planes().iter().filter(elsewhere).copied().collect();
+        let mut others = self.others(page, &incident.incident_id, &elsewhere);
+        if matches!(reason, NotifyReason::Resolved | NotifyReason::Withdrawn) {
+            others.untold = None;
+        }
+        let link = self.routes.external_url.as_ref();
+        let link = link.map(|url| format!("{url}/api/v1/incidents/{}", incident.incident_id));
+        Notification { link, ..writer.notification(receiver, tellings, others) }
     }
 }
 
@@ -95,9 +110,6 @@ impl Page {
     }
 
     fn key_at(&self, receiver: &Receiver, number: u32) -> String {
-        if self.labels.is_some() {
-            return format!("{}:{number}", self.id);
-        }
         let plane = match receiver.planes.as_slice() {
             [plane] => plane.name(),
             _ => "both",

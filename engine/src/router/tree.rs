@@ -12,6 +12,8 @@ use super::silence::Silence;
 
 /// Where what no route takes is led by: the teams that own the planes.
 const BY_TEAM: &str = "team";
+/// Where it goes to the receiver of what nobody else takes.
+pub(super) const FALLBACK: &str = "fallback";
 /// Where a receiver is told only because somebody else did not act.
 pub(super) const ESCALATED: &str = "escalated";
 
@@ -113,6 +115,8 @@ pub struct Routes {
     pub inhibitions: Vec<Inhibition>,
     /// Silences that are written in the configuration.
     pub silences: Vec<Silence>,
+    /// Where the console is found, for links to incidents.
+    pub external_url: Option<String>,
 }
 
 /// Somebody who is to be told, and by which route.
@@ -139,8 +143,8 @@ impl Routes {
             }
         }
         if !matched {
-            let owners = (0..self.receivers.len()).filter(|at| self.owns(*at, plane));
-            found.extend(owners.map(|receiver| Target { receiver, route: BY_TEAM.to_owned() }));
+            let by_team = self.by_team(plane).into_iter();
+            found.extend(by_team.map(|receiver| Target { receiver, route: BY_TEAM.to_owned() }));
         }
         found.retain(|target| self.may_see(target.receiver, plane));
         // Stable: of several ways to one receiver the first counts.
@@ -168,13 +172,20 @@ impl Routes {
         self.receivers.get(receiver).is_some_and(|receiver| receiver.planes.contains(&plane))
     }
 
-    /// A receiver of a team other than the two owners gets by default whatever planes it may see.
-    fn owns(&self, receiver: usize, plane: Plane) -> bool {
-        match self.receivers[receiver].team.as_str() {
-            "ai-security" => plane == Plane::Model,
-            "iam" => plane == Plane::Access,
-            _ => Some(receiver) != self.fallback && self.receivers[receiver].team != "operator",
+    /// Who gets a plane that no route takes: the receivers of the team that owns it. Where that team has none, those of teams that
+    /// own no plane; the operators and the fallback are not among them.
+    pub fn by_team(&self, plane: Plane) -> Vec<usize> {
+        let of = |wanted: &dyn Fn(usize, &str) -> bool| -> Vec<usize> {
+            let all = self.receivers.iter().enumerate();
+            let wanted = all.filter(|(at, receiver)| receiver.planes.contains(&plane) && wanted(*at, &receiver.team));
+            wanted.map(|(at, _)| at).collect()
+        };
+        let owners = of(&|_, team| team == plane.team());
+        if !owners.is_empty() {
+            return owners;
         }
+        let owns_none = |team: &str| team != "operator" && Plane::ALL.into_iter().all(|plane| plane.team() != team);
+        of(&|at, team| Some(at) != self.fallback && owns_none(team))
     }
 
     /// The receiver of what no route takes.
@@ -194,17 +205,6 @@ impl Routes {
         let mut found = Vec::new();
         walk("", &self.routes, &mut found);
         found
-    }
-
-    /// The teams that are told of a plane by default, in receiver order, without repeats.
-    pub fn teams_of(&self, plane: Plane) -> Vec<String> {
-        let mut teams: Vec<String> = Vec::new();
-        for (at, receiver) in self.receivers.iter().enumerate() {
-            if receiver.planes == [plane] && self.owns(at, plane) && !teams.contains(&receiver.team) {
-                teams.push(receiver.team.clone());
-            }
-        }
-        teams
     }
 }
 

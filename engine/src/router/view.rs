@@ -99,27 +99,18 @@ fn cut(text: String, chars: usize) -> String {
     }
 }
 
-/// What the verdict was reckoned from, as a receiver of these planes may see it.
-pub(super) fn because(because: &Because, planes: &[Plane]) -> Because {
+/// What the verdict was reckoned from, as a receiver of these planes may see it: without the rules that count for another plane
+/// alone, and how many these are.
+pub(super) fn because(because: &Because, planes: &[Plane]) -> (Because, u32) {
     let mut because = because.clone();
     let of = |scores: &PlaneScores, plane: Plane| match plane {
         Plane::Model => scores.model,
         Plane::Access => scores.access,
     };
+    let all = because.rules.len();
     because.rules.retain(|rule| planes.iter().any(|plane| of(&rule.weight, *plane) > 0.0));
-    for rule in &mut because.rules {
-        rule.weight = scores(rule.weight, planes);
-        rule.score = scores(rule.score, planes);
-    }
-    because
-}
-
-/// The scores of these planes alone.
-pub(super) fn scores(scores: PlaneScores, planes: &[Plane]) -> PlaneScores {
-    PlaneScores {
-        model: if planes.contains(&Plane::Model) { scores.model } else { 0.0 },
-        access: if planes.contains(&Plane::Access) { scores.access } else { 0.0 },
-    }
+    let withheld = u32::try_from(all - because.rules.len()).unwrap_or(u32::MAX);
+    (because, withheld)
 }
 
 /// How far it reaches.

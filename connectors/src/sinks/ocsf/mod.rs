@@ -134,7 +134,7 @@ impl<'a> View<'a> {
             revision: notification.revision,
             activity: match notification.reason {
                 _ if is_over(notification) => Activity::Close,
-                NotifyReason::Opened => Activity::Create,
+                NotifyReason::Opened if !notification.reopened => Activity::Create,
                 _ => Activity::Update,
             },
             reason: notification.reason.name(),

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
-use watershed_schemas::{Notification, NotifyReason, Plane, PlaneScores, Severity};
+use watershed_schemas::{Notification, NotifyReason, Severity};
 
 use super::notice;
 use crate::sinks::text::{cut, tame};
@@ -54,7 +54,11 @@ pub(super) fn encode(notification: &Notification, routing_key: &str) -> Value {
         },
         "client": "Watershed",
     });
-    let console = notification.link.iter().map(|link| (link, "Incident in Watershed".to_owned()));
+    let console = notification.link.iter().map(|link| {
+        let teams: Vec<&str> = notification.related.iter().map(|related| related.team.as_str()).collect();
+        let half = if teams.is_empty() { String::new() } else { format!(", with the half of {}", teams.join(", ")) };
+        (link, text(&format!("Incident in Watershed{half}"), PIECE))
+    });
     let runbooks = notification
         .rules
         .iter()
@@ -146,7 +150,7 @@ fn details(notification: &Notification) -> Value {
         let lines: Vec<&str> = lines.lines().filter(|line| !line.trim().is_empty()).collect();
         put("message", list(&lines, |line| text(line, PIECE)));
     }
-    put("why_now", words::reason(notification.reason).into());
+    put("why_now", words::reason(notification).into());
     put("status", words::status(notification.status).into());
     if let Some(handled) = words::handled(notification) {
         put("handled", text(&handled, 1_000).into());
@@ -167,7 +171,7 @@ fn details(notification: &Notification) -> Value {
     put("origin", words::origin(notification.origin).into());
     put("first_seen", notification.first_event_time.to_string().into());
     put("last_seen", notification.last_event_time.to_string().into());
-    put("scores", scores(notification));
+    put("scores", json!(notification.scores));
     put("sessions", list(&notification.sessions, |id| text(id, 128)));
     put("rules", list(&notification.rules, |rule| text(&rule.title, PIECE)));
     put(
@@ -207,27 +211,13 @@ fn details(notification: &Notification) -> Value {
             }),
         );
     }
+    if let Some(said) = words::untold(notification) {
+        put("untold", text(&said, PIECE).into());
+    }
     if let Some(step) = &notification.their_first_move {
         put("their_first_move", text(step, PIECE).into());
     }
     Value::Object(details)
-}
-
-/// The scores of the planes that the receiver may know of.
-fn scores(notification: &Notification) -> Value {
-    let PlaneScores { model, access } = notification.scores;
-    notification
-        .planes
-        .iter()
-        .map(|plane| {
-            let score = match plane {
-                Plane::Model => model,
-                Plane::Access => access,
-            };
-            (plane.name().to_owned(), json!(score))
-        })
-        .collect::<Map<String, Value>>()
-        .into()
 }
 
 fn list<T>(items: &[T], show: impl Fn(&T) -> String) -> Value {

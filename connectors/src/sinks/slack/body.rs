@@ -112,8 +112,7 @@ fn templated(title: &str, text: &str) -> Vec<(Rank, Value)> {
 /// What we make of it.
 fn own(notification: &Notification) -> Vec<(Rank, Value)> {
     let mut parts: Vec<(Rank, Value)> = Vec::new();
-    let over =
-        if words::is_over(notification) { format!("{}: ", words::reason(notification.reason)) } else { String::new() };
+    let over = if words::is_over(notification) { format!("{}: ", words::reason(notification)) } else { String::new() };
     parts.push((Rank::Always, header(&format!("{over}{}", line(&notification.title)))));
     parts.push((
         Rank::Always,
@@ -121,7 +120,7 @@ fn own(notification: &Notification) -> Vec<(Rank, Value)> {
             &[
                 ("Verdict", words::verdict(notification.verdict).to_owned()),
                 ("Severity", notification.severity.name().to_owned()),
-                ("Why now", words::reason(notification.reason).to_owned()),
+                ("Why now", words::reason(notification).to_owned()),
                 ("Status", words::status(notification.status).to_owned()),
                 ("Identity", line(notification.principal.as_deref().unwrap_or("unknown"))),
                 ("Tenant", line(&notification.tenant)),
@@ -171,7 +170,7 @@ pub(super) fn reply(notification: &Notification) -> Value {
     }
     let mut lines = vec![format!(
         "{}: {}, {} severity, {} (revision {})",
-        words::reason(notification.reason),
+        words::reason(notification),
         words::verdict(notification.verdict),
         notification.severity.name(),
         words::status(notification.status),
@@ -194,7 +193,7 @@ pub(super) fn reply(notification: &Notification) -> Value {
 fn in_our_words(notification: &Notification) -> String {
     format!(
         "{}: {} ({} severity)",
-        words::reason(notification.reason),
+        words::reason(notification),
         words::verdict(notification.verdict),
         notification.severity.name(),
     )
@@ -259,6 +258,7 @@ fn small_print(notification: &Notification) -> Vec<Value> {
     lines.extend(
         words::coverage_gaps(notification.coverage).iter().map(|gap| format!("Verdict given with a gap: {gap}")),
     );
+    lines.extend(words::untold(notification));
     lines.extend(words::withheld(notification));
     lines.extend(notification.related.iter().take(2).map(|related| {
         format!("The other half is with {}: incident {}", line(&related.team), line(&related.incident_id))

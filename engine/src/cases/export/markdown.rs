@@ -78,7 +78,11 @@ pub fn markdown(page: &Page) -> String {
     if page.moments_omitted > 0 {
         let _ = writeln!(out, "{} moments are not shown.\n", page.moments_omitted);
     }
-    for (title, lines) in [("People", &page.handled), ("Told", &page.told), ("Not called", &page.held_back)] {
+    for (title, lines) in [
+        ("People", &page.handled),
+        ("Messages queued (`watershed receivers list` says what was taken)", &page.told),
+        ("Not called", &page.held_back),
+    ] {
         if !lines.is_empty() {
             let _ = writeln!(out, "## {title}\n");
             for (at, what) in lines {

@@ -48,7 +48,11 @@ pub fn show(page: &Page) -> Vec<String> {
         }
     }
     lanes(&mut out, page);
-    for (title, lines) in [("people", &page.handled), ("told", &page.told), ("not called", &page.held_back)] {
+    for (title, lines) in [
+        ("people", &page.handled),
+        ("messages queued (watershed receivers list says what was taken)", &page.told),
+        ("not called", &page.held_back),
+    ] {
         if !lines.is_empty() {
             heading(&mut out, title);
             for (at, what) in lines {

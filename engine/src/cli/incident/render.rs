@@ -50,7 +50,8 @@ pub(super) fn render(args: &RenderArgs, output: &mut Output) -> Result<(), Error
     }
     let config = args.source.config().map(settings::load).transpose()?.map(|loaded| loaded.config);
     let messages = match (&args.example, &args.id) {
-        (Some(sort), _) => of_sort(sort)?,
+        (Some(sort), _) if args.template.is_some() => of_sort(sort)?,
+        (Some(sort), _) => told_to(receiver(args, config.as_ref())?, sort, of_sort(sort)?)?,
         (None, Some(id)) => about(id, args, config.as_ref())?,
         (None, None) => return Err(Error::Usage("name an incident, or a sort of message with --example".to_owned())),
     };
@@ -102,6 +103,27 @@ fn of_sort(sort: &str) -> Result<Vec<Notification>, Error> {
         )));
     }
     Ok(found)
+}
+
+/// Those of them that are of planes that the receiver may show, as they are written to it.
+fn told_to(receiver: &Receiver, sort: &str, examples: Vec<Notification>) -> Result<Vec<Notification>, Error> {
+    let sees = |message: &Notification| {
+        message.planes.is_empty() == receiver.planes.is_empty()
+            && message.planes.iter().all(|plane| receiver.planes.contains(plane))
+    };
+    let told = examples.into_iter().filter(sees).map(|message| {
+        let (receiver, team) = (receiver.name.clone(), receiver.team.clone());
+        Notification { receiver, team, ..message }
+    });
+    let told: Vec<Notification> = told.collect();
+    if told.is_empty() {
+        let planes: Vec<&str> = receiver.planes.iter().map(|plane| plane.name()).collect();
+        let planes = if planes.is_empty() { "no plane".to_owned() } else { planes.join(" and ") };
+        let message =
+            format!("`{}` shows what receiver {} is never told: it may show {planes}", for_log(sort), receiver.name);
+        return Err(Error::Usage(message));
+    }
+    Ok(told)
 }
 
 /// What the receiver was told of the incident when its telemetry was replayed.

@@ -63,6 +63,10 @@ pub(in crate::cli) struct TestArgs {
     framework: Vec<String>,
 }
 
+/// What the answer leaves out.
+const NOT_APPLIED: &str =
+    "(where the routes lead; silences, mute times and inhibitions, which hold back, are not applied)";
+
 /// A value as the configuration writes it.
 fn named<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(text.into()).map_err(|error| error.to_string())
@@ -80,6 +84,7 @@ pub(super) fn test(args: &TestArgs, output: &mut Output) -> Result<Exit, Error> 
             cases => format!("{cases} cases"),
         };
         output.line(format!("{}: {cases}, {} wrong", file.display(), outcome.failures.len()))?;
+        output.line(NOT_APPLIED)?;
         return Ok(if outcome.failures.is_empty() { Exit::Fine } else { Exit::Findings });
     }
     let Some(verdict) = args.verdict else {
@@ -109,6 +114,7 @@ pub(super) fn test(args: &TestArgs, output: &mut Output) -> Result<Exit, Error> 
             output.line(format!("{plane}: {receiver} ({})", by(&route)))?;
         }
     }
+    output.line(NOT_APPLIED)?;
     Ok(Exit::Fine)
 }
 

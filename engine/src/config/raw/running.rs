@@ -338,6 +338,9 @@ impl Default for Limits {
 pub(in crate::config) struct Console {
     /// Address and port. Another one than loopback needs `tokens`.
     pub(in crate::config) listen: String,
+    /// Where people reach it, such as `https://watershed.example.com`: messages link to their incident there
+    /// (`/api/v1/incidents/ID`). Without it they link to nothing.
+    pub(in crate::config) external_url: Option<String>,
     /// Whether there is a console at all.
     pub(in crate::config) enabled: bool,
     /// Who may ask and change what.
@@ -360,6 +363,7 @@ impl Default for Console {
         let limits = console::Limits::default();
         Console {
             listen: "127.0.0.1:9464".to_owned(),
+            external_url: None,
             enabled: true,
             tokens: Vec::new(),
             open_metrics: false,

@@ -50,6 +50,26 @@ pub(super) fn validate(raw: &raw::Console, audit: PathBuf, findings: &mut Findin
     Some(Settings { listen, tokens, open_metrics: raw.open_metrics, audit: Some(audit), limits })
 }
 
+/// Where people reach the console, without a slash at the end.
+pub(super) fn external_url(raw: Option<&str>, findings: &mut Findings<'_>) -> Option<String> {
+    let raw = raw?;
+    let known = url::Url::parse(raw).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    let Some(url) = known else {
+        let message =
+            "is not the http(s) url at which people reach the console; write it like \"https://watershed.example.com\"";
+        findings.error("console.external_url", message);
+        return None;
+    };
+    Some(url.as_str().trim_end_matches('/').to_owned())
+}
+
 /// More connections than a process has file descriptors for, mostly.
 const MOST_CONNECTIONS: usize = 65_536;
 

@@ -14,6 +14,7 @@ use crate::cases;
 use crate::core;
 use crate::evaluator;
 use crate::principals;
+use crate::router::Routes;
 use crate::watermark::PlaneTime;
 
 /// Collects problems with their places.
@@ -45,6 +46,7 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
     let cases = cases::Settings { retention: raw.incidents.evidence_retention, ..cases::Settings::default() };
     running::limits(&raw.limits, &mut findings);
     let audit = raw.console.audit.clone().unwrap_or_else(|| raw.beside_store("audit.jsonl"));
+    let external_url = console::external_url(raw.console.external_url.as_deref(), &mut findings);
     let console = console::validate(&raw.console, audit, &mut findings);
     let log = running::log(raw.log, &mut findings);
     let rules = running::rules(raw.rules, &mut findings);
@@ -99,7 +101,7 @@ pub(super) fn validate(raw: Raw, document: &Document, problems: &mut Vec<Problem
         cases,
         store,
         receivers: routed.receivers,
-        routes: routed.routes,
+        routes: Routes { external_url, ..routed.routes },
         redaction,
         operator,
         delivery,

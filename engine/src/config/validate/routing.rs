@@ -44,6 +44,7 @@ pub(super) fn validate(receivers: Vec<raw::Receiver>, routing: raw::Routing, fin
         intervals: intervals.into_iter().filter_map(|(_, interval)| interval).collect(),
         inhibitions,
         silences,
+        external_url: None,
     };
     if !findings.document.incomplete("receivers") && !receivers.is_empty() {
         every_plane_is_owned(&receivers, &routes, findings);
@@ -130,7 +131,15 @@ fn fallback(name: Option<String>, receivers: &[Receiver], findings: &mut Finding
         findings.warn("routing.fallback", message);
         return None;
     };
-    if receivers.iter().any(|receiver| receiver.name == name) {
+    if let Some(receiver) = receivers.iter().find(|receiver| receiver.name == name) {
+        if raw::Team(receiver.team.clone()).owned().is_some_and(|owned| owned.len() == 1) {
+            let message = format!(
+                "`{name}` is of team `{}`, which owns one plane: it hears, if barely, of incidents that are not its own; name \
+                 one of neither owner",
+                receiver.team
+            );
+            findings.warn("routing.fallback", message);
+        }
         return Some(name);
     }
     unknown("routing.fallback", &name, receivers, findings);
@@ -151,13 +160,7 @@ fn unknown(setting: &str, name: &str, receivers: &[Receiver], findings: &mut Fin
 fn every_plane_is_owned(receivers: &[Receiver], routes: &Routes, findings: &mut Findings<'_>) {
     for plane in Plane::ALL {
         let may_see = |position: &usize| receivers[*position].planes.contains(&plane);
-        let by_team = !routes.teams_of(plane).is_empty()
-            || receivers.iter().enumerate().any(|(at, receiver)| {
-                receiver.planes.contains(&plane)
-                    && Some(at) != routes.fallback
-                    && receiver.team != "operator"
-                    && raw::Team(receiver.team.clone()).owned().is_none_or(|owned| owned.contains(&plane))
-            });
+        let by_team = !routes.by_team(plane).is_empty();
         let by_route = routes.each().iter().any(|(_, route)| route.receivers.iter().any(may_see));
         if by_team || by_route {
             continue;

@@ -37,7 +37,7 @@ fn receiver(world: &World, mut settings: Value, secret: (&str, &str)) -> Receive
     settings["network"] = json!({ "allow_private": true });
     let sink: SinkSettings = serde_json::from_value(settings).expect("settings");
     let sink = sink.build(&HttpClient::default()).expect("a sink");
-    Receiver { name: "r".to_owned(), sink, settings: ReceiverSettings::default() }
+    Receiver { name: "r".to_owned(), sink, sight: Sight::of(&Plane::ALL), settings: ReceiverSettings::default() }
 }
 
 fn slack(world: &World, base: &str) -> Receiver {

@@ -6,6 +6,8 @@ use watershed_schemas::NotifyReason::Opened;
 
 use super::*;
 use crate::deliver::{Error, ReceiverState};
+use crate::messages::examples;
+use crate::redact::{Class, Overrides, Policy};
 
 fn opened(receiver: &str, incidents: &[&str]) -> Vec<Notification> {
     incidents.iter().map(|incident| notification(receiver, incident, 1, Opened)).collect()
@@ -72,6 +74,62 @@ async fn a_receiver_that_is_gone_is_asked_once_and_the_fallback_takes_all() {
     assert_eq!((world.store.len(), world.dead_letters().len()), (0, 0));
     let counted = snapshot(&delivery, "r");
     assert_eq!((counted.gone, counted.rerouted, counted.state), (1, 3, ReceiverState::Gone));
+}
+
+/// A receiver of the model plane is gone; what a fallback with this sight gets of a message with a prompt in it.
+async fn moved_to(sight: Sight, removed: bool) -> Notification {
+    let world = World { fallback: Some("fallback".to_owned()), ..World::new() };
+    let (gone, fallback) = (HttpReceiver::open().await.always(410), HttpReceiver::open().await);
+    let settings = ReceiverSettings::default;
+    let mut receivers = vec![Receiver { sight, ..world.receiver("fallback", &fallback.url, settings()) }];
+    if !removed {
+        receivers.push(Receiver { sight: Sight::of(&[Plane::Model]), ..world.receiver("ai", &gone.url, settings()) });
+    }
+    let told = examples().into_iter().find(|example| example.name == "opened-both-ai-security").expect("an example");
+    let mut message = Notification { receiver: "ai".to_owned(), ..told.notification };
+    message.evidence[0].summary = "content=PLANTED PROMPT".to_owned();
+    let rows = world.committed(vec![message]);
+    let delivery = world.start(receivers);
+    if !removed {
+        delivery.enqueue(rows);
+    }
+    drained(&delivery).await;
+    let [request] = &fallback.requests()[..] else { panic!("one message") };
+    request.notification.clone()
+}
+
+#[tokio::test]
+async fn a_message_that_moves_shows_its_fallback_no_more_than_it_may_see() {
+    let hiding = Overrides { hide: vec![Class::Prompt], ..Overrides::default() };
+    let hiding = Sight { policy: Policy::of(&Plane::ALL).with(&hiding), ..Sight::of(&Plane::ALL) };
+    let blind = [
+        (Sight::of(&[]), false),
+        (Sight::of(&[Plane::Access]), false),
+        (hiding, false),
+        (Sight::of(&Plane::ALL), true),
+    ];
+    for (sight, removed) in blind {
+        let moved = moved_to(sight, removed).await;
+        let text = serde_json::json!(moved).to_string();
+        for kept in [
+            "PLANTED",
+            "exports@collector",
+            "mail.send",
+            "crm.read",
+            "key_reports_7",
+            "injected-document",
+            "agent-reports",
+        ] {
+            assert!(!text.contains(kept), "{kept}: {text}");
+        }
+        assert!(moved.planes.is_empty() && moved.evidence.is_empty() && moved.blast_radius.is_none());
+        assert!(moved.first_move.starts_with("tell team ai-security some other way: its receiver ai "), "{text}");
+        assert_eq!((moved.receiver.as_str(), moved.verdict), ("fallback", Verdict::Both));
+        assert!(moved.withheld.iter().any(|withheld| withheld.class == "evidence" && withheld.count == 2), "{text}");
+    }
+    let moved = moved_to(Sight::of(&[Plane::Model]), false).await;
+    assert_eq!(moved.evidence[0].summary, "content=PLANTED PROMPT", "who may see it sees it");
+    assert!(moved.first_move.contains("its receiver ai is gone") && moved.first_move.contains("pause agent"));
 }
 
 #[tokio::test]

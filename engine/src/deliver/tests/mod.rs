@@ -17,6 +17,7 @@ use watershed_schemas::{IncidentRevision, Notification, NotifyReason, Origin, Pl
 
 use super::{Delivery, DeliverySettings, Receiver, ReceiverSettings, ReceiverSnapshot};
 use crate::outbox::OutboxRow;
+use crate::redact::Sight;
 use clock::TestClock;
 use receiver::HttpReceiver;
 use store::TestStore;
@@ -68,7 +69,7 @@ impl World {
         }))
         .expect("settings");
         let sink = sink.build(&HttpClient::default()).expect("a sink");
-        Receiver { name: name.to_owned(), sink, settings }
+        Receiver { name: name.to_owned(), sink, sight: Sight::of(&Plane::ALL), settings }
     }
 
     fn start(&self, receivers: Vec<Receiver>) -> Delivery {

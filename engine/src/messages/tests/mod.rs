@@ -56,7 +56,7 @@ fn a_value_can_neither_be_a_line_nor_a_template() {
 fn what_is_not_in_the_notification_can_not_be_read() {
     let example = &examples()[0].notification;
     let (_, text) = template("t\n{{ words|list|join(' ') }}").render(example).expect("written");
-    assert_eq!(text.split(' ').count(), 6, "{text}");
+    assert_eq!(text.split(' ').count(), 7, "{text}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What is told, to whom and when, as timelines: `at` a time something is said, and by then this is wanted.
 
+mod others;
 mod plain;
 mod properties;
 mod quiet;

@@ -130,11 +130,31 @@ proptest! {
                 let ends = reasons.iter().filter(|reason| is_end(**reason)).count();
                 prop_assert!(ends <= 1 && (ends == 0 || is_end(reasons[reasons.len() - 1])), "{receiver}: {reasons:?}");
                 if life[0].group.is_none() {
+                    prop_assert!(!reasons[1..].contains(&NotifyReason::Opened), "{receiver}: {reasons:?}");
                     let spares = [NotifyReason::Acknowledged, NotifyReason::Repeated, NotifyReason::Escalated];
                     let calls = reasons.iter().filter(|reason| !spares.contains(reason)).count();
                     prop_assert!(calls <= 6, "{receiver} is told {calls} times: {reasons:?}");
                 }
             }
+        }
+    }
+
+    /// A team that is said to have the other half was told of it, no later than that.
+    #[test]
+    fn who_is_said_to_have_the_other_half_has_it(routes in trees(), history in events(true)) {
+        let (timeline, _) = play(routes, &history, true);
+        for (at, message) in &timeline.sent {
+            let other = |plane: &Plane| !message.planes.contains(plane);
+            for related in &message.related {
+                let tells = |(then, sent): &Sent| {
+                    let grouped = sent.group.as_ref().is_some_and(|group| group.incidents.contains(&message.incident_id));
+                    let alone = sent.incident_id == message.incident_id && sent.planes.iter().any(other);
+                    then <= at && sent.team == related.team && (grouped || alone)
+                };
+                prop_assert!(timeline.sent.iter().any(tells), "{} was told nothing: {message:?}", related.team);
+            }
+            prop_assert!(message.related.is_empty() || message.untold.is_none());
+            prop_assert!(message.untold.is_none() || message.verdict == Verdict::Both, "{message:?}");
         }
     }
 

@@ -29,7 +29,7 @@ fn incidents_of_a_group_that_open_together_are_told_as_one() {
     assert_eq!(group.labels["tenant"], "acme");
     assert_eq!(timeline.sent[0].1.incident_id, "b");
     let key = timeline.sent[0].1.dedup_key.clone();
-    assert_eq!(key, format!("{}:1", group.key));
+    assert_eq!(key, format!("{}:model:1", group.key));
     // Another one is told after the interval, on the same page.
     timeline.at(100).tell(&model("d", 1, High), Model, Opened).at(400).want(&[(330, "ai", Opened)]);
     assert_eq!((timeline.last().dedup_key.as_str(), timeline.last().replaces.as_deref()), (key.as_str(), None));
