@@ -16,6 +16,7 @@ use crate::cli::{Error, InputFile, output, replay, settings};
 use crate::config::Rules;
 use crate::core::Core;
 use crate::pipeline::{Parts, Pipeline, Turn};
+use crate::redact::mask_answer;
 use crate::replay::Reasons;
 use crate::router::Router;
 
@@ -83,7 +84,7 @@ impl SourceArgs {
             None => {
                 let pipeline = self.play()?;
                 let cases = pipeline.cases().into_iter().flat_map(|cases| cases.list(filter));
-                Ok(cases.take(limit).cloned().collect())
+                cases.take(limit).map(|entry| mask_answer(entry).map_err(Error::failure)).collect()
             }
         }
     }
@@ -101,7 +102,8 @@ impl SourceArgs {
                 let pipeline = self.play()?;
                 let cases = pipeline.cases().ok_or_else(unknown)?;
                 let entry = cases.find(id).map_err(Error::usage)?.ok_or_else(unknown)?;
-                cases.get(&entry.incident_id).map_err(Error::failure)?.ok_or_else(unknown)
+                let case = cases.get(&entry.incident_id).map_err(Error::failure)?.ok_or_else(unknown)?;
+                mask_answer(&case).map_err(Error::failure)
             }
         }
     }
