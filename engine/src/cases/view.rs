@@ -87,7 +87,7 @@ pub fn for_viewer(case: Case, viewer: Viewer) -> Case {
                 radius.could.sessions.clear();
                 radius.could.roles.clear();
             }
-            Plane::Access => radius.did.retain(|reached| matches!(reached.what.as_str(), "tool" | "model")),
+            Plane::Access => radius.did.retain(|reached| reached.what != "target" && reached.what != "data"),
         }
     }
     case

@@ -144,14 +144,17 @@ pub(super) fn scores(scores: PlaneScores, planes: &[Plane]) -> PlaneScores {
     }
 }
 
-/// How far it reaches. What an identity may do is everybody's who is told of it; what a tool acted on is of the class of its
-/// arguments.
+/// How far it reaches. What an identity may do, and what access it was allowed, is everybody's who is told of it; what a tool acted on
+/// is of the class of its arguments.
 pub(super) fn blast_radius(radius: &BlastRadius, lens: &mut Lens<'_>) -> BlastRadius {
     let mut radius = radius.clone();
     for reached in &mut radius.did {
-        if reached.what == "target" {
-            reached.name = cut(lens.value(Plane::Model, "tool_call", "target", &reached.name), VALUE_CHARS);
-        }
+        let (plane, kind) = match reached.what.as_str() {
+            "target" => (Plane::Model, "tool_call"),
+            "resource" => (Plane::Access, "access_allowed"),
+            _ => continue,
+        };
+        reached.name = cut(lens.value(plane, kind, &reached.what, &reached.name), VALUE_CHARS);
     }
     radius
 }
