@@ -22,6 +22,7 @@ mod message;
 mod mute;
 mod page;
 mod persist;
+pub(crate) mod reach;
 mod repeat;
 mod send;
 mod silence;
@@ -50,7 +51,7 @@ pub use matcher::Matcher;
 pub use mute::{Days, Interval, Span, zone};
 pub use page::Hold;
 pub use persist::PREFIX;
-pub use silence::{NewSilence, Silence, SilenceState};
+pub use silence::{Fault, NewSilence, Silence, SilenceState};
 pub use tree::{Escalation, Matchers, Policy, Receiver, Route, Routes, Target};
 
 /// Turns what must be told into messages to receivers.
