@@ -10,7 +10,7 @@ BUILD := cargo build --workspace --locked
 .PHONY: help demo test samples fuzz properties prove lint fmt bench release kafka python browser clean
 
 help: ## list the verbs
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 demo: ## build and tell three incidents, with nothing else running (first build: 13 minutes on two cores)
 	$(BUILD) --bin watershed
@@ -53,10 +53,12 @@ lint: ## formatting, clippy, documentation; warnings are errors
 fmt: ## format the code
 	cargo fmt --all
 
-bench: python ## throughput of the whole program beside parsing alone and DuckDB (builds the release profile)
-	cargo build --release --locked --workspace --bin throughput --bin formats
+bench: python kafka ## throughput, the correlator, formats, and Kafka to webhook; DuckDB beside them (builds the release profile)
+	cargo build --release --locked --workspace --bin watershed --bin throughput --bin incidents --bin formats --bin latency
 	WATERSHED_PYTHON="$(VENV)/bin/python" $(CARGO_TARGET_DIR)/release/throughput
+	$(CARGO_TARGET_DIR)/release/incidents
 	$(CARGO_TARGET_DIR)/release/formats
+	WATERSHED_BIN="$(CARGO_TARGET_DIR)/release/watershed" $(CARGO_TARGET_DIR)/release/latency
 	cargo bench --locked --workspace --bench steps
 
 release: ## the optimised binary
