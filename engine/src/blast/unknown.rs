@@ -19,7 +19,8 @@ pub(super) fn unknown(
     left_out: Option<LeftOut>,
 ) -> Vec<String> {
     let mut unknown = Vec::new();
-    if let Some(id) = subject.principal.as_deref().filter(|_| could.is_nothing() && deeds.counted() == 0) {
+    let was_heard = knowledge.since.iter().any(Option::is_some);
+    if let Some(id) = subject.principal.as_deref().filter(|_| was_heard && could.is_nothing() && deeds.counted() == 0) {
         let identity = knowledge.principals.identity(&subject.tenant, id, None);
         if !identity.known {
             let elsewhere = match identity.known_in.as_slice() {

@@ -77,8 +77,8 @@ pub(super) fn encode(notification: &Notification, routing_key: &str) -> Value {
 /// A title in our words says the verdict; one that a template wrote need not.
 fn summary(notification: &Notification) -> String {
     match notification.text {
-        Some(_) => format!("[{}] {}", words::verdict(notification.verdict), notification.title),
-        None => notification.title.clone(),
+        None if !text(&notification.title, SUMMARY).trim().is_empty() => notification.title.clone(),
+        _ => format!("[{}] {}", words::verdict(notification.verdict), notification.title),
     }
 }
 
