@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use watershed_schemas::{IncidentRevision, Signal};
 
-use crate::redact::{mask_signal, masked};
+use crate::redact::mask_signal;
 
 /// Signals that are kept.
 const SIGNALS: usize = 2_000;
@@ -33,8 +33,8 @@ pub(super) struct Event {
     pub(super) number: u64,
     /// The revision, to be filtered by.
     pub(super) incident: Arc<IncidentRevision>,
-    /// The same as JSON, with secrets masked.
-    pub(super) json: Arc<str>,
+    /// Its length as JSON.
+    bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -123,12 +123,12 @@ impl Live {
 
 impl Ring {
     fn push(&mut self, incident: &IncidentRevision) {
-        let json: Arc<str> = masked(incident).unwrap_or_default().to_string().into();
-        self.bytes += json.len();
-        self.kept.push_back(Event { number: self.next, incident: Arc::new(incident.clone()), json });
+        let bytes = serde_json::to_vec(incident).map_or(0, |json| json.len());
+        self.bytes += bytes;
+        self.kept.push_back(Event { number: self.next, incident: Arc::new(incident.clone()), bytes });
         self.next += 1;
         while self.kept.len() > EVENTS || (self.bytes > EVENT_BYTES && self.kept.len() > 1) {
-            self.bytes -= self.kept.pop_front().map_or(0, |event| event.json.len());
+            self.bytes -= self.kept.pop_front().map_or(0, |event| event.bytes);
         }
     }
 }

@@ -31,7 +31,9 @@ fn mask_value(value: &mut Value, free: bool) {
         Value::String(text) => mask(text, free),
         Value::Array(values) => values.iter_mut().for_each(|value| mask_value(value, free)),
         Value::Object(members) => {
-            members.iter_mut().for_each(|(name, value)| mask_value(value, free || Class::is_free_text(name)));
+            // Signals of an incident are ids that the engine made; those that are listed themselves are masked by `mask_signal`.
+            let members = members.iter_mut().filter(|(name, _)| *name != "signals");
+            members.for_each(|(name, value)| mask_value(value, free || Class::is_free_text(name)));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }

@@ -577,7 +577,7 @@ async fn listeners_hear_revisions_and_go_on_where_they_were() {
 async fn no_answer_holds_a_secret() {
     let limits = Limits { requests_per_second: 10_000, burst: 10_000, ..Limits::default() };
     let bench = Bench::new(true, limits).await;
-    let (token, key) = ("ghp_0123456789abcdefghijABCDEFGHIJ012345", "AbCdEf0123456789ZyXwVuTs98765");
+    let (token, key) = ("ghp_0123456789abcdefghijABCDEFGHIJ012345", "q7Rt2Xk9Lm4Zp8Wv3Bn6Yc1Hd5Jf");
     let text = format!("https://x.example/?api_key=hunter2&k={token}");
     let mut listener = Listener::new(&bench, "", None).await;
     listener.until(": listening").await;
