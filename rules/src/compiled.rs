@@ -200,6 +200,11 @@ impl CompiledRule {
         self.reduction.reduce(&plan.schema(), &batches).map_err(|reason| self.failed(reason))
     }
 
+    /// Names of the columns of its findings, in their order.
+    pub fn output_columns(&self) -> &[String] {
+        &self.reduction.names
+    }
+
     /// Every rule on whose findings this one's rest, each after those on which its own do.
     pub fn strata(&self) -> Vec<Arc<CompiledRule>> {
         let mut found = Vec::new();

@@ -187,7 +187,8 @@ pub struct Reach {
 /// Something that was reached.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Reached {
-    /// `tool`, `target`, `model` or `data` (a category that a detector named).
+    /// `tool`, `target` (what a tool acted on), `resource` (what access was allowed to), `model` or `data` (a category that a
+    /// detector named).
     pub what: String,
     /// Its name.
     pub name: String,

@@ -196,6 +196,14 @@ pub struct Notification {
 }
 
 impl Notification {
+    /// First characters of the id of what is no incident, but shows that a receiver can be reached.
+    pub const TEST: &str = "test-";
+
+    /// Whether it only shows that a receiver can be reached.
+    pub fn is_test(&self) -> bool {
+        self.incident_id.starts_with(Notification::TEST)
+    }
+
     /// A message about a revision with nothing but what the revision itself says.
     pub fn about(
         incident: &IncidentRevision,

@@ -95,8 +95,9 @@ pub(super) fn because(notification: &Notification) -> Option<String> {
     lines.extend(because.rules.iter().take(SHOWN).map(|rule| {
         let rule_id = one_line(&rule.rule, 100);
         format!(
-            "• {rule_id}: {} signals, weight {} × {:.2} = {}",
+            "• {rule_id}: {} signal{}, weight {} × {:.2} = {}",
             rule.count,
+            if rule.count == 1 { "" } else { "s" },
             pair(rule.weight),
             rule.factor,
             pair(rule.score)

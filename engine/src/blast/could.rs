@@ -55,6 +55,12 @@ impl Could {
         could
     }
 
+    /// Whether nothing is known of it.
+    pub(super) fn is_nothing(&self) -> bool {
+        let found = [&self.credentials, &self.sessions, &self.scopes, &self.roles, &self.delegates, &self.over];
+        found.into_iter().all(BTreeSet::is_empty) && self.inactive.is_none()
+    }
+
     /// What it holds itself.
     fn own(&mut self, held: &[Held], at: Timestamp) {
         for held in held {

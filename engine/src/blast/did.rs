@@ -21,6 +21,9 @@ const ATTACKS: [&str; 8] = [
     "policy_override",
 ];
 
+/// Most credentials that are remembered as used.
+const USED: usize = 1_000;
+
 /// What is left out of a count, for whoever reads it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LeftOut {
@@ -54,6 +57,8 @@ pub struct Deeds {
     others: BTreeSet<String>,
     /// Events that were counted: one may be evidence and remembered.
     events: BTreeSet<(Plane, String)>,
+    /// Credentials that these were done with.
+    used: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -83,6 +88,7 @@ impl Deeds {
             agents: BTreeMap::new(),
             others: BTreeSet::new(),
             events: BTreeSet::new(),
+            used: BTreeSet::new(),
         }
     }
 
@@ -146,6 +152,9 @@ impl Deeds {
             return;
         }
         let text = |name: &str| (event.text)(name).map(Cow::into_owned);
+        if self.used.len() < USED {
+            self.used.extend(text("credential_id"));
+        }
         // What failed, or was not let through, was not reached.
         if text("outcome").as_deref() == Some("failure") {
             return;
@@ -164,7 +173,7 @@ impl Deeds {
                 found.push(("data", data, once(None)));
             }
             (Plane::Access, "access_allowed" | "token_used") => {
-                found.push(("target", text("resource"), once(None)));
+                found.push(("resource", text("resource"), once(None)));
             }
             _ => {}
         }
@@ -180,6 +189,11 @@ impl Deeds {
             times.first = times.first.min(at);
             times.last = times.last.max(at);
         }
+    }
+
+    /// Credentials that own events name.
+    pub(super) fn used(&self) -> &BTreeSet<String> {
+        &self.used
     }
 
     /// How many events were counted.

@@ -23,6 +23,7 @@ use watershed_schemas::{BlastRadius, Timestamp};
 use crate::correlator::Evidence;
 use crate::evaluator::Segment;
 use crate::principals::Principals;
+use crate::redact::mask_reach;
 use crate::registry::Registry;
 use crate::state::StateTables;
 use crate::watermark::Watermarks;
@@ -100,6 +101,7 @@ pub(crate) fn told(
     let (did, more) = deeds.reached();
     let mut reach = could.reach(deeds);
     reach.omitted = reach.omitted.saturating_add(more);
-    let radius = BlastRadius { principal, at: subject.at, could: reach, did, unknown };
+    let mut radius = BlastRadius { principal, at: subject.at, could: reach, did, unknown };
+    mask_reach(&mut radius);
     Reaches { radius, over }
 }

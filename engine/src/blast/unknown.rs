@@ -1,5 +1,7 @@
 //! What is not known of a reach, said to its reader.
 
+use std::collections::BTreeSet;
+
 use watershed_schemas::{Plane, Timestamp};
 
 use super::did::LeftOut;
@@ -17,6 +19,20 @@ pub(super) fn unknown(
     left_out: Option<LeftOut>,
 ) -> Vec<String> {
     let mut unknown = Vec::new();
+    let was_heard = knowledge.since.iter().any(Option::is_some);
+    if let Some(id) = subject.principal.as_deref().filter(|_| was_heard && could.is_nothing() && deeds.counted() == 0) {
+        let identity = knowledge.principals.identity(&subject.tenant, id, None);
+        if !identity.known {
+            let elsewhere = match identity.known_in.as_slice() {
+                [] => String::new(),
+                tenants => format!(" (it is known in {})", tenants.join(", ")),
+            };
+            let tenant = &subject.tenant;
+            unknown.push(format!(
+                "who this is: nothing that was heard names it in tenant {tenant}; are id and tenant right?{elsewhere}"
+            ));
+        }
+    }
     if could.ids.is_empty() {
         let whose = format!("whose session {} is; what its identity could reach is not known", could.principal);
         unknown.push(whose);
@@ -56,11 +72,14 @@ pub(super) fn unknown(
     if let Some(status) = &could.inactive {
         unknown.push(format!("its account is {status}: whether every system that trusts it knows that"));
     }
-    for credential in could.unheard.iter().take(NAMED) {
+    let is_unheard =
+        |credential: &&String| knowledge.state.named_with(&subject.tenant, credential, subject.at).is_none();
+    let unheard: BTreeSet<&String> = could.unheard.iter().chain(deeds.used().iter().filter(is_unheard)).collect();
+    for credential in unheard.iter().take(NAMED) {
         unknown.push(format!("whether credential {credential} is valid: it was used, its issue was not heard"));
     }
-    if could.unheard.len() > NAMED {
-        unknown.push(format!("the same of {} more credentials", could.unheard.len() - NAMED));
+    if unheard.len() > NAMED {
+        unknown.push(format!("the same of {} more credentials", unheard.len() - NAMED));
     }
     unknown.extend(beyond(deeds, left_out));
     unknown

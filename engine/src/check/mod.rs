@@ -15,8 +15,9 @@ use watershed_connectors::escape::for_log;
 use watershed_rules::ReferenceTables;
 
 use crate::config::{Config, Level, Loaded, Problem, Problems};
+use crate::evaluator::RuleSetup;
 use crate::operator;
-use crate::router::Label;
+use crate::router::{Label, Matcher};
 
 pub use in_strata::{around, each_in_strata};
 pub use rule_files::{RuleFile, RuleFiles};
@@ -97,12 +98,43 @@ fn rules(loaded: &Loaded, reference: &ReferenceTables, problems: &mut Problems) 
     }
     for (setting, label, value) in asked_of_rules(config) {
         if label == Label::Tag && !rules.setups.iter().any(|setup| setup.rule.meta.tags.contains(&value)) {
-            let message =
-                format!("no rule carries the tag `{}`, so that the route matches nothing", value.escape_debug());
+            let message = format!("no rule carries the tag `{}`, so that nothing matches", value.escape_debug());
             problems.push(loaded.lines.problem(Level::Warning, &setting, message));
         }
     }
+    problems.extend(
+        excepts_nothing(config, &rules)
+            .into_iter()
+            .map(|(setting, message)| loaded.lines.problem(Level::Error, &setting, message)),
+    );
     rules
+}
+
+/// Exceptions that ask for a column that a rule of theirs does not have, so that nothing of it is excepted.
+fn excepts_nothing(config: &Config, rules: &RuleSet) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (index, exception) in config.rules.exceptions.iter().enumerate() {
+        let meant = |setup: &&RuleSetup| exception.rules.is_empty() || exception.rules.contains(&setup.rule.meta.id);
+        let meant: Vec<&RuleSetup> = rules.setups.iter().filter(meant).collect();
+        for column in exception.matches.keys() {
+            let lacks = |setup: &&&RuleSetup| !setup.rule.output_columns().contains(column);
+            let lacking: Vec<&&RuleSetup> = meant.iter().filter(lacks).collect();
+            let shown: String = column.chars().take(64).collect();
+            let shown = shown.escape_debug();
+            // Where it is about all rules, those that have the column are meant.
+            let message = match lacking.as_slice() {
+                [] => continue,
+                _ if exception.rules.is_empty() && lacking.len() < meant.len() => continue,
+                _ if exception.rules.is_empty() => format!("no rule says `{shown}` of its findings"),
+                [setup, ..] => {
+                    let (id, columns) = (&setup.rule.meta.id, setup.rule.output_columns().join(", "));
+                    format!("`{id}` does not say `{shown}` of its findings; it says {columns}")
+                }
+            };
+            found.push((format!("rules.exceptions[{index}].match.{column}"), message));
+        }
+    }
+    found
 }
 
 /// Every rule id in the configuration, with the setting that names it.
@@ -121,22 +153,31 @@ fn mentioned(config: &Config) -> Vec<(String, String)> {
     mentioned
 }
 
-/// Every rule and tag that a route asks for, with the setting that does.
+/// Every rule and tag that a route, an inhibition or a silence asks for, with the setting that does.
 fn asked_of_rules(config: &Config) -> Vec<(String, Label, String)> {
     let mut asked = Vec::new();
-    for (place, route) in config.routes.each() {
+    let mut all: Vec<(String, &[Matcher])> = Vec::new();
+    for (index, inhibition) in config.routes.inhibitions.iter().enumerate() {
+        all.push((format!("routing.inhibitions[{index}].source"), &inhibition.source));
+        all.push((format!("routing.inhibitions[{index}].target"), &inhibition.target));
+    }
+    for (index, silence) in config.routes.silences.iter().enumerate() {
+        all.push((format!("routing.silences[{index}].matchers"), &silence.matchers));
+    }
+    let routes = config.routes.each();
+    for (place, route) in &routes {
         let place: Vec<String> = place.split('.').map(|step| format!("routes[{step}]")).collect();
         let setting = format!("routing.{}", place.join("."));
         let matchers = &route.matchers;
-        let listed = |label: Label, values: &[String]| {
-            let setting = format!("{setting}.{}", label.name());
-            values.iter().map(|value| (setting.clone(), label, value.clone())).collect::<Vec<_>>()
-        };
-        asked.extend(listed(Label::Rule, &matchers.rules));
-        asked.extend(listed(Label::Tag, &matchers.tags));
-        for (at, matcher) in matchers.further.iter().enumerate() {
+        all.push((format!("{setting}.matchers"), &matchers.further));
+        for (label, values) in [(Label::Rule, &matchers.rules), (Label::Tag, &matchers.tags)] {
+            asked.extend(values.iter().map(|value| (format!("{setting}.{}", label.name()), label, value.clone())));
+        }
+    }
+    for (setting, matchers) in all {
+        for (at, matcher) in matchers.iter().enumerate() {
             let value = matcher.only_value().filter(|_| matches!(matcher.label(), Label::Rule | Label::Tag));
-            asked.extend(value.map(|value| (format!("{setting}.matchers[{at}]"), matcher.label(), value.to_owned())));
+            asked.extend(value.map(|value| (format!("{setting}[{at}]"), matcher.label(), value.to_owned())));
         }
     }
     asked

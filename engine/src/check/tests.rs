@@ -161,4 +161,34 @@ fn exceptions_are_held_against_what_there_is() {
         "there is no rule `no-such`",
         Level::Error,
     );
+    for (rules, message) in [
+        (known, "`repeated-denials-then-allow` does not say `principl` of its findings; it says"),
+        ("", "no rule says `principl` of its findings"),
+    ] {
+        let excepted = exception(rules, "{principl = \"a\"}", "why", "2999-01-01T00:00:00Z");
+        finds(&excepted.replace("rules = [\"\"]\n", ""), message, Level::Error);
+    }
+    // Of all rules those are meant that have the column.
+    let some = exception("", "{tool = \"a\"}", "why", "2999-01-01T00:00:00Z").replace("rules = [\"\"]\n", "");
+    assert!(!with(&some).problems.any_error(), "{}", with(&some).problems);
+}
+
+#[test]
+fn rules_and_tags_that_silences_and_inhibitions_ask_for_must_be_there() {
+    let silence = |matcher: &str| {
+        format!(
+            "[[routing.silences]]\nmatchers = ['{matcher}']\nauthor = \"ana\"\nreason = \"why\"\nends = \"2999-01-01T00:00:00Z\""
+        )
+    };
+    finds(&silence("rule=\"no-such\""), "there is no rule `no-such`", Level::Error);
+    finds(&silence("tag=\"no-such\""), "no rule carries the tag `no-such`", Level::Warning);
+    let known = with(&silence("rule=\"repeated-denials-then-allow\""));
+    assert!(!known.problems.any_error(), "{}", known.problems);
+    for side in ["source", "target"] {
+        let other = if side == "source" { "target" } else { "source" };
+        let inhibition = format!(
+            "[[routing.inhibitions]]\n{side} = ['rule=\"no-such\"']\n{other} = ['severity=\"low\"']\nequal = [\"tenant\"]"
+        );
+        finds(&inhibition, "there is no rule `no-such`", Level::Error);
+    }
 }

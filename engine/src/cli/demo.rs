@@ -237,10 +237,12 @@ fn reach(radius: &BlastRadius) -> String {
     if !could.scopes.is_empty() {
         parts.push(format!("scopes {}", could.scopes.join(" ")));
     }
-    let did: Vec<&str> =
-        radius.did.iter().filter(|reached| reached.what == "tool").map(|tool| tool.name.as_str()).collect();
-    if !did.is_empty() {
-        parts.push(format!("called {}", did.join(", ")));
+    for (what, verb) in [("tool", "called"), ("resource", "was let into")] {
+        let did: Vec<&str> =
+            radius.did.iter().filter(|reached| reached.what == what).map(|reached| reached.name.as_str()).collect();
+        if !did.is_empty() {
+            parts.push(format!("{verb} {}", did.join(", ")));
+        }
     }
     if parts.is_empty() { "nothing known".to_owned() } else { parts.join("; ") }
 }

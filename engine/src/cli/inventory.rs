@@ -10,6 +10,7 @@ use super::books::{BooksArgs, ReportFormat};
 use super::{Error, Exit, Output};
 use crate::console::api::Question;
 use crate::inventory::{Entry, Gap, Options, Report, What};
+use crate::redact::mask_answer;
 use crate::sheet::{Sheet, csv, html, text};
 
 /// List every agent, workload, credential, token, scope and tool that was seen, who answers for it, and what is wrong.
@@ -52,7 +53,8 @@ pub(super) fn inventory(args: &InventoryArgs, output: &mut Output) -> Result<Exi
         Some(report) => report,
         None => {
             let pipeline = args.input.play()?;
-            pipeline.core().inventory(&options).ok_or_else(no_books)?
+            let report = pipeline.core().inventory(&options).ok_or_else(no_books)?;
+            mask_answer(&report).map_err(Error::failure)?
         }
     };
     if args.gaps {

@@ -10,6 +10,7 @@ use super::inventory::{no_books, time};
 use super::{Error, Exit, Output};
 use crate::console::api::Question;
 use crate::lifecycle::{Change, Evidence, Options, Report, State};
+use crate::redact::mask_answer;
 use crate::sheet::{Sheet, csv, html, text};
 
 /// Most changes that a page or a terminal shows; JSON and CSV have them all.
@@ -44,7 +45,10 @@ pub(super) fn lifecycle(args: &LifecycleArgs, output: &mut Output) -> Result<Exi
     let asked = args.input.ask(&Question::Lifecycle(options))?;
     let mut report = match asked {
         Some(report) => report,
-        None => args.input.play()?.core().lifecycle(&options).ok_or_else(no_books)?,
+        None => {
+            let report = args.input.play()?.core().lifecycle(&options).ok_or_else(no_books)?;
+            mask_answer(&report).map_err(Error::failure)?
+        }
     };
     if args.stale {
         report.changes.retain(|change| change.state == State::Stale);

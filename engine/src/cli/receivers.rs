@@ -113,7 +113,7 @@ async fn attempt(
 
 /// The message, and its end where what it opens would call somebody until it is closed.
 fn messages(receiver: &Receiver, now: Timestamp) -> Vec<Notification> {
-    let id = format!("test-{}", now.micros());
+    let id = format!("{}{}", Notification::TEST, now.micros());
     let verdict = Verdict::of(
         receiver.planes.contains(&watershed_schemas::Plane::Model),
         receiver.planes.contains(&watershed_schemas::Plane::Access),

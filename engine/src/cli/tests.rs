@@ -8,6 +8,8 @@ use clap::CommandFactory;
 
 use super::*;
 
+mod secrets;
+
 fn parse(line: &str) -> Result<Verb, clap::Error> {
     Cli::try_parse_from(line.split_whitespace()).map(|cli| cli.verb)
 }

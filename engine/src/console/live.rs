@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use watershed_schemas::{IncidentRevision, Signal};
 
+use crate::redact::mask_signal;
+
 /// Signals that are kept.
 const SIGNALS: usize = 2_000;
 /// Revisions that are kept for readers that come back.
@@ -31,8 +33,8 @@ pub(super) struct Event {
     pub(super) number: u64,
     /// The revision, to be filtered by.
     pub(super) incident: Arc<IncidentRevision>,
-    /// The same as JSON.
-    pub(super) json: Arc<str>,
+    /// Its length as JSON.
+    bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -80,10 +82,13 @@ impl Live {
         self.newest.send_replace(next);
     }
 
-    /// The newest signals first, those that pass.
+    /// The newest signals first, those that pass, with secrets masked.
     pub(super) fn signals(&self, passes: impl Fn(&Signal) -> bool, limit: usize) -> Vec<Signal> {
         let kept = self.signals.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().rev().filter(|signal| passes(signal)).take(limit).cloned().collect()
+        let mut signals: Vec<Signal> = kept.iter().rev().filter(|signal| passes(signal)).take(limit).cloned().collect();
+        drop(kept);
+        signals.iter_mut().for_each(mask_signal);
+        signals
     }
 
     /// Forgets what is kept of a principal; of revisions everything is forgotten, whoever they are about.
@@ -118,12 +123,12 @@ impl Live {
 
 impl Ring {
     fn push(&mut self, incident: &IncidentRevision) {
-        let json: Arc<str> = serde_json::to_string(incident).unwrap_or_default().into();
-        self.bytes += json.len();
-        self.kept.push_back(Event { number: self.next, incident: Arc::new(incident.clone()), json });
+        let bytes = serde_json::to_vec(incident).map_or(0, |json| json.len());
+        self.bytes += bytes;
+        self.kept.push_back(Event { number: self.next, incident: Arc::new(incident.clone()), bytes });
         self.next += 1;
         while self.kept.len() > EVENTS || (self.bytes > EVENT_BYTES && self.kept.len() > 1) {
-            self.bytes -= self.kept.pop_front().map_or(0, |event| event.json.len());
+            self.bytes -= self.kept.pop_front().map_or(0, |event| event.bytes);
         }
     }
 }

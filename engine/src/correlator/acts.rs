@@ -35,6 +35,7 @@ impl Incident {
         }
         check_words(handled)?;
         let status = next_status(last, handled)?;
+        let is_news = self.is_news(last.status, handled);
         self.acts.push(handled.clone());
         if self.acts.len() > REMEMBERED {
             self.acts.remove(0);
@@ -64,12 +65,26 @@ impl Incident {
         }
         let records = evidenced.map_or(&[][..], |(_, records)| records);
         match handled.act {
-            Act::Acknowledge => self.tell_acknowledged(records, scene),
-            Act::Close { .. } | Act::Reopen => self.tell(records, scene),
-            Act::Comment => {}
+            Act::Acknowledge if is_news => self.tell_acknowledged(records, scene),
+            Act::Close { .. } if is_news => self.tell_closed(records, scene),
+            Act::Reopen => self.tell(records, scene),
+            Act::Acknowledge | Act::Close { .. } | Act::Comment => {}
         }
         self.store(entity, scene.commit);
         Ok(self.last.as_ref().map_or(0, |last| last.revision))
+    }
+}
+
+impl Incident {
+    /// Whether it is otherwise than what was said last: taken by somebody else, or closed as something else.
+    fn is_news(&self, status: IncidentStatus, handled: &Handled) -> bool {
+        let kind = std::mem::discriminant(&handled.act);
+        let before = self.acts.iter().rev().find(|before| std::mem::discriminant(&before.act) == kind);
+        match (status, &handled.act) {
+            (IncidentStatus::Acknowledged, Act::Acknowledge) => before.is_none_or(|before| before.by != handled.by),
+            (IncidentStatus::Closed, Act::Close { .. }) => before.is_none_or(|before| before.act != handled.act),
+            _ => true,
+        }
     }
 }
 

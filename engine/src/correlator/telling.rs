@@ -72,6 +72,18 @@ impl Incident {
         }
     }
 
+    /// Tells that a person has closed it. Who has heard that it is over hears as what: a disposition is kept elsewhere too.
+    pub(super) fn tell_closed(&mut self, records: &[&SignalRecord], scene: &mut Scene<'_>) {
+        let told = self.told;
+        self.tell(records, scene);
+        let Some(last) = &self.last else { return };
+        for plane in last.verdict.planes() {
+            if told[plane.index()].is_some_and(|told| told.over) {
+                push(last, *plane, NotifyReason::Resolved, &of_plane(records, *plane), scene);
+            }
+        }
+    }
+
     /// Tells those who know of it that somebody has taken it.
     pub(super) fn tell_acknowledged(&self, records: &[&SignalRecord], scene: &mut Scene<'_>) {
         let Some(last) = &self.last else { return };

@@ -28,6 +28,7 @@ pub(super) fn context(notification: &Notification) -> Value {
         "handled": null,
         "link": null,
         "group": null,
+        "notice": null,
         "withheld": [],
         "text": null,
     });

@@ -2,9 +2,9 @@
 
 use watershed_schemas::{
     Act, Because, BlastRadius, Contribution, Coverage, Disposition, EvidenceItem, FirstMove, FirstMoved, Group,
-    Handled, IncidentRevision, IncidentStatus, Move, Notification, NotifyReason, Origin, Plane, PlaneCoverage,
-    PlaneScores, Reach, Reached, Related, RelatedIncident, RuleMention, Severity, Shared, Timestamp, Untold, Verdict,
-    Withheld,
+    Handled, IncidentRevision, IncidentStatus, Move, Notice, NoticeKind, NoticeState, Notification, NotifyReason,
+    Origin, Plane, PlaneCoverage, PlaneScores, Reach, Reached, Related, RelatedIncident, RuleMention, Severity, Shared,
+    Timestamp, Untold, Verdict, Withheld,
 };
 
 use Plane::{Access, Model};
@@ -52,6 +52,8 @@ pub fn examples() -> Vec<Example> {
         example("fallback-without-planes", fallback()),
         example("hostile", hostile()),
         example("bare", bare()),
+        example("notice", notice(NoticeState::Firing)),
+        example("notice-over", notice(NoticeState::Resolved)),
     ]);
     all
 }
@@ -449,4 +451,21 @@ fn bare() -> Notification {
         coverage: Coverage { model: PlaneCoverage::NeverSeen, access: PlaneCoverage::Observed },
         ..about
     }
+}
+
+/// What the engine says of itself, and no incident; of low severity, like some of these.
+fn notice(state: NoticeState) -> Notification {
+    let notice = Notice {
+        kind: NoticeKind::DlqGrowing,
+        subject: "access".to_owned(),
+        state,
+        since: at(0),
+        text: "dead letters of the access plane: 212 within the last hour, the last of okta: `published` is no time"
+            .to_owned(),
+    };
+    let reason = match state {
+        NoticeState::Firing => NotifyReason::Opened,
+        NoticeState::Resolved => NotifyReason::Resolved,
+    };
+    Notification::of_notice(&notice, "operator", "operator", reason, at(600))
 }

@@ -81,12 +81,18 @@ impl<'a> Lens<'a> {
         Some((label, self.value(event.plane, event.kind, column, value)))
     }
 
-    /// How far an identity reaches. What it may do is everybody's who is told of it; what a tool acted on is of the class of its
+    /// How far an identity reaches. What it may do, and what access it was allowed, is everybody's who is told of it; what a tool acted
+    /// on is of the class of its
     /// arguments.
     pub fn blast_radius(&mut self, radius: &BlastRadius) -> BlastRadius {
         let mut radius = radius.clone();
-        for reached in radius.did.iter_mut().filter(|reached| reached.what == "target") {
-            reached.name = self.value(Plane::Model, "tool_call", "target", &reached.name);
+        for reached in &mut radius.did {
+            let (plane, kind) = match reached.what.as_str() {
+                "target" => (Plane::Model, "tool_call"),
+                "resource" => (Plane::Access, "access_allowed"),
+                _ => continue,
+            };
+            reached.name = self.value(plane, kind, &reached.what, &reached.name);
         }
         radius
     }

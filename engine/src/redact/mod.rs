@@ -5,6 +5,7 @@
 //! is a question of who reads: each column has a [`Class`], each receiver a [`Policy`], and through its [`Lens`] a receiver
 //! sees a value, or `withheld:class#fingerprint` in its place.
 
+mod answer;
 mod class;
 mod fingerprint;
 mod lens;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 
 use watershed_schemas::Plane;
 
+pub use answer::{mask_answer, mask_reach, mask_signal, masked};
 pub use class::Class;
 pub use fingerprint::Key;
 pub use lens::{Event, Lens};

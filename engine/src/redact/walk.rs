@@ -56,7 +56,13 @@ fn told(evidence: &[Evidence], elsewhere: &str) -> BTreeMap<String, Notification
         sessions: vec![elsewhere.to_owned()],
         ..IncidentRevision::opened("inc_walk", "acme", Verdict::Both, at())
     };
-    let reached = Reached { what: "target".to_owned(), name: elsewhere.to_owned(), times: 1, first: at(), last: at() };
+    let reached = ["resource", "target"].map(|what| Reached {
+        what: what.to_owned(),
+        name: elsewhere.to_owned(),
+        times: 1,
+        first: at(),
+        last: at(),
+    });
     let telling = |plane| Telling {
         incident: incident.clone(),
         plane,
@@ -66,7 +72,7 @@ fn told(evidence: &[Evidence], elsewhere: &str) -> BTreeMap<String, Notification
             principal: "svc@acme.example".to_owned(),
             at: at(),
             could: Reach { credentials: vec![elsewhere.to_owned()], ..Reach::default() },
-            did: vec![reached.clone()],
+            did: reached.to_vec(),
             unknown: Vec::new(),
         }),
         first_moves: Vec::new(),
@@ -283,4 +289,19 @@ fn two_teams_can_tell_that_they_mean_the_same_value() {
     let fingerprint = Redaction::default().key.fingerprint("203.0.113.7");
     assert_eq!(summary("ai-security"), format!("ip=withheld:address#{fingerprint}"));
     assert!(summary("iam").starts_with("ip=203.0.113.7"));
+}
+
+#[test]
+fn what_access_was_allowed_to_is_told_to_both_and_what_a_tool_acted_on_is_not() {
+    let messages = told(&[evidence(Plane::Access, "access_allowed", "resource", "crm/customers")], "crm/customers");
+    let did = |team: &str| {
+        let radius = messages[team].blast_radius.as_ref().expect("there is a reach");
+        radius.did.iter().map(|reached| format!("{} {}", reached.what, reached.name)).collect::<Vec<_>>()
+    };
+    let fingerprint = Redaction::default().key.fingerprint("crm/customers");
+    assert_eq!(
+        did("ai-security"),
+        ["resource crm/customers".to_owned(), format!("target crm/customers#{fingerprint}")]
+    );
+    assert_eq!(did("iam"), ["resource crm/customers".to_owned(), format!("target withheld:arguments#{fingerprint}")]);
 }

@@ -103,11 +103,18 @@ impl Router {
     fn addressed(&mut self, telling: &Telling, labels: &Labels, routed: &mut Routed) -> Vec<Key> {
         let id = telling.incident.incident_id.as_str();
         let known = self.by_incident.get(id);
+        let closed = is_closed(telling);
         let is_told = |key: &&Key| {
-            let half = self.pages.get(*key).and_then(|page| page.members.get(id)?[telling.plane.index()].as_ref());
-            half.is_some_and(|half| !half.over)
+            let Some(page) = self.pages.get(*key) else { return false };
+            let half = page.members.get(id).and_then(|member| member[telling.plane.index()].as_ref());
+            half.is_some_and(|half| !half.over || (closed && half.told && page.over.is_some()))
         };
         let mut keys: Vec<Key> = known.into_iter().flatten().filter(is_told).cloned().collect();
+        for key in keys.iter().filter(|_| closed) {
+            if let Some(page) = self.pages.get_mut(key).filter(|page| page.over.is_some()) {
+                page.assume(telling, &self.routes.receivers[key.0]);
+            }
+        }
         let grows = !is_end(telling.reason) && telling.reason != NotifyReason::Acknowledged;
         // The end of what was told by a program that kept no pages goes where its beginning went.
         let unknown = known.is_none();
@@ -344,6 +351,11 @@ fn kind(hold: &Hold) -> std::mem::Discriminant<Hold> {
 
 fn is_end(reason: NotifyReason) -> bool {
     matches!(reason, NotifyReason::Resolved | NotifyReason::Withdrawn)
+}
+
+/// Whether a person says what it was: those who heard that it is over hear that too.
+fn is_closed(telling: &Telling) -> bool {
+    telling.reason == NotifyReason::Resolved && telling.incident.status == IncidentStatus::Closed
 }
 
 fn lasts(status: IncidentStatus) -> bool {

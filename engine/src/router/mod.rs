@@ -23,6 +23,7 @@ mod mute;
 mod others;
 mod page;
 mod persist;
+pub(crate) mod reach;
 mod repeat;
 mod send;
 mod silence;
@@ -52,7 +53,7 @@ pub use matcher::Matcher;
 pub use mute::{Days, Interval, Span, zone};
 pub use page::Hold;
 pub use persist::PREFIX;
-pub use silence::{NewSilence, Silence, SilenceState};
+pub use silence::{Fault, NewSilence, Silence, SilenceState};
 pub use tree::{Escalation, Matchers, Policy, Receiver, Route, Routes, Target};
 
 /// Turns what must be told into messages to receivers.

@@ -185,6 +185,8 @@ impl Page {
                 half.over = true;
                 half.update = false;
                 half.end = Some(Box::new(telling.clone()));
+                // Where that was told, it is told again how it ended.
+                self.over = None;
             }
             NotifyReason::Acknowledged => {
                 half.acknowledged = true;

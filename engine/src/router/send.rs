@@ -117,14 +117,14 @@ impl Page {
         format!("{}:{plane}:{number}", self.id)
     }
 
-    /// Was told by a program that kept no pages.
+    /// Was told before, by a program that kept no pages or until it was over: what comes now is said under the key of then.
     pub(super) fn assume(&mut self, telling: &Telling, receiver: &Receiver) {
         if self.standing.is_some() {
             return;
         }
-        self.keys = 1;
+        self.keys = self.keys.max(1);
         let (verdict, severity) = (telling.incident.verdict, telling.incident.severity);
-        self.standing = Some(Standing { key: self.key_at(receiver, 1), verdict, severity });
+        self.standing = Some(Standing { key: self.key_at(receiver, self.keys), verdict, severity });
     }
 
     /// The id of a message: the same in every run where it is the only one about its revision.

@@ -10,6 +10,7 @@ use watershed_schemas::Timestamp;
 
 use super::labels::Labels;
 use super::matcher::Matcher;
+use super::reach;
 
 /// First bytes of the keys that hold silences.
 pub(super) const PREFIX: &[u8] = b"n/s/";
@@ -75,6 +76,15 @@ pub enum SilenceState {
     Expired,
 }
 
+/// What is wrong with a silence that somebody asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where, such as `matchers[0]`; empty: all of it.
+    pub at: String,
+    /// What, and the way out.
+    pub message: String,
+}
+
 impl Silence {
     /// How it stands at a moment.
     pub fn state(&self, now: Timestamp) -> SilenceState {
@@ -90,9 +100,10 @@ impl Silence {
     /// What is asked for, made whole. It holds from now on where it does not say otherwise.
     ///
     /// # Errors
-    /// Where it can't be meant: what is wrong, and the way out.
+    /// Where it can't be meant: all that is wrong, and the ways out.
     pub fn of(asked: NewSilence, now: Timestamp) -> Result<Silence, String> {
-        let mut silence = Silence::read(asked, now)?;
+        let all = |faults: Vec<Fault>| faults.into_iter().map(|fault| fault.message).collect::<Vec<_>>().join("; ");
+        let mut silence = Silence::read(asked, now).map_err(all)?;
         if silence.ends <= now {
             return Err(format!("it ends in the past, at {}; give it a later end", silence.ends));
         }
@@ -110,33 +121,53 @@ impl Silence {
     /// nobody has to change a file because time goes by. Its id depends on what it says alone.
     ///
     /// # Errors
-    /// Where it can't be meant: what is wrong, and the way out.
-    pub fn configured(written: NewSilence) -> Result<Silence, String> {
+    /// Where it can't be meant: everything that is wrong, with the ways out.
+    pub fn configured(written: NewSilence) -> Result<Silence, Vec<Fault>> {
         let mut silence = Silence::read(written, Timestamp::MIN)?;
         silence.configured = true;
         silence.id = silence.name(Timestamp::MIN);
         Ok(silence)
     }
 
-    fn read(asked: NewSilence, starts: Timestamp) -> Result<Silence, String> {
+    fn read(asked: NewSilence, starts: Timestamp) -> Result<Silence, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut fault = |at: &str, message: String| faults.push(Fault { at: at.to_owned(), message });
         if asked.matchers.len() > MATCHERS {
-            return Err(format!("it has more than {MATCHERS} matchers; make several silences of it"));
+            fault("matchers", format!("it has more than {MATCHERS} matchers; make several silences of it"));
         }
-        let matchers: Vec<Matcher> = asked.matchers.iter().map(|text| text.parse()).collect::<Result<_, String>>()?;
-        if matchers.iter().all(Matcher::asks_nothing) {
-            return Err("it would silence everything; give it a matcher such as tenant=\"acme\"".to_owned());
+        let mut matchers: Vec<Matcher> = Vec::new();
+        for (at, text) in asked.matchers.iter().take(MATCHERS).enumerate() {
+            match text.parse::<Matcher>() {
+                Ok(matcher) => {
+                    if let Some(never) = reach::never(&matcher) {
+                        fault(&format!("matchers[{at}]"), never);
+                    }
+                    matchers.push(matcher);
+                }
+                Err(reason) => fault(&format!("matchers[{at}]"), reason),
+            }
+        }
+        if matchers.len() == asked.matchers.len() && matchers.iter().all(Matcher::asks_nothing) {
+            let message = "it would silence everything; give it a matcher such as tenant=\"acme\"";
+            fault("matchers", message.to_owned());
+        }
+        if let Some(never) = reach::excluded(&matchers) {
+            fault("matchers", format!("it can never match: {never}"));
         }
         for (name, text) in [("author", &asked.author), ("reason", &asked.reason)] {
             if text.trim().is_empty() {
-                return Err(format!("its {name} is missing; the next reader must know"));
+                fault(name, format!("its {name} is missing; the next reader must know"));
             }
             if text.chars().count() > LONGEST {
-                return Err(format!("its {name} is longer than {LONGEST} characters; make it shorter"));
+                fault(name, format!("its {name} is longer than {LONGEST} characters; make it shorter"));
             }
         }
         let starts = asked.starts.unwrap_or(starts);
         if asked.ends <= starts {
-            return Err(format!("it ends at {}, before it starts at {starts}; give it a later end", asked.ends));
+            fault("ends", format!("it ends at {}, before it starts at {starts}; give it a later end", asked.ends));
+        }
+        if !faults.is_empty() {
+            return Err(faults);
         }
         let NewSilence { author, reason, ends, .. } = asked;
         Ok(Silence { id: String::new(), matchers, author, reason, starts, ends, configured: false })

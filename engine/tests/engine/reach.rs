@@ -238,6 +238,7 @@ fn story() -> (Vec<Value>, Vec<Value>) {
                "scopes": ["cal.read"]}),
         json!({"event_id": "i5", "event_time": at(4), "kind": "token_exchanged", "principal": "mail-bot", "on_behalf_of": "ada",
                "credential_id": "key-2", "scopes": ["crm.read"]}),
+        json!({"event_id": "i8", "event_time": at(5), "kind": "access_allowed", "principal": "ada", "resource": "crm/customers"}),
         json!({"event_id": "i6", "event_time": at(10), "kind": "token_used", "principal": "mallory", "credential_id": "key-1",
                "resource": "crm"}),
         json!({"event_id": "i7", "event_time": at(20), "kind": "token_revoked", "principal": "ada", "credential_id": "key-1"}),
@@ -307,6 +308,7 @@ fn a_story_is_told_with_what_it_could_and_did_reach() {
         [
             "data data_leak 1 2026-03-01T10:17:00Z 2026-03-01T10:17:00Z",
             "model m-1 1 2026-03-01T10:16:00Z 2026-03-01T10:16:00Z",
+            "resource crm/customers 1 2026-03-01T10:05:00Z 2026-03-01T10:05:00Z",
             "target all@acme.example 1 2026-03-01T10:13:00Z 2026-03-01T10:13:00Z",
             "target eve@evil.example 1 2026-03-01T10:11:00Z 2026-03-01T10:12:00Z",
             "tool send_mail 2 2026-03-01T10:11:00Z 2026-03-01T10:13:00Z",

@@ -43,7 +43,7 @@ pub(super) fn encode(notification: &Notification, routing_key: &str) -> Value {
         "event_action": action,
         "dedup_key": dedup_key(&own_key(notification)),
         "payload": {
-            "summary": cut(&text(&format!("[{}] {}", words::verdict(notification.verdict), notification.title), SUMMARY), SUMMARY),
+            "summary": cut(&text(&summary(notification), SUMMARY), SUMMARY),
             "source": cut(&text(notification.principal.as_deref().unwrap_or("unknown identity"), PIECE), SUMMARY),
             "severity": severity(notification.severity),
             "timestamp": notification.first_event_time.to_string(),
@@ -76,6 +76,14 @@ pub(super) fn encode(notification: &Notification, routing_key: &str) -> Value {
     }
     shorten(&mut event);
     event
+}
+
+/// A title in our words says the verdict; one that a template wrote need not.
+fn summary(notification: &Notification) -> String {
+    match notification.text {
+        None if !text(&notification.title, SUMMARY).trim().is_empty() => notification.title.clone(),
+        _ => format!("[{}] {}", words::verdict(notification.verdict), notification.title),
+    }
 }
 
 /// The event that closes an alert whose place another one has taken.
@@ -169,8 +177,8 @@ fn details(notification: &Notification) -> Value {
     put("incident", text(&notification.incident_id, PIECE).into());
     put("revision", notification.revision.into());
     put("origin", words::origin(notification.origin).into());
-    put("first_seen", notification.first_event_time.to_string().into());
-    put("last_seen", notification.last_event_time.to_string().into());
+    put("first_signal", notification.first_event_time.to_string().into());
+    put("last_signal", notification.last_event_time.to_string().into());
     put("scores", json!(notification.scores));
     put("sessions", list(&notification.sessions, |id| text(id, 128)));
     put("rules", list(&notification.rules, |rule| text(&rule.title, PIECE)));

@@ -126,8 +126,8 @@ fn own(notification: &Notification) -> Vec<(Rank, Value)> {
                 ("Tenant", line(&notification.tenant)),
                 ("Sessions", sessions(notification)),
                 ("Origin", words::origin(notification.origin).to_owned()),
-                ("First seen", notification.first_event_time.to_string()),
-                ("Last seen", notification.last_event_time.to_string()),
+                ("First signal", notification.first_event_time.to_string()),
+                ("Last signal", notification.last_event_time.to_string()),
             ],
             SMALL,
         ),
@@ -191,6 +191,9 @@ pub(super) fn reply(notification: &Notification) -> Value {
 
 /// What phones show.
 fn in_our_words(notification: &Notification) -> String {
+    if notification.is_test() {
+        return "TEST: nothing has happened".to_owned();
+    }
     format!(
         "{}: {} ({} severity)",
         words::reason(notification),

@@ -40,7 +40,7 @@ const IDENTITY: &str = r#"{"event_id":"e1","event_time":"2026-03-01T10:00:00Z","
 {"event_id":"e3","event_time":"2026-03-01T11:00:00Z","tenant":"acme","source":"okta","kind":"token_revoked","principal":"00u1aaaaaaaaaaaaaaaa","credential_id":"key-1"}
 "#;
 const RUNTIME: &str = r#"{"event_id":"r1","event_time":"2026-03-01T10:10:00Z","tenant":"acme","source":"gateway","kind":"tool_call","principal":"00u1aaaaaaaaaaaaaaaa","agent_id":"bot","tool":"send\u001b[31m_mail","target":"eve@evil.example"}
-{"event_id":"r2","event_time":"2026-03-01T10:11:00Z","tenant":"acme","source":"gateway","kind":"tool_call","principal":"ben@example.com","tool":"wire_money"}
+{"event_id":"r2","event_time":"2026-03-01T10:11:00Z","tenant":"acme","source":"gateway","kind":"tool_call","principal":"ben@example.com","credential_id":"key-9","tool":"wire_money"}
 "#;
 const AGENTS: &str = "agent_id,owner,tenants\nbot,ada@example.com,acme globex\n";
 
@@ -78,7 +78,19 @@ fn a_reach_is_shown_from_files_at_a_time_with_what_the_registry_says() {
     let later = show(&[]);
     assert!(later.contains("credentials  none known") && later.contains("send"), "{later}");
     let short = show(&["--at", "2026-03-01T10:30:00Z", "--window", "5m"]);
-    assert!(short.contains("nothing that was seen"), "{short}");
+    assert!(short.contains("nothing that was seen") && !short.contains("who this is"), "{short}");
+    // Somebody who was never heard of, and somebody of another tenant.
+    let files = ["--identity", &identity, "--runtime", &runtime];
+    let nobody = printed(&[&["adda", "--tenant", "acme"][..], &files].concat()).expect("it is shown");
+    assert!(
+        nobody.contains("who this is: nothing that was heard names it in tenant acme; are id and tenant"),
+        "{nobody}"
+    );
+    let elsewhere = printed(&[&["ada@example.com"][..], &files].concat()).expect("it is shown");
+    assert!(elsewhere.contains("in tenant default; are id and tenant right? (it is known in acme)"), "{elsewhere}");
+    // What it used and nobody saw issued.
+    let ben = printed(&[&["ben@example.com", "--tenant", "acme"][..], &files].concat()).expect("it is shown");
+    assert!(ben.contains("whether credential key-9 is valid: it was used") && !ben.contains("who this is"), "{ben}");
     let json: serde_json::Value = serde_json::from_str(&show(&["--format", "json"])).expect("one JSON object");
     assert_eq!((&json["principal"], json["did"].as_array().map(Vec::len)), (&"ada@example.com".into(), Some(2)));
 }
@@ -90,6 +102,9 @@ fn what_is_missing_on_the_command_line_is_said() {
         (&["ada", "--at", "noon", "--url", "http://127.0.0.1:9"], "--at"),
         (&["ada", "--window", "x", "--url", "http://127.0.0.1:9"], "--window"),
         (&["--recording", "x"], "<PRINCIPAL>"),
+        // How it is printed has nothing to do with where it comes from.
+        (&["ada", "--format", "json", "--recording", "nowhere"], "nowhere"),
+        (&["ada", "--format", "json", "--url", "http://127.0.0.1:9"], "is the engine running"),
     ] {
         let error = printed(args).expect_err(part);
         assert!(error.contains(part), "{args:?}: {error}");

@@ -12,6 +12,7 @@ use crate::cli::{Error, InputFile, output, replay, settings};
 use crate::console::api::Question;
 use crate::core::Core;
 use crate::pipeline::{Parts, Pipeline};
+use crate::redact::masked;
 use crate::replay::Reasons;
 
 /// How long one look at the input waits.
@@ -24,7 +25,7 @@ const BATCH: usize = 20_000;
 #[group(skip)]
 pub(in crate::cli) struct SourceArgs {
     /// A directory that `watershed record` or `watershed demo --record` wrote.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["runtime", "identity", "format"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["runtime", "identity"])]
     recording: Option<PathBuf>,
     /// Files of runtime telemetry: JSON lines, also .gz and .zst.
     #[arg(long, value_name = "[FORMAT:]FILE", num_args = 1..)]
@@ -33,11 +34,8 @@ pub(in crate::cli) struct SourceArgs {
     #[arg(long, value_name = "[FORMAT:]FILE", num_args = 1..)]
     identity: Vec<InputFile>,
     /// An engine that runs: the address of its console.
-    #[arg(long, value_name = "URL", conflicts_with_all = ["recording", "runtime", "identity", "format", "reference", "config"])]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["recording", "runtime", "identity", "reference", "config"])]
     url: Option<url::Url>,
-    /// The format of files that name none; else it is recognised.
-    #[arg(long, value_name = "NAME")]
-    format: Option<String>,
     #[command(flatten)]
     own: OwnMappings,
     /// Reference tables; `aliases` among them says which ids are one principal.
@@ -54,12 +52,12 @@ impl SourceArgs {
         self.url.is_some()
     }
 
-    /// What is known there.
+    /// What is known there, with secrets masked.
     pub(in crate::cli) fn answer(&self, question: &Question) -> Result<Value, Error> {
         if let Some(url) = &self.url {
             return ask(url, question);
         }
-        Ok(question.answer(self.read(|_| {})?.core()))
+        masked(&question.answer(self.read(|_| {})?.core())).map_err(Error::failure)
     }
 
     /// The pipeline after it has read everything; `prepare` sees its core before.
@@ -80,7 +78,7 @@ impl SourceArgs {
             recording: self.recording.as_deref(),
             runtime: &self.runtime,
             identity: &self.identity,
-            format: self.format.as_deref(),
+            format: None,
             own: &self.own,
             batch_size: BATCH,
         };

@@ -17,7 +17,7 @@ use crate::cli::{Error, InputFile, output, replay, settings};
 use crate::config::Rules;
 use crate::core::Core;
 use crate::pipeline::{Parts, Pipeline, Turn};
-use crate::redact::Redaction;
+use crate::redact::{Redaction, mask_answer};
 use crate::replay::Reasons;
 use crate::router::Router;
 
@@ -85,7 +85,7 @@ impl SourceArgs {
             None => {
                 let pipeline = self.play()?;
                 let cases = pipeline.cases().into_iter().flat_map(|cases| cases.list(filter));
-                Ok(cases.take(limit).cloned().collect())
+                cases.take(limit).map(|entry| mask_answer(entry).map_err(Error::failure)).collect()
             }
         }
     }
@@ -107,7 +107,8 @@ impl SourceArgs {
                 let pipeline = self.play()?;
                 let cases = pipeline.cases().ok_or_else(unknown)?;
                 let entry = cases.find(id).map_err(Error::usage)?.ok_or_else(unknown)?;
-                let mut case = cases.get(&entry.incident_id).map_err(Error::failure)?.ok_or_else(unknown)?;
+                let case = cases.get(&entry.incident_id).map_err(Error::failure)?.ok_or_else(unknown)?;
+                let mut case = mask_answer(&case).map_err(Error::failure)?;
                 let Some(router) = pipeline.router() else {
                     return Ok(for_viewer(case, viewer, &Redaction::default()));
                 };

@@ -147,10 +147,11 @@ fn read(answer: Value) -> Result<Silence, Error> {
 fn line(silence: &Silence, now: Timestamp) -> String {
     let matchers: Vec<String> = silence.matchers.iter().map(ToString::to_string).collect();
     let state = format!("{:?}", silence.state(now)).to_lowercase();
+    // One of the configuration that names no beginning holds from ever.
+    let starts = if silence.starts == Timestamp::MIN { String::new() } else { format!("{} ", silence.starts) };
     format!(
-        "{}  {state}  {} to {}  {}  by {}: {}",
+        "{}  {state}  {starts}to {}  {}  by {}: {}",
         silence.id,
-        silence.starts,
         silence.ends,
         for_log(&matchers.join(" ")),
         for_log(&silence.author),

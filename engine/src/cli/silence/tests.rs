@@ -101,6 +101,8 @@ fn what_cannot_be_meant_is_said_before_anybody_is_asked() {
     for (args, part) in [
         (vec!["add", "tenant=~\".*\"", "--for", "1h", "--reason", "x"], "would silence everything"),
         (vec!["add", "colour=red", "--for", "1h", "--reason", "x"], "is no label"),
+        (vec!["add", "verdict=nonsense", "--for", "1h", "--reason", "x"], "can never match"),
+        (vec!["add", "plane=model", "verdict=access_compromise", "--for", "1h", "--reason", "x"], "can never match"),
         (vec!["add", "tenant=a", "--until", "2020-01-01T00:00:00Z", "--reason", "x"], "before it starts"),
         (vec!["add", "tenant=a", "--for", "1h", "--reason", " "], "its reason is missing"),
         (vec!["add", "tenant=a", "--reason", "x"], "--for"),

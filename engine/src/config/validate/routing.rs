@@ -1,7 +1,6 @@
 //! Receivers and routes: everybody is reachable, and every half of an incident finds somebody.
 
 mod quiet;
-mod reach;
 mod tree;
 
 use std::collections::BTreeSet;

@@ -19,6 +19,7 @@ use super::incidents::Filter;
 use super::problem::Problem;
 use super::route::Asked;
 use crate::console::live::{Event, Live, Since};
+use crate::redact::masked;
 
 /// How often a comment shows that the connection lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -134,7 +135,8 @@ impl Reader {
 }
 
 fn shown(run: &str, event: &Event) -> String {
-    written("incident", Some(format!("{run}-{}", event.number)), &event.json)
+    let incident = masked(&*event.incident).unwrap_or_default().to_string();
+    written("incident", Some(format!("{run}-{}", event.number)), &incident)
 }
 
 /// An event; `data` is JSON without a line break.

@@ -17,6 +17,7 @@ use super::Console;
 use super::parameter::{LONGEST, Parameter, Query};
 use super::problem::Problem;
 use crate::console::access::{Caller, Role};
+use crate::redact::masked;
 
 /// Most bytes of a request's body.
 pub(super) const BODY: usize = 64 << 10;
@@ -182,9 +183,9 @@ async fn read(console: &Console, headers: &HeaderMap, body: Body) -> Result<Vec<
     }
 }
 
-/// An answer as JSON.
+/// An answer as JSON, with secrets masked.
 pub(super) fn json<T: Serialize>(value: &T) -> Response {
-    match serde_json::to_vec(value) {
+    match masked(value).and_then(|value| serde_json::to_vec(&value)) {
         Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
         Err(error) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

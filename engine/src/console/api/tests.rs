@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use watershed_schemas::{Act, Handled, IncidentRevision, IncidentStatus, Plane, Severity, Timestamp, Verdict};
+use watershed_schemas::{Act, Handled, IncidentRevision, IncidentStatus, Plane, Severity, Signal, Timestamp, Verdict};
 
 use super::engine::{Engine, Questions, questions};
 use super::routes::ROUTES;
@@ -659,6 +659,43 @@ async fn listeners_hear_revisions_and_go_on_where_they_were() {
         held.push(more);
         assert!(held.len() <= 2 && std::time::Instant::now() < deadline);
     }
+}
+
+/// Whatever it is that somebody may read: what a person wrote, what an event says, what a rule found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_holds_a_secret() {
+    let limits = Limits { requests_per_second: 10_000, burst: 10_000, ..Limits::default() };
+    let bench = Bench::new(true, limits).await;
+    let (token, key) = ("ghp_0123456789abcdefghijABCDEFGHIJ012345", "q7Rt2Xk9Lm4Zp8Wv3Bn6Yc1Hd5Jf");
+    let text = format!("https://x.example/?api_key=hunter2&k={token}");
+    let mut listener = Listener::new(&bench, "", None).await;
+    listener.until(": listening").await;
+    let signal: Signal = serde_json::from_value(json!({
+        "signal_id": "s", "rule": "r", "rule_version": "v", "plane": "model", "severity": "high", "tenant": "acme",
+        "principal": text, "session_id": text, "event_time": "2026-03-01T10:00:00Z", "revision": 1, "reason": "found",
+        "withdrawn": false, "evidence": [],
+        "key": {"credential_id": key, "asked": key}, "details": {"target": text, "said": [text, {"more": key}]},
+    }))
+    .expect("a signal");
+    let revised = IncidentRevision { principal: Some(text.clone()), sessions: vec![text.clone()], ..incident(1) };
+    bench.questions.lock().expect("not poisoned").live.publish(&[signal], &[revised]);
+    let note = json!({"note": text});
+    let done = bench.post("/api/v1/incidents/inc_001/comment", Some(Role::Responder), &note).await;
+    let mut answers = vec![("listen", listener.until("inc_001").await.to_owned()), ("comment", done.body)];
+    for route in ROUTES.iter().filter(|route| route.reads() && route.name != "listen") {
+        let path = format!("/api/v1{}", route.described().replace("{id}", "inc_001"));
+        answers.push((route.name, bench.get(&path, Some(Role::Viewer)).await.body));
+    }
+    for (name, answer) in &answers {
+        for secret in ["hunter2", token] {
+            assert!(!answer.contains(secret), "{name} shows {secret}: {answer}");
+        }
+        let said = ["listen", "comment", "show_incident", "list_signals"].contains(name);
+        assert!(!said || answer.contains("[masked:"), "{name}: {answer}");
+    }
+    let signals = answers.iter().find(|(name, _)| *name == "list_signals").expect("it was asked").1.clone();
+    // What is called an id is one; whatever else a rule calls it may be a key.
+    assert_eq!(signals.matches(key).count(), 1, "{signals}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

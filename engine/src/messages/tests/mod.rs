@@ -45,6 +45,23 @@ fn what_a_template_does_wrong_is_said_with_its_line_and_the_example_that_shows_i
 }
 
 #[test]
+fn every_field_of_the_notification_can_be_asked_for() {
+    let schema = schemars::schema_for!(watershed_schemas::Notification);
+    let fields = schema.get("properties").and_then(serde_json::Value::as_object).expect("an object");
+    assert!(fields.len() > 30);
+    for example in examples() {
+        let context = context::context(&example.notification);
+        for field in fields.keys() {
+            assert!(context.get(field).is_some(), "`{field}` can't be read in `{}`", example.name);
+        }
+    }
+    let by_notice = template("{{ title }}\n{% if notice %}{{ notice.kind }} of {{ notice.subject }}{% endif %}");
+    by_notice.check().unwrap_or_else(|error| panic!("{error}"));
+    assert!(wrong("{{ title }}{% if notice %}{{ nix }}{% endif %}").contains("example `notice`"));
+    assert!(wrong("{{ title }}{% if severity == 'low' %}{{ nix }}{% endif %}").contains("example `notice`"));
+}
+
+#[test]
 fn a_value_can_neither_be_a_line_nor_a_template() {
     let hostile = examples().into_iter().find(|example| example.name == "hostile").expect("an example").notification;
     let (title, text) = template("{{ title }}\n{{ principal }}").render(&hostile).expect("written");

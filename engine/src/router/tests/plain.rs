@@ -44,6 +44,59 @@ fn who_was_told_hears_the_end_even_where_the_routes_lead_elsewhere_by_then() {
     timeline.tell(&ended(&ended(&worse)), Model, Resolved).want(&[]);
 }
 
+/// Whoever keeps the disposition has it as the analyst last said it.
+#[test]
+fn who_heard_the_end_hears_what_a_person_says_it_was_each_time() {
+    let mut routes = routes(Policy::default());
+    let silent = route(&["principal=\"b@example.com\""], &[BOSS], Policy::default());
+    routes.routes = vec![silent, route(&["tenant=acme"], &[AI, SOC], Policy::default())];
+    let mut timeline = Timeline::new(routes);
+    let closed = |of: &IncidentRevision| IncidentRevision {
+        revision: of.revision + 1,
+        status: IncidentStatus::Closed,
+        ..of.clone()
+    };
+    let first = revision("a", 1, Verdict::ModelAbuse, High);
+    timeline.tell(&first, Model, Opened).want(&[(0, "ai", Opened), (0, "soc", Opened)]);
+    let once = closed(&first);
+    timeline.tell(&once, Model, Resolved).want(&[(0, "ai", Resolved), (0, "soc", Resolved)]);
+    let again = closed(&once);
+    timeline.at(3_600).restart().tell(&again, Model, Resolved);
+    timeline.want(&[(3_600, "ai", Resolved), (3_600, "soc", Resolved)]);
+    let keys: Vec<&str> = timeline.sent.iter().map(|(_, sent)| sent.dedup_key.as_str()).collect();
+    assert_eq!(keys, ["a:model:1", "a:both:1"].repeat(3), "it is said under the key that the receiver knows");
+    // Long after, when nobody knows any more who was told, it goes where the beginning went.
+    timeline.at(3_600 + 25 * 3_600).tell(&closed(&again), Model, Resolved);
+    timeline.want(&[(93_600, "ai", Resolved), (93_600, "soc", Resolved)]);
+    // What was never told ends for nobody, however often.
+    let quiet = revision("b", 1, Verdict::ModelAbuse, High);
+    timeline.silence("principal=\"b@example.com\"", 200_000);
+    timeline.tell(&quiet, Model, Opened).tell(&closed(&quiet), Model, Resolved);
+    timeline.tell(&closed(&closed(&quiet)), Model, Resolved).want(&[]);
+}
+
+/// Ten thousand signals say no more than this.
+#[test]
+fn a_storm_is_five_messages_to_a_team_and_seven_to_who_may_see_both_planes() {
+    let mut routes = routes(Policy::default());
+    routes.routes = vec![route(&["tenant=acme"], &[AI, IAM, SOC], Policy::default())];
+    let mut timeline = Timeline::new(routes);
+    timeline.tell(&revision("a", 1, Verdict::ModelAbuse, Severity::Info), Model, Opened);
+    let both = revision("a", 2, Verdict::Both, Severity::Info);
+    timeline.tell_all(&[telling(&both, Model, VerdictGrew), telling(&both, Access, Opened)]);
+    let mut number = 2;
+    for severity in [Low, Medium, High, Critical] {
+        for plane in [Model, Access] {
+            number += 1;
+            timeline.tell(&revision("a", number, Verdict::Both, severity), plane, SeverityRose);
+        }
+    }
+    let end = revision("a", number + 1, Verdict::Both, Critical);
+    timeline.tell_all(&[telling(&end, Model, Resolved), telling(&end, Access, Resolved)]);
+    let count = |name: &str| timeline.sent.iter().filter(|(_, sent)| sent.receiver == name).count();
+    assert_eq!((count("ai"), count("iam"), count("soc")), (5, 4, 7));
+}
+
 #[test]
 fn a_receiver_of_both_planes_has_one_page_that_stands_while_one_of_them_does() {
     let mut routes = routes(Policy::default());

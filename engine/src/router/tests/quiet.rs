@@ -92,7 +92,18 @@ fn a_silence_that_cannot_be_meant_says_why() {
         (wrong(|asked| asked.matchers.clear()), "would silence everything"),
         (wrong(|asked| asked.matchers = vec!["tenant=~\".*\"".into()]), "would silence everything"),
         (wrong(|asked| asked.matchers.push("colour=red".into())), "is no label"),
+        (wrong(|asked| asked.matchers.push("verdict=nonsense".into())), "can never match: verdict is one of"),
+        (
+            wrong(|asked| asked.matchers.extend(["plane=model".into(), "verdict=access_compromise".into()])),
+            "it can never match: no half of an incident",
+        ),
+        (
+            wrong(|asked| asked.matchers.extend(["origin=access".into(), "verdict=model_abuse".into()])),
+            "it can never match: no half of an incident",
+        ),
+        (wrong(|asked| asked.matchers.push("tenant=globex".into())), "what it asks of `tenant` excludes itself"),
         (wrong(|asked| asked.author = " ".into()), "its author is missing"),
+        (wrong(|asked| (asked.author, asked.reason) = (String::new(), String::new())), "its reason is missing"),
         (wrong(|asked| asked.reason = String::new()), "its reason is missing"),
         (wrong(|asked| asked.reason = "x".repeat(501)), "is longer than 500"),
         (wrong(|asked| asked.ends = time(0)), "before it starts"),

@@ -31,6 +31,8 @@ pub(super) enum Move {
     /// The evidence of a plane is withdrawn.
     Withdraw(Plane),
     Resolve,
+    /// A person says of what is over what it was.
+    Judge,
 }
 
 pub(super) fn events(silences: bool) -> impl Strategy<Value = Vec<Event>> {
@@ -41,6 +43,7 @@ pub(super) fn events(silences: bool) -> impl Strategy<Value = Vec<Event>> {
         1 => Just(Move::Acknowledge),
         1 => plane().prop_map(Move::Withdraw),
         2 => Just(Move::Resolve),
+        1 => Just(Move::Judge),
     ];
     let silence = if silences { 1 } else { 0 };
     let event = prop_oneof![
@@ -58,6 +61,8 @@ pub(super) fn events(silences: bool) -> impl Strategy<Value = Vec<Event>> {
 struct Standing {
     last: IncidentRevision,
     inside: [bool; 2],
+    /// What was inside when it was resolved.
+    ended: [bool; 2],
 }
 
 /// All incidents as they stand, and which of their halves were to be told.
@@ -72,7 +77,11 @@ impl World {
     /// What the correlator tells of this.
     pub(super) fn act(&mut self, number: u8, what: Move) -> Vec<Telling> {
         let id = format!("inc{number}");
-        let fresh = || Standing { last: revision(&id, 0, Verdict::Both, Severity::Info), inside: [false; 2] };
+        let fresh = || Standing {
+            last: revision(&id, 0, Verdict::Both, Severity::Info),
+            inside: [false; 2],
+            ended: [false; 2],
+        };
         let mut standing = self.incidents.remove(&number).unwrap_or_else(fresh);
         let before = standing.inside;
         let open = before.contains(&true);
@@ -102,9 +111,13 @@ impl World {
                 self.news.retain(|(told, of)| (told, *of) != (&id, plane));
             }
             Move::Resolve if open => {
-                standing.inside = [false; 2];
+                (standing.inside, standing.ended) = ([false; 2], before);
                 standing.last.status = IncidentStatus::Resolved;
                 reasons.extend(others(before).map(|plane| (plane, NotifyReason::Resolved)));
+            }
+            Move::Judge if !open && standing.ended.contains(&true) => {
+                standing.last.status = IncidentStatus::Closed;
+                reasons.extend(others(standing.ended).map(|plane| (plane, NotifyReason::Resolved)));
             }
             _ => {}
         }

@@ -101,6 +101,44 @@ fn a_closed_incident_opens_again_only_for_more_than_it_was_closed_as() {
 }
 
 #[test]
+fn who_heard_that_it_is_over_hears_as_what_it_was_closed_each_time() {
+    let history = [flag(0, Some(0), None), flag(60, Some(1), None), risk(60, 1)];
+    let (mut driver, id) = opened(&history);
+    driver.step_rows(&history, &[1]);
+    driver.step_rows(&history, &[2]);
+    assert_eq!(driver.last(&id).status, IncidentStatus::Resolved);
+    for restart in [false, true] {
+        let mut second = if restart { 20 } else { 10 };
+        let mut hears = |driver: &mut Driver, by: &str, disposition: Disposition, heard: &[(Plane, NotifyReason)]| {
+            let before = driver.told().len();
+            second += 1;
+            let handled = Handled { by: by.to_owned(), ..said(close(disposition), second, Some("a drill")) };
+            driver.say(&id, handled).expect("it can be closed");
+            assert_eq!(driver.told_since(before), heard, "{disposition:?} by {by}");
+        };
+        if restart {
+            driver.restart();
+        }
+        let over = [(Plane::Model, NotifyReason::Resolved)];
+        // Quiet resolved it, or it was closed as a true positive: benign is news, and then no more.
+        hears(&mut driver, "kim", Disposition::Benign, &over);
+        hears(&mut driver, "ann", Disposition::Benign, &[]);
+        hears(&mut driver, "kim", Disposition::TruePositive, &over);
+    }
+}
+
+#[test]
+fn who_has_taken_it_does_not_take_it_again() {
+    let (mut driver, id) = opened(&[flag(0, Some(0), None)]);
+    for (by, second, heard) in [("kim", 1, 1), ("kim", 2, 0), ("ann", 3, 1), ("ann", 4, 0), ("kim", 5, 1)] {
+        let before = driver.told().len();
+        let handled = Handled { by: by.to_owned(), ..said(Act::Acknowledge, second, None) };
+        driver.say(&id, handled).expect("it is open");
+        assert_eq!(driver.told_since(before), vec![(Plane::Model, NotifyReason::Acknowledged); heard], "{by} {second}");
+    }
+}
+
+#[test]
 fn what_was_forgotten_by_evidence_is_still_known_to_people() {
     let history =
         [flag(0, Some(0), None), flag(60, Some(1), None), risk(60, 1), flag(200, Some(1), None), risk(200, 1)];

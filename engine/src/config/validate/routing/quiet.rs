@@ -5,7 +5,7 @@ use watershed_schemas::Timestamp;
 use super::super::Findings;
 use super::tree::{labels, matchers};
 use crate::config::raw;
-use crate::router::{Inhibition, Interval, Matcher, NewSilence, Silence, zone};
+use crate::router::{Fault, Inhibition, Interval, Matcher, NewSilence, Silence, reach, zone};
 
 /// The name of an interval, and the interval where it could be read.
 pub(super) type Named = (String, Option<Interval>);
@@ -76,6 +76,9 @@ pub(super) fn inhibitions(raw: &[raw::Inhibition], findings: &mut Findings<'_>) 
                 let message = "matches every incident; give it a matcher such as severity=\"critical\"";
                 findings.error(&format!("{setting}.{name}"), message);
             }
+            if let Some(message) = reach::excluded(read) {
+                findings.error(&format!("{setting}.{name}"), format!("can never match: {message}"));
+            }
         }
         if inhibition.equal.is_empty() {
             let message = "is empty: an incident of anybody keeps those of everybody quiet; name what both must share";
@@ -91,11 +94,6 @@ pub(super) fn silences(raw: &[raw::Silence], now: Timestamp, findings: &mut Find
     let mut silences: Vec<Silence> = Vec::new();
     for (index, silence) in raw.iter().enumerate() {
         let setting = format!("routing.silences[{index}]");
-        let before = findings.problems.len();
-        matchers(&silence.matchers, &format!("{setting}.matchers"), findings);
-        if findings.problems.len() > before {
-            continue;
-        }
         let written = NewSilence {
             matchers: silence.matchers.clone(),
             author: silence.author.clone(),
@@ -116,7 +114,12 @@ pub(super) fn silences(raw: &[raw::Silence], now: Timestamp, findings: &mut Find
                 }
                 silences.push(read);
             }
-            Err(reason) => findings.error(&setting, reason),
+            Err(faults) => {
+                for Fault { at, message } in faults {
+                    let setting = if at.is_empty() { setting.clone() } else { format!("{setting}.{at}") };
+                    findings.error(&setting, message);
+                }
+            }
         }
     }
     silences

@@ -4,10 +4,10 @@ use watershed_schemas::Plane;
 
 use super::super::Findings;
 use super::quiet::Named;
-use super::{reach, unknown};
+use super::unknown;
 use crate::config::Receiver;
 use crate::config::raw;
-use crate::router::{Escalation, Label, Matcher, Matchers, Policy, Route};
+use crate::router::{Escalation, Label, Matcher, Matchers, Policy, Route, reach};
 
 /// The longest that a first message may wait for others.
 const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_secs(60 * 60);

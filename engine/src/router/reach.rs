@@ -1,19 +1,23 @@
-//! Whether routes can ever match: what they ask of labels whose values are few is tried out, all of it.
+//! Whether matchers can ever match: what they ask of labels whose values are few is tried out, all of it.
 
 use watershed_schemas::{Plane, Verdict};
 
-use crate::router::{Label, Labels, Matcher, Matchers};
+use super::{Label, Labels, Matcher, Matchers};
 
 /// Labels that have one value each, of which there may be any number.
 const SINGLE: [Label; 2] = [Label::Tenant, Label::Principal];
 
 /// Every half that there can be, as far as labels tell whose values are few.
 fn halves() -> Vec<Labels> {
-    let all = |label: Label| label.values().unwrap_or_default().iter().copied();
+    let all = |label: Label| label.values().unwrap_or_default();
     let mut halves = Vec::new();
     for verdict in [Verdict::ModelAbuse, Verdict::AccessCompromise, Verdict::Both] {
         for plane in verdict.planes() {
-            for (severity, origin) in all(Label::Severity).flat_map(|one| all(Label::Origin).map(move |two| (one, two)))
+            // What has one plane began there.
+            let own = [plane.name()];
+            let origins = if verdict.planes().len() == 1 { &own[..] } else { all(Label::Origin) };
+            for (severity, origin) in
+                all(Label::Severity).iter().flat_map(|one| origins.iter().map(move |two| (*one, *two)))
             {
                 let half = Labels::default().with(Label::Verdict, verdict.name()).with(Label::Plane, plane.name());
                 halves.push(half.with(Label::Severity, severity).with(Label::Origin, origin));
@@ -36,14 +40,19 @@ fn taken(matchers: &[&Matchers]) -> Vec<Labels> {
 }
 
 /// Why a matcher alone matches nothing.
-pub(super) fn never(matcher: &Matcher) -> Option<String> {
+pub(crate) fn never(matcher: &Matcher) -> Option<String> {
     let values = matcher.label().values()?;
     let none = !values.iter().any(|value| matcher.takes(value));
     none.then(|| format!("{matcher} can never match: {} is one of {}", matcher.label().name(), values.join(", ")))
 }
 
+/// Why matchers as a silence has them, all of which must hold, match nothing.
+pub(crate) fn excluded(further: &[Matcher]) -> Option<String> {
+    contradiction(&[&Matchers { further: further.to_vec(), ..Matchers::default() }])
+}
+
 /// Why these matchers, all of which must hold, match nothing.
-pub(super) fn contradiction(all: &[&Matchers]) -> Option<String> {
+pub(crate) fn contradiction(all: &[&Matchers]) -> Option<String> {
     let alone = all.iter().flat_map(|matchers| &matchers.further).any(|matcher| never(matcher).is_some());
     if !alone && taken(all).is_empty() {
         return Some("no half of an incident has such a verdict, plane, severity and origin at once".to_owned());
@@ -64,14 +73,14 @@ pub(super) fn contradiction(all: &[&Matchers]) -> Option<String> {
 }
 
 /// The planes whose halves they take.
-pub(super) fn planes(all: &[&Matchers]) -> Vec<Plane> {
+pub(crate) fn planes(all: &[&Matchers]) -> Vec<Plane> {
     let taken = taken(all);
     let has = |plane: &Plane| taken.iter().any(|half| half.values(Label::Plane).any(|value| value == plane.name()));
     Plane::ALL.into_iter().filter(has).collect()
 }
 
 /// Routes that never take anything, because earlier ones take all of it; with the reason.
-pub(super) fn unreachable(around: &[&Matchers], routes: &[crate::router::Route]) -> Vec<(usize, String)> {
+pub(crate) fn unreachable(around: &[&Matchers], routes: &[super::Route]) -> Vec<(usize, String)> {
     let mut unreachable = Vec::new();
     for (index, route) in routes.iter().enumerate() {
         let chain: Vec<&Matchers> = around.iter().copied().chain([&route.matchers]).collect();
