@@ -81,9 +81,8 @@ impl<'a> Lens<'a> {
         Some((label, self.value(event.plane, event.kind, column, value)))
     }
 
-    /// How far an identity reaches. What it may do, and what access it was allowed, is everybody's who is told of it; what a tool acted
-    /// on is of the class of its
-    /// arguments.
+    /// How far an identity reaches. What it may do, and what access it was allowed, is everybody's who is told of it; what a tool
+    /// acted on is of the class of its arguments.
     pub fn blast_radius(&mut self, radius: &BlastRadius) -> BlastRadius {
         let mut radius = radius.clone();
         for reached in &mut radius.did {

@@ -132,6 +132,11 @@ impl Router {
             {
                 let key = self.page_for(&target, id, labels);
                 if !grows && let Some(page) = self.pages.get_mut(&key) {
+                    if page.over.is_none() && page.halves().next().is_some() {
+                        // A group that others are in, and that has not heard of this one: it is not over.
+                        self.unlink(id, &key);
+                        continue;
+                    }
                     page.assume(telling, &self.routes.receivers[target.receiver]);
                 }
                 keys.push(key);

@@ -186,6 +186,7 @@ impl<'a> View<'a> {
                 events,
             }
         };
+        let rules: Vec<RuleFinding> = incident.rules.iter().map(finding).collect();
         let steps: Vec<&str> = case.first_moves.iter().take(ITEMS).map(|step| step.text.as_str()).collect();
         View {
             uid: format!("{}-{}", incident.incident_id, incident.revision),
@@ -211,13 +212,14 @@ impl<'a> View<'a> {
             team: incident.owners.first().map(String::as_str),
             title: format!("{} by {whom}", super::words::verdict(incident.verdict)),
             first_move: Some(steps.join("; ")).filter(|steps| !steps.is_empty()),
-            rules: incident.rules.iter().map(finding).collect(),
+            // What led to the first signal was before it.
+            first: rules.iter().map(|rule| rule.first).fold(incident.first_event_time, Timestamp::min),
+            rules,
             evidence: evidence.clone().map(named).collect(),
             tags: &incident.tags,
             frameworks: &incident.frameworks,
             handled: incident.handled.as_ref(),
             link: None,
-            first: incident.first_event_time,
             last: incident.last_event_time,
         }
     }
