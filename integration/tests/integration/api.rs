@@ -181,8 +181,8 @@ fn what_people_do_with_incidents_outlives_the_program() {
     let shown = engine.send("GET", &format!("/api/v1/incidents/{}/messages/all", ids[4]), "viewer", "").1;
     let shown = &shown["body"];
     let told = std::fs::read_to_string(engine.path("told.jsonl")).expect("what was told");
-    let told = told.lines().map(|line| serde_json::from_str::<Value>(line).expect("a message"));
-    let told = told.filter(|message| message["incident_id"] == ids[4].as_str()).last().expect("it was told");
+    let mut told = told.lines().map(|line| serde_json::from_str::<Value>(line).expect("a message"));
+    let told = told.rfind(|message| message["incident_id"] == ids[4].as_str()).expect("it was told");
     for member in ["title", "evidence", "rules", "planes", "dedup_key", "withheld"] {
         assert_eq!(shown[member], told[member], "{member}: {text}");
     }
