@@ -73,10 +73,7 @@ impl<'a> Page<'a> {
             message.replaces.as_ref().map(|replaced| format!("which stands and takes the place of `{replaced}`"))
         } else {
             self.keys += 1;
-            let expected: Vec<String> = match &message.group {
-                Some(_) => vec![format!("{id}:{}", self.keys)],
-                None => ["model", "access", "both"].map(|plane| format!("{id}:{plane}:{}", self.keys)).to_vec(),
-            };
+            let expected = ["model", "access", "both"].map(|plane| format!("{id}:{plane}:{}", self.keys));
             if !expected.iter().any(|expected| expected == key) {
                 Some(format!("expected number {}", self.keys))
             } else if message.replaces.as_deref() != before {

@@ -128,6 +128,7 @@ fn told_to(receiver: &Receiver, sort: &str, examples: Vec<Notification>) -> Resu
 
 /// What the receiver was told of the incident when its telemetry was replayed.
 fn about(id: &str, args: &RenderArgs, config: Option<&Config>) -> Result<Vec<Notification>, Error> {
+    let told = args.source.messages()?;
     let receiver = match (&args.template, config) {
         (Some(_), None) => {
             return Err(Error::Usage("name the configuration with --config: its routes say who is told".to_owned()));
@@ -135,7 +136,6 @@ fn about(id: &str, args: &RenderArgs, config: Option<&Config>) -> Result<Vec<Not
         (Some(_), Some(_)) => None,
         (None, config) => Some(receiver(args, config)?.name.clone()),
     };
-    let told = args.source.messages()?;
     let mut of_it: Vec<Notification> = told.into_iter().filter(|message| message.incident_id.starts_with(id)).collect();
     let mut ids: Vec<&str> = of_it.iter().map(|message| message.incident_id.as_str()).collect();
     ids.sort_unstable();
